@@ -1,0 +1,1 @@
+"""Interview Buddy: AI-assisted technical interviews in Jupyter under a strict token budget."""

@@ -1,0 +1,219 @@
+"""Every error this project raises on purpose, as one tree.
+
+::
+
+    BuddyError                    one clear line; shown without a traceback in a notebook
+    ├── ConfigError               a setting or argument that cannot be used
+    │   ├── UnknownName           no plugin, challenge or option of that name
+    │   ├── NameClash             two plugins offer the same name
+    │   ├── BrokenPlugin          the chosen plugin is installed but cannot be loaded
+    │   └── UnknownModel          a model without known limits
+    ├── SessionError              a session that cannot do what was asked
+    │   ├── NoSession             nothing started or chosen yet
+    │   ├── UnknownSession        no session of that id in the ledger
+    │   └── SessionInactive       the session is paused, ended or expired
+    ├── BudgetRefused             not sent: the turn does not fit into what is left
+    ├── ReservationError          an unknown reservation, or one that has already ended otherwise
+    ├── StoreError                the ledger cannot do what was asked
+    │   ├── StoreBusy             another process holds the analysis file
+    │   └── QueryError            a mistake in the user's SQL
+    ├── Stopped                   the user interrupted the turn
+    └── ClientError               the model's service did not answer as hoped
+        ├── NoKey                 no API key is set
+        ├── AuthFailed            the service refused the key (401, 403)
+        ├── QuotaExceeded         out of credit or over a billing limit; never retried
+        ├── RateLimited           429; retried, never sooner than the server asked
+        ├── ContextTooLong        the prompt does not fit into the model's context window
+        ├── ContentFiltered       the service's filter refused the prompt or the reply
+        ├── BadRequest            any other request the service refuses (400, 404, 422)
+        ├── ServerFailed          5xx, or an error event inside a stream
+        ├── NotConnected          the request never left: nothing was spent
+        ├── TimedOut              sent, no answer in time
+        └── StreamBroken          the answer ended without a finish reason, or was malformed
+
+No message, ``repr`` or ``args`` of these holds a secret: what a server said is redacted before it
+gets here (`redact`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
+"""What a failed attempt has cost: nothing, because it never left (`not_sent`) or because the server
+answered with an error (`rejected`); its prompt (`prompt_billed`, a filtered prompt on Azure); or nobody
+can say (`unknown`), in which case the reservation stays charged as *in doubt*."""
+
+_SECRET = re.compile(
+    r"\b(?:sk|pk|rk|sess|key)-[^\s\"',;)}\]]{4,}|(?<=[Bb]earer )[^\s\"',;)}\]]{4,}"
+    r"|(?<=api[-_]key[=:])[^\s\"',;)}\]&]{4,}"
+)
+
+
+def redact(text: str, *secrets: str | None) -> str:
+    """Return *text* with API keys, bearer tokens and each of *secrets* replaced by ``[redacted]``."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    return _SECRET.sub("[redacted]", text)
+
+
+class BuddyError(Exception):
+    """Base of all errors of this project. ``str(error)`` is one line that says what to do next."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the one line IPython shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigError(BuddyError, ValueError):
+    """A setting or argument that cannot be used."""
+
+
+class UnknownName(ConfigError):
+    """No plugin, challenge or option of that name."""
+
+
+class NameClash(ConfigError):
+    """Two plugins offer the same name."""
+
+
+class BrokenPlugin(ConfigError):
+    """The chosen plugin is installed but cannot be loaded."""
+
+
+class UnknownModel(ConfigError):
+    """A model without known limits."""
+
+
+class SessionError(BuddyError):
+    """A session that cannot do what was asked."""
+
+
+class NoSession(SessionError):
+    """Nothing was started or chosen yet."""
+
+
+class UnknownSession(SessionError, LookupError):
+    """No session of that id in the ledger."""
+
+
+class SessionInactive(SessionError):
+    """The session is not in a state that allows this; `status` names the state it is in."""
+
+    def __init__(self, message: str, status: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BudgetRefused(BuddyError):
+    """Not sent: the turn does not fit into what is left of the budget."""
+
+
+class ReservationError(BuddyError):
+    """An unknown reservation, or one that has already ended in another way."""
+
+
+class StoreError(BuddyError):
+    """The ledger cannot do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the analysis file; calls are not affected."""
+
+
+class QueryError(StoreError):
+    """A mistake in the user's SQL."""
+
+
+class Stopped(BuddyError):
+    """The user interrupted the turn; what had arrived is kept."""
+
+
+class ClientError(BuddyError):
+    """The model's service did not answer as hoped.
+
+    `outcome` says what the attempt has cost (see `Outcome`), `retryable` whether trying again can
+    help, `retry_after_s` how many seconds the server asked to wait (None: it did not say), `status`
+    the HTTP status (None: there was no answer), `code` the service's own error code.
+    """
+
+    outcome: Outcome = "rejected"
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: Outcome | None = None,
+        retryable: bool | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(redact(message))
+        self.outcome = type(self).outcome if outcome is None else outcome
+        self.retryable = type(self).retryable if retryable is None else retryable
+        self.retry_after_s = retry_after_s
+        self.status = status
+        self.code = code
+
+
+class NoKey(ClientError):
+    """No API key is set."""
+
+    outcome: Outcome = "not_sent"
+
+
+class AuthFailed(ClientError):
+    """The service refused the key (401) or its permissions (403)."""
+
+
+class QuotaExceeded(ClientError):
+    """Out of credit or over a billing limit; trying again cannot help."""
+
+
+class RateLimited(ClientError):
+    """The service asks to slow down (429)."""
+
+    retryable = True
+
+
+class ContextTooLong(ClientError):
+    """The prompt does not fit into the model's context window."""
+
+
+class ContentFiltered(ClientError):
+    """The service's content filter refused the prompt or the reply."""
+
+
+class BadRequest(ClientError):
+    """Any other request the service refuses (400, 404, 422)."""
+
+
+class ServerFailed(ClientError):
+    """The service failed (5xx), or sent an error event inside a stream."""
+
+    retryable = True
+
+
+class NotConnected(ClientError):
+    """The request never left: connection refused, DNS failure, no free connection."""
+
+    outcome: Outcome = "not_sent"
+    retryable = True
+
+
+class TimedOut(ClientError):
+    """The request was sent and no (further) answer came in time."""
+
+    outcome: Outcome = "unknown"
+    retryable = True
+
+
+class StreamBroken(ClientError):
+    """The answer ended without a finish reason, the connection was lost, or the data were malformed."""
+
+    outcome: Outcome = "unknown"
+    retryable = True

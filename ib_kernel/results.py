@@ -1,0 +1,115 @@
+"""The result of a SQL query: a small table that shows itself and converts on demand."""
+
+from __future__ import annotations
+
+import html
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ib_kernel.errors import ConfigError
+
+MAX_SHOWN = 200
+"""Rows that `QueryResult` shows; all of them convert."""
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows of a query, in memory: no file stays open.
+
+    `columns` are the names, `rows` tuples of Python values (None for NULL). Shows as a table in a notebook
+    and in a terminal; `df()` and `arrow()` need pandas and pyarrow, which are optional.
+    """
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.rows)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all rows as a list of tuples."""
+        return list(self.rows)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the first row, or None when there is none."""
+        return self.rows[0] if self.rows else None
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return all rows as dictionaries by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def df(self) -> Any:
+        """Return a pandas DataFrame. `ConfigError` names pandas when it is not installed."""
+        return _optional("pandas").DataFrame(list(self.rows), columns=list(self.columns))
+
+    def arrow(self) -> Any:
+        """Return a pyarrow Table. `ConfigError` names pyarrow when it is not installed."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
+        return _optional("pyarrow").table([list(column) for column in columns], names=list(self.columns))
+
+    def __repr__(self) -> str:
+        shown = [[_text(value) for value in row] for row in self.rows[:MAX_SHOWN]]
+        widths = [max(len(cell) for cell in column) for column in zip(self.columns, *shown, strict=True)]
+        right = [_is_number_column(self.rows, i) for i in range(len(self.columns))]
+
+        def line(cells: Sequence[str]) -> str:
+            parts = (
+                cell.rjust(width) if flush else cell.ljust(width)
+                for cell, width, flush in zip(cells, widths, right, strict=True)
+            )
+            return "  ".join(parts).rstrip()
+
+        lines = [line(self.columns), "  ".join("─" * width for width in widths)]
+        return "\n".join([*lines, *(line(row) for row in shown), *self._more()])
+
+    def _repr_html_(self) -> str:
+        right = [_is_number_column(self.rows, i) for i in range(len(self.columns))]
+        align = ["text-align:right" if flush else "text-align:left" for flush in right]
+
+        def row(tag: str, cells: Sequence[str]) -> str:
+            inner = "".join(
+                f'<{tag} style="{style}">{html.escape(cell)}</{tag}>'
+                for cell, style in zip(cells, align, strict=True)
+            )
+            return f"<tr>{inner}</tr>"
+
+        body = "".join(row("td", [_text(value) for value in values]) for values in self.rows[:MAX_SHOWN])
+        more = "".join(f"<p>{line}</p>" for line in self._more())
+        return f"<table><thead>{row('th', self.columns)}</thead><tbody>{body}</tbody></table>{more}"
+
+    def _more(self) -> list[str]:
+        if not self.rows:
+            return ["(no rows)"]
+        hidden = len(self.rows) - MAX_SHOWN
+        return [f"… and {hidden:,} more rows"] if hidden > 0 else []
+
+
+def _optional(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ConfigError(
+            f"{module} is not installed; install it with: pip install {module}, or use .fetchall()"
+        ) from None
+
+
+def _is_number_column(rows: Sequence[tuple[Any, ...]], index: int) -> bool:
+    values = [row[index] for row in rows[:MAX_SHOWN] if row[index] is not None]
+    return bool(values) and all(hasattr(v, "__float__") and not isinstance(v, bool) for v in values)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return " ".join(str(value).split("\n"))

@@ -1,0 +1,40 @@
+"""One object that holds a key and shows it to nobody who does not ask for it by name."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+class Secret:
+    """Text that is hidden from ``repr``, ``str``, ``vars``, JSON and pickle; `reveal()` returns it.
+
+    The value sits in a closure, so that a debugger's or logger's dump of attributes does not show it.
+    """
+
+    __slots__ = ("reveal",)
+
+    def __init__(self, value: str) -> None:
+        object.__setattr__(self, "reveal", lambda: value)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.reveal() == other.reveal()
+
+    def __hash__(self) -> int:
+        return hash(self.reveal())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied to another process")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        return self
