@@ -126,7 +126,9 @@ class Plugins:
         except BaseException as error:  # a plugin's import can raise anything; only interrupts pass
             if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
                 raise
-            problem = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            problem = (
+                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            )
             log.debug("plugin %s cannot be loaded", name, exc_info=True)
             self.catalog.drop(name)
             if self._manager.has_plugin(name):
@@ -148,4 +150,6 @@ class Plugins:
         except Exception as error:
             log.debug("the factory of %s %s failed", shelf.kind, name, exc_info=True)
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: {type(error).__name__}: {first}") from None
+            raise BrokenPlugin(
+                f"the {shelf.kind} {name!r} cannot be built: {type(error).__name__}: {first}"
+            ) from None

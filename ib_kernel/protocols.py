@@ -436,7 +436,12 @@ class BudgetStore(Protocol):
         ...
 
     def charge(
-        self, session_id: str, end: CallEnd, *, call: CallStart | None = None, messages: Sequence[Message] = ()
+        self,
+        session_id: str,
+        end: CallEnd,
+        *,
+        call: CallStart | None = None,
+        messages: Sequence[Message] = (),
     ) -> Totals:
         """Record usage that nothing was held for. Never clipped, even beyond the budget."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 
@@ -12,6 +13,8 @@ class Secret:
     """
 
     __slots__ = ("reveal",)
+
+    reveal: Callable[[], str]
 
     def __init__(self, value: str) -> None:
         object.__setattr__(self, "reveal", lambda: value)

@@ -35,7 +35,7 @@ def _int(low: int) -> Callable[[Any], int]:
 
 
 def _seconds(value: Any) -> float:
-    """a number of seconds, 0 or more"""  # noqa: D400, D403
+    """a number of seconds, 0 or more"""
     number = float(value)
     if isinstance(value, bool) or not 0 <= number < float("inf"):
         raise ValueError
@@ -43,7 +43,7 @@ def _seconds(value: Any) -> float:
 
 
 def _temperature(value: Any) -> float:
-    """a number from 0 to 2"""  # noqa: D400, D403
+    """a number from 0 to 2"""
     number = float(value)
     if not 0 <= number <= 2:
         raise ValueError
@@ -51,12 +51,19 @@ def _temperature(value: Any) -> float:
 
 
 def _flag(value: Any) -> bool:
-    """true or false"""  # noqa: D400, D403
+    """true or false"""
     if isinstance(value, bool):
         return value
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
-        str(value).strip().lower()
-    ]
+    return {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }[str(value).strip().lower()]
 
 
 def _one_of(*allowed: str) -> Callable[[Any], str]:
@@ -70,19 +77,19 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
 
 
 def _text(value: Any) -> str:
-    """some text"""  # noqa: D400, D403
+    """some text"""
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
         raise ValueError
     return str(value).strip()
 
 
 def _path(value: Any) -> Path:
-    """a folder's path"""  # noqa: D400, D403
+    """a folder's path"""
     return Path(_text(value)).expanduser().absolute()
 
 
 def _levels(value: Any) -> tuple[float, ...]:
-    """fractions between 0 and 1 separated by commas, such as 0.75,0.9"""  # noqa: D400, D403
+    """fractions between 0 and 1 separated by commas, such as 0.75,0.9"""
     parts = value.split(",") if isinstance(value, str) else value
     levels = tuple(sorted(float(part) for part in parts))
     if not all(0 < level < 1 for level in levels):
@@ -91,14 +98,14 @@ def _levels(value: Any) -> tuple[float, ...]:
 
 
 def _table(value: Any) -> Mapping[str, Any]:
-    """a table, in config.toml or as a dict"""  # noqa: D400, D403
+    """a table, in config.toml or as a dict"""
     if not isinstance(value, Mapping):
         raise ValueError
     return dict(value)
 
 
 def _secret(value: Any) -> Secret:
-    """some text"""  # noqa: D400, D403
+    """some text"""
     return value if isinstance(value, Secret) else Secret(_text(value))
 
 
@@ -121,7 +128,9 @@ class Settings:
     """
 
     data_dir: Path = _setting(_path, _default_data_dir, "folder of the ledger")
-    client: str | None = _setting(_text, None, "model client by plugin name; unset: openai with a key, else demo")
+    client: str | None = _setting(
+        _text, None, "model client by plugin name; unset: openai with a key, else demo"
+    )
     counter: str = _setting(_text, "tiktoken", "token counter by plugin name")
     store: str = _setting(_text, "duckdb", "ledger by plugin name")
     model: str = _setting(_text, "gpt-5.4-mini", "model asked for when none is named")
@@ -132,16 +141,28 @@ class Settings:
     time_limit_s: float | None = _setting(_seconds, None, "seconds of a new session; unset: no limit")
     reply_tokens: int = _setting(_int(1), 1_200, "tokens asked for a reply when none are named")
     min_reply_tokens: int = _setting(_int(1), 256, "a turn that leaves fewer tokens for its reply is refused")
-    temperature: float | None = _setting(_temperature, None, "sampling temperature; unset: the model's default")
+    temperature: float | None = _setting(
+        _temperature, None, "sampling temperature; unset: the model's default"
+    )
     persona: str = _setting(_one_of("interviewer", "assistant"), "interviewer", "what the AI is")
-    stream: str = _setting(_one_of("live", "final"), "live", "show a reply while it arrives, or once at its end")
+    stream: str = _setting(
+        _one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"
+    )
     store_transcript: bool = _setting(_flag, True, "keep the text of messages in the ledger")
-    warn_at: tuple[float, ...] = _setting(_levels, (0.75, 0.9), "fractions of the budget that are warned about")
+    warn_at: tuple[float, ...] = _setting(
+        _levels, (0.75, 0.9), "fractions of the budget that are warned about"
+    )
     lease_s: float = _setting(_seconds, 60.0, "seconds after which a dead kernel's hold becomes in doubt")
-    hold_s: float = _setting(_seconds, 600.0, "seconds that a hold made by reserve_tokens lives unless renewed")
+    hold_s: float = _setting(
+        _seconds, 600.0, "seconds that a hold made by reserve_tokens lives unless renewed"
+    )
     attempts: int = _setting(_int(1), 4, "attempts per turn at most")
-    backoff_s: float = _setting(_seconds, 0.5, "seconds of the first wait before a retry at most (full jitter)")
-    backoff_cap_s: float = _setting(_seconds, 20.0, "seconds of any wait at most, unless the server asks for more")
+    backoff_s: float = _setting(
+        _seconds, 0.5, "seconds of the first wait before a retry at most (full jitter)"
+    )
+    backoff_cap_s: float = _setting(
+        _seconds, 20.0, "seconds of any wait at most, unless the server asks for more"
+    )
     retry_after_max_s: float = _setting(_seconds, 60.0, "fail at once when the server asks for a longer wait")
     deadline_s: float = _setting(_seconds, 300.0, "seconds for a whole turn, retries included")
     first_piece_s: float = _setting(_seconds, 60.0, "seconds to wait for the first piece of a reply")

@@ -1,0 +1,275 @@
+"""`Interview`: start a session, ask, read the reply. The engine behind the magics, usable without them.
+
+::
+
+    buddy = Interview()
+    buddy.start("Backend engineer", candidate="Ada", token_budget=20_000)
+    print(buddy.say_sync("I'd start with a token bucket per user.").text)
+
+    async with buddy.ask("And when Redis is down?") as reply:
+        async for piece in reply:
+            print(piece, end="")
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from ib_kernel.catalog import did_you_mean
+from ib_kernel.challenges import Challenge, load_challenge
+from ib_kernel.errors import ConfigError, NoSession, UnknownSession
+from ib_kernel.loop import BackgroundLoop
+from ib_kernel.models import get_model
+from ib_kernel.plugins import Plugins
+from ib_kernel.prompt import build_messages, prompt_version
+from ib_kernel.protocols import ChatRequest, LLMClient, Message, NewSession, Session, Status
+from ib_kernel.reply import Reply
+from ib_kernel.settings import Settings
+from ib_kernel.token_service import TokenService, default_candidate
+from ib_kernel.turn import Turn, TurnRequest, TurnResult
+
+
+class Interview:
+    """One person's place in front of the AI: settings, plugins, a ledger and the session in use.
+
+    Safe to use from any thread; turns of one `Interview` may overlap (each holds its own tokens). A value:
+    build as many as you like, and `close` each (or use ``with``).
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        plugins: Plugins | None = None,
+        session_id: str | None = None,
+        service: TokenService | None = None,
+    ) -> None:
+        self.settings = settings or (service.settings if service else Settings())
+        self.plugins = plugins or (service.plugins if service else Plugins())
+        self.service = service or TokenService(self.settings, plugins=self.plugins)
+        self._owns_service = service is None
+        self._loop = BackgroundLoop()
+        self._clients: dict[str, LLMClient] = {}
+        self._lock = threading.RLock()
+        self._session_id: str | None = None
+        self._challenges: dict[str, Challenge | None] = {}
+        if session_id is not None:
+            self.use(session_id)
+
+    # --- sessions
+
+    def start(
+        self,
+        role: str = "",
+        *,
+        candidate: str | None = None,
+        level: str = "",
+        challenge: str | None = None,
+        token_budget: int | None = None,
+        time_limit_s: float | None = None,
+        model: str | None = None,
+        client: str | None = None,
+        temperature: float | None = None,
+        persona: str | None = None,
+        session_id: str | None = None,
+    ) -> Session:
+        """Open a session and make it the one in use. What is not given comes from the settings.
+
+        *challenge* is a shipped challenge's name or a file. Raises `ConfigError` (with a did-you-mean) for
+        anything that cannot be used, before anything is recorded.
+        """
+        settings = self.settings.but(client=client, temperature=temperature, persona=persona)
+        version = prompt_version(settings.persona)
+        posed = load_challenge(challenge) if challenge else None
+        chosen = self.client(settings.client_name)
+        model = model or self._default_model(chosen, settings)
+        get_model(model, settings)
+        meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
+        if posed and posed.origin != "shipped":  # the file may change or go: keep what was posed
+            meta["challenge"] = {"title": posed.title, "text": posed.text, "notes": posed.notes}
+        session = self.service.create_session(
+            candidate=candidate or settings.candidate or default_candidate(),
+            token_budget=token_budget,
+            model=model,
+            time_limit_s=time_limit_s,
+            session_id=session_id,
+            role=role.strip(),
+            level=level.strip(),
+            challenge=posed.name if posed else "",
+            persona=settings.persona,
+            client=chosen.name,
+            prompt_version=version,
+            meta=meta,
+        )
+        self._challenges[session.session_id] = posed
+        self._session_id = session.session_id
+        return session
+
+    def use(self, session_id: str) -> Session:
+        """Make an existing session the one in use; an unknown id raises with a did-you-mean."""
+        try:
+            session = self.service.get_session(session_id)
+        except UnknownSession:
+            known = [s.session_id for s in self.service.store.sessions(limit=200)]
+            hint = did_you_mean(session_id, known) or ". %interview sessions lists them."
+            raise UnknownSession(f"no session {session_id!r} in this ledger{hint}") from None
+        self._session_id = session.session_id
+        return session
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session in use, or None."""
+        return self._session_id
+
+    @property
+    def session(self) -> Session:
+        """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
+        if self._session_id is None:
+            raise NoSession(self._no_session_line())
+        return self.service.get_session(self._session_id)
+
+    def history(self) -> list[Message]:
+        """Return the transcript of the session in use."""
+        return self.service.store.history(self.session.session_id)
+
+    # --- turns
+
+    def ask(
+        self,
+        text: str,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+    ) -> Reply:
+        """Return the reply to *text* as a context manager; nothing happens before it is entered.
+
+        *max_tokens* is an explicit wish for the reply's length: refused rather than shrunk. Raises
+        `ConfigError` for empty text, `NoSession` without a session; entering and reading raise what refuses
+        or fails the turn.
+        """
+        if not text.strip():
+            raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
+        session = self.session
+        messages = build_messages(session, self.challenge(session), self.history(), text)
+        question = Message(0, "user", text)
+        return self.send(messages, question, max_tokens=max_tokens, model=model, temperature=temperature)
+
+    async def say(self, text: str, **options: Any) -> TurnResult:
+        """Ask, wait for the whole reply, and return it with its figures (options as in `ask`)."""
+        async with self.ask(text, **options) as reply:
+            async for _ in reply:
+                pass
+        return _whole(reply)
+
+    def say_sync(self, text: str, **options: Any) -> TurnResult:
+        """Ask and block until the whole reply is there (options as in `ask`)."""
+        with self.ask(text, **options) as reply:
+            for _ in reply:
+                pass
+        return _whole(reply)
+
+    def send(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        question: Message,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """Send *messages* as they are, under the session's budget; *question* is what the transcript keeps."""
+        session = self.session
+        client = self.client(session.client or self.settings.client_name)
+        name = model or session.model
+        info = get_model(name, self.settings)
+        if temperature is None:
+            temperature = session.meta.get("temperature", self.settings.temperature)
+        request = ChatRequest(
+            model=name,
+            messages=tuple(messages),
+            max_completion_tokens=_reply_tokens(
+                self.settings.reply_tokens if max_tokens is None else max_tokens
+            ),
+            temperature=temperature if info.accepts_temperature else None,
+            extra=dict(extra or {}),
+        )
+        ask = TurnRequest(session, request, info, question, explicit=max_tokens is not None)
+        return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit))
+
+    # --- parts
+
+    def client(self, name: str) -> LLMClient:
+        """Return the client plugin called *name*, built once per interview."""
+        with self._lock:
+            if name not in self._clients:
+                self._clients[name] = self.plugins.client(self.settings.but(client=name))
+            return self._clients[name]
+
+    def call(self, work: Any) -> Any:
+        """Run a client's coroutine on the interview's loop and wait for its result."""
+        return self._loop.call(work)
+
+    def challenge(self, session: NewSession) -> Challenge | None:
+        """Return the challenge that *session* poses, as it was when the session started."""
+        if session.session_id not in self._challenges:
+            self._challenges[session.session_id] = _recorded_challenge(session)
+        return self._challenges[session.session_id]
+
+    def close(self) -> None:
+        """Close clients, the loop and the ledger. Idempotent."""
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            self._loop.call(client.aclose())
+        self._loop.close()
+        if self._owns_service:
+            self.service.close()
+
+    def __enter__(self) -> Interview:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _default_model(self, client: LLMClient, settings: Settings) -> str:
+        """A client may name its own default (`default_model`); a model that the user chose comes first."""
+        own: str | None = getattr(client, "default_model", None)
+        return own if own and settings.origins.get("model") == "default" else settings.model
+
+    def _no_session_line(self) -> str:
+        active = [
+            s for s in self.service.store.sessions(limit=20) if s.status in (Status.ACTIVE, Status.PAUSED)
+        ]
+        line = 'no session yet. Type %interview start "Backend engineer" to begin'
+        if not active:
+            return f"{line}, or %interview use ID to go on with an earlier one."
+        last = active[0]
+        return (
+            f"{line}, or %interview use {last.session_id} to go on with {last.candidate}'s ({last.status})."
+        )
+
+
+def _recorded_challenge(session: NewSession) -> Challenge | None:
+    recorded = session.meta.get("challenge")
+    if isinstance(recorded, Mapping):
+        return Challenge(name=session.challenge, **recorded)
+    return load_challenge(session.challenge) if session.challenge else None
+
+
+def _reply_tokens(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"the reply's tokens cannot be {value!r}; give a whole number of at least 1")
+    return value
+
+
+def _whole(reply: Reply) -> TurnResult:
+    if reply.result is None:
+        raise reply.stop_line()
+    return reply.result

@@ -1,0 +1,1 @@
+"""What a notebook shows and understands: magics, streamed replies, the gauge, the widget."""
