@@ -1,0 +1,11 @@
+"""The rules of prompt counting, without any tokenizer: an encoder is handed in.
+
+`RuleCounter` is a whole `ib_kernel.protocols.TokenCounter` but for its encoders; counter plugins subclass it.
+``rules.toml`` holds every model name and constant, with source and date.
+"""
+
+from ib_kernel.counting.counter import RuleCounter
+from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable
+from ib_kernel.counting.profile import Profile, profile
+
+__all__ = ["CachedCounts", "Encoder", "Encoders", "Profile", "RuleCounter", "Uncountable", "profile"]

@@ -1,0 +1,62 @@
+"""Reading message content: a string, or a list of parts whose texts are joined and encoded together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TEXT_PARTS = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})
+IMAGE_PARTS = frozenset({"image_url", "input_image"})
+
+
+@dataclass(slots=True)
+class Content:
+    """What a message holds: joined `text`, image parts, how many texts (`parts`), what is uncountable."""
+
+    text: str = ""
+    images: list[Mapping[str, Any]] = field(default_factory=list)
+    parts: int = 1
+    foreign: list[str] = field(default_factory=list)
+    malformed: bool = False
+
+
+def as_text(value: Any) -> str:
+    """Return *value* as the text that would be sent for it: itself, or its JSON."""
+    if isinstance(value, str):
+        return "".join((value,))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=repr)
+
+
+def read(content: Any) -> Content:
+    """Read the ``content`` of a message. Never raises for JSON values."""
+    if content is None:
+        return Content()
+    if isinstance(content, str):
+        return Content(as_text(content))
+    if not isinstance(content, list | tuple):
+        return Content(as_text(content), malformed=True)
+    found = Content()
+    texts: list[str] = []
+    for part in content:
+        _read_part(part, found, texts)
+    found.text, found.parts = "".join(texts), len(texts)
+    return found
+
+
+def _read_part(part: Any, found: Content, texts: list[str]) -> None:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(part, str):
+        texts.append(part)
+        found.malformed = True
+    elif kind in TEXT_PARTS and isinstance(part.get("text"), str):
+        texts.append(as_text(part["text"]))
+    elif kind == "refusal" and isinstance(part.get("refusal"), str):
+        texts.append(as_text(part["refusal"]))
+    elif kind in IMAGE_PARTS:
+        found.images.append(part)
+    elif isinstance(kind, str) and ("audio" in kind or "file" in kind):
+        found.foreign.append("audio" if "audio" in kind else "a file")
+    else:
+        found.foreign.append(f"a content part of type {str(kind)[:40]!r}")

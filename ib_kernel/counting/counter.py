@@ -1,0 +1,104 @@
+"""A whole token counter but for its tokenizer: chooses the rules, keeps the caches, never raises."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from ib_kernel.counting.chat import add_chat
+from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable
+from ib_kernel.counting.fallback import rough_count
+from ib_kernel.counting.profile import Profile, profile
+from ib_kernel.counting.responses import add_responses
+from ib_kernel.counting.ruler import Ruler, utf8_length
+from ib_kernel.protocols import Count
+
+log = logging.getLogger(__name__)
+_PASS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+
+
+class RuleCounter:
+    """Implements `ib_kernel.protocols.TokenCounter` over any encoder. Thread-safe, offline, never raises.
+
+    *encoders* returns the encoder of an encoding name; it is called once per encoding, at first use.
+    *aliases* maps deployment names (Azure) to models. *cache_chars* bounds the memory of the text cache, in
+    characters per encoding.
+    """
+
+    name = "rules"
+
+    def __init__(
+        self, encoders: Encoders, aliases: Mapping[str, Any] | None = None, *, cache_chars: int = 2_000_000
+    ) -> None:
+        self._encoders = encoders
+        self._aliases = {str(key): str(value) for key, value in (aliases or {}).items()}
+        self._cache_chars = cache_chars
+        self._caches: dict[str, CachedCounts] = {}
+        self._lock = threading.Lock()
+
+    def encoder(self, encoding: str) -> Encoder:
+        """Return the encoder behind this counter for "o200k_base" or "cl100k_base"."""
+        return self._cache(encoding).encoder
+
+    def encode(self, text: str, model: str) -> list[int]:
+        """Return the token ids of *text* in *model*'s encoding. Raises `Uncountable` for a rare text."""
+        return self.encoder(self._profile(model).encoding).encode(text)
+
+    def count_text(self, text: str, model: str) -> Count:
+        """Count the tokens of *text* as *model* sees it, special-token text as ordinary text.
+
+        Exact when a rule names the model's encoding; otherwise bounded by the text's UTF-8 bytes.
+        """
+        try:
+            found = self._profile(model)
+            tokens = self._cache(found.encoding).count(text)
+            if found.known:
+                return Count(tokens)
+            return Count(tokens, exact=False, upper=max(tokens, utf8_length(text)), reason=found.doubt("all"))
+        except _PASS:
+            raise
+        except BaseException as error:  # noqa: BLE001  # never raises; see _PASS
+            return rough_count(text, _reason(error))
+
+    def count_request(self, request: Mapping[str, Any], model: str) -> Count:
+        """Count the prompt tokens of a body with ``messages`` (Chat Completions) or ``input`` (Responses)."""
+        try:
+            found = self._profile(model)
+            ruler = Ruler(found, self._cache(found.encoding).count)
+            if "messages" in request:
+                add_chat(request, ruler)
+            else:
+                add_responses(request, ruler)
+            result = ruler.result()
+            if not found.known and result.upper is not None:  # another tokenizer: only its bytes bound it
+                return Count(
+                    result.tokens, False, max(result.upper, rough_count(request).upper or 0), result.reason
+                )
+            return result
+        except _PASS:
+            raise
+        except BaseException as error:  # noqa: BLE001  # never raises; see _PASS
+            return rough_count(request, _reason(error))
+
+    def _profile(self, model: str) -> Profile:
+        return profile(self._aliases.get(model, model))
+
+    def _cache(self, encoding: str) -> CachedCounts:
+        found = self._caches.get(encoding)
+        if found is None:
+            with self._lock:
+                found = self._caches.get(encoding)
+                if found is None:
+                    found = CachedCounts(self._encoders(encoding), self._cache_chars)
+                    self._caches[encoding] = found
+        return found
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Uncountable):
+        return str(error)
+    log.debug("counting fell back to the bytes bound", exc_info=error)
+    return f"the request cannot be read ({type(error).__name__})"
