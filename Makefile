@@ -1,0 +1,42 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. README.md lists the same without make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+.PHONY: demo test lab lint types contracts check clean bench-counting
+
+demo: $(VENV)/.installed ## run the first interview without a key and print what happened
+	$(PY) notebooks/run_demo.py
+
+test: $(VENV)/.installed ## run every test and every notebook
+	$(PY) -m pytest
+	$(PY) -m pytest notebooks
+
+lab: $(VENV)/.installed ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+check: test lint types contracts
+
+bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/results/counting.md
+	$(PY) benchmarks/counting.py
+
+clean:
+	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Reinstalled only when pyproject.toml changes, so that everything above works offline afterwards.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
