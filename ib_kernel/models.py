@@ -43,7 +43,8 @@ class ModelInfo:
     `cap_field` is the request field that limits the reply. `accepts_temperature` holds for requests that
     name no reasoning effort. `retired` is the announced shutdown day (None: none announced), `source` where
     the figures come from, `checked` when they were compared with it. `max_input` limits the prompt alone
-    where that is less than the window (None: it does not).
+    where that is less than the window (None: it does not). `counts_as` names the model whose counting rules
+    apply to a model that no service bills, such as the scripted ``demo`` ("": its own, billed).
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelInfo:
     source: str = ""
     checked: datetime.date | None = None
     max_input: int | None = None
+    counts_as: str = ""
 
 
 def get_model(name: str, settings: Settings | None = None) -> ModelInfo:
@@ -152,6 +154,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "retired": (datetime.date,),
     "source": (str,),
     "checked": (datetime.date,),
+    "counts_as": (str,),
 }
 
 

@@ -80,14 +80,16 @@ class ChatRequest:
 class Usage:
     """Token usage as the service reports it.
 
-    `cached_tokens` are part of `input_tokens` and `reasoning_tokens` are part of `output_tokens`:
-    details are never added.
+    `cached_tokens` (read from the service's cache) and `cache_write_tokens` (written to it, priced apart
+    by some models) are part of `input_tokens`, and `reasoning_tokens` are part of `output_tokens`: details
+    are never added.
     """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
