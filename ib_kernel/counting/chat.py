@@ -1,41 +1,223 @@
-"""Chat Completions prompts: messages, names, tool calls and results."""
+"""Chat Completions prompts: messages, names, tools, response formats, tool calls and their results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ib_kernel.counting.content import as_text, read
+from ib_kernel.counting import typescript
+from ib_kernel.counting.content import Content, as_text, read
+from ib_kernel.counting.images import add_image
 from ib_kernel.counting.ruler import Ruler
+from ib_kernel.counting.schema import response_format
+from ib_kernel.counting.tools import Tools, canonical, compact, doubt_tools, parse_arguments, read_tools
+
+_SYSTEM = ("system", "developer")
+_RESULTS = ("tool", "function")
 
 
 def add_chat(request: Mapping[str, Any], ruler: Ruler) -> None:
-    """Add the prompt of a Chat Completions body."""
+    """Add the prompt of a Chat Completions body. Raises `TypeError` for a body that is none."""
     messages = request["messages"]
     if not isinstance(messages, list | tuple):
         raise TypeError("messages is not a list")
     ruler.tokens += ruler.profile.per_request
-    for key in ("tools", "functions", "response_format"):
-        if request.get(key):
-            ruler.doubt(key, slack=len(as_text(request[key]).encode()))
-    for message in messages:
-        add_message(message, ruler)
+    if len(request) > 1:
+        system = next((_content(m) for m in messages if _role(m) in _SYSTEM), None)
+        tools = read_tools(request)
+        _add_tools(request, tools, system, ruler)
+        _add_schema(request.get("response_format"), messages, tools, system, ruler)
+        if request.get("web_search_options") is not None:
+            ruler.doubt("web search (counted without its results)", bounded=False)
+    _add_messages(messages, ruler)
 
 
-def add_message(message: Mapping[str, Any], ruler: Ruler) -> None:
-    """Add one message with text content."""
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, Mapping) else None
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    return read(message.get("content")).text
+
+
+# --- messages ---------------------------------------------------------------------------------------------
+
+
+def _add_messages(messages: Sequence[Any], ruler: Ruler) -> None:
+    """Add every message; a group of parallel calls takes the results that follow it."""
     profile = ruler.profile
+    plain, assistant = profile.per_message, profile.per_message + profile.per_assistant
+    position = 0
+    while position < len(messages):
+        message = messages[position]
+        position += 1
+        # the fast path: nearly every message of an interview is a role and a text
+        if type(message) is dict and len(message) == 2 and type(content := message.get("content")) is str:
+            role = message.get("role")
+            ruler.tokens += (assistant if role == "assistant" else plain) + ruler.text(content)
+            continue
+        if not isinstance(message, Mapping):
+            raise TypeError("a message is not an object")
+        calls = message.get("tool_calls")
+        if isinstance(calls, list | tuple) and len(calls) > 1:
+            _add_call_text(message, ruler)
+            results = _results(messages, position, len(calls))
+            position += len(results)
+            _add_parallel(calls, results, ruler)
+        else:
+            _add_message(message, ruler)
+
+
+def _add_message(message: Mapping[str, Any], ruler: Ruler) -> None:
+    """Add one message that is not a group of parallel calls."""
+    call = _single_call(message)
+    if call is not None:
+        _add_call_text(message, ruler)
+        name, arguments = call
+        ruler.tokens += ruler.profile.per_message + ruler.profile.call_result_header
+        ruler.tokens += ruler.text(name) + ruler.text(canonical(arguments)) + ruler.text(f"functions.{name}")
+        return
     content = read(message.get("content"))
-    ruler.tokens += profile.per_message + ruler.text(content.text)
+    refusal = message.get("refusal")
+    if message.get("content") is None and isinstance(refusal, str):
+        content.text = refusal
+    _add_content(content, ruler)
+    ruler.tokens += ruler.profile.per_message
     role = message.get("role")
     if role == "assistant":
-        ruler.tokens += profile.per_assistant
-    name = message.get("name")
-    if isinstance(name, str) and name and role not in ("tool", "function"):
-        ruler.tokens += ruler.text(name) + (0 if name == role else profile.per_name)
-        if profile.reasoning:
-            ruler.doubt("names on reasoning models have not been measured")
-    if message.get("tool_calls"):
-        ruler.doubt("tool calls", slack=len(as_text(message["tool_calls"]).encode()))
-    if content.images or content.foreign:
-        ruler.doubt("not text", bounded=False)
+        ruler.tokens += ruler.profile.per_assistant
+        if message.get("audio") is not None:
+            ruler.doubt("audio", bounded=False)
+    if role not in _RESULTS:
+        _add_name(message.get("name"), role, ruler)
+
+
+def _add_content(content: Content, ruler: Ruler) -> None:
+    ruler.tokens += ruler.text(content.text)
+    for part in content.images:
+        add_image(part, ruler)
+    for what in content.foreign:
+        ruler.doubt(f"{what} (counted without it)", bounded=False)
+    if content.malformed:
+        ruler.doubt("content that is neither a text nor a list of parts", slack=8)
+    if content.parts > 1:
+        ruler.doubt(ruler.profile.doubt("parts"))
+
+
+def _add_name(name: Any, role: Any, ruler: Ruler) -> None:
+    if not isinstance(name, str) or not name:
+        return
+    ruler.tokens += ruler.text(name) + (0 if name == role else ruler.profile.per_name)
+    if ruler.profile.reasoning:
+        ruler.doubt("names on reasoning models have not been measured", slack=1)
+
+
+# --- tool calls -------------------------------------------------------------------------------------------
+
+
+def _single_call(message: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Return the (name, arguments) of a message with one call, new or legacy style, or None."""
+    calls = message.get("tool_calls")
+    if isinstance(calls, list | tuple) and calls:
+        return _call(calls[0])
+    legacy = message.get("function_call")
+    return _call({"function": legacy}) if isinstance(legacy, Mapping) else None
+
+
+def _call(call: Any) -> tuple[str, Any]:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        function = call.get("custom") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            return "", as_text(call)
+        return str(function.get("name", "")), as_text(function.get("input", ""))
+    return str(function.get("name", "")), function.get("arguments", "")
+
+
+def _add_call_text(message: Mapping[str, Any], ruler: Ruler) -> None:
+    """Add the text that a message has besides its calls: a full text message in front of them."""
+    content = read(message.get("content"))
+    if content.text or content.images or content.foreign:
+        _add_content(content, ruler)
+        ruler.tokens += ruler.profile.per_message + ruler.profile.per_assistant
+
+
+def _results(messages: Sequence[Any], start: int, most: int) -> list[Mapping[str, Any]]:
+    """Return the tool messages directly at *start*, *most* at most."""
+    found = []
+    for message in messages[start : start + most]:
+        if _role(message) != "tool":
+            break
+        found.append(message)
+    return found
+
+
+def _add_parallel(calls: Sequence[Any], results: Sequence[Mapping[str, Any]], ruler: Ruler) -> None:
+    """Add a group of parallel calls and its results: one wrapper call, one JSON list of results."""
+    uses = []
+    for call in calls:
+        name, arguments = _call(call)
+        parsed = {} if arguments in ("", None) else parse_arguments(arguments)
+        parameters = arguments if parsed is None else parsed
+        uses.append({"recipient_name": f"functions.{name}", "parameters": parameters})
+    contents = [read(message.get("content")) for message in results]
+    wrapped = compact({"tool_uses": uses})
+    listed = json.dumps([content.text for content in contents], ensure_ascii=False)
+    ruler.tokens += ruler.text(wrapped) + ruler.text(listed) + ruler.profile.parallel_wrapper
+    for content in contents:
+        content.text = ""
+        _add_content(content, ruler)
+    ruler.doubt("parallel tool calls")
+
+
+# --- tools and response format ------------------------------------------------------------------------------
+
+
+def _add_tools(request: Mapping[str, Any], tools: Tools, system: str | None, ruler: Ruler) -> None:
+    """Add what the tools cost besides the messages; *system* is the first system message's text."""
+    doubt_tools(tools, ruler)
+    if not tools.functions:
+        return
+    profile = ruler.profile
+    text = typescript.HEAD + tools.text
+    if system is None:
+        ruler.tokens += profile.per_message + ruler.text(text) - 1
+    else:
+        joined = ruler.text(f"{system}\n\n{text}") - ruler.text(system)
+        ruler.tokens += joined + (2 if profile.reasoning else -1)
+    ruler.tokens += profile.chat_tools
+    if profile.reasoning and tools.first_is_undescribed:
+        ruler.tokens -= 1
+    if tools.forced and profile.chat_forced_choice >= 0:
+        ruler.tokens += profile.chat_forced_choice + ruler.text(tools.forced)
+    if request.get("parallel_tool_calls") is False:
+        ruler.tokens += profile.chat_parallel_off
+        ruler.doubt("parallel_tool_calls is off")
+
+
+def _add_schema(
+    given: Any, messages: Sequence[Any], tools: Tools, system: str | None, ruler: Ruler
+) -> None:
+    """Add what ``response_format`` costs besides the messages."""
+    if not isinstance(given, Mapping) or given.get("type") != "json_schema":
+        return
+    spec = given.get("json_schema")
+    spec = spec if isinstance(spec, Mapping) else {}
+    name = str(spec.get("name", ""))
+    text = response_format(name, spec.get("description"), spec.get("schema"))
+    profile = ruler.profile
+    if profile.reasoning:
+        ruler.tokens += profile.per_message + ruler.text(text)
+    elif tools.functions:
+        ruler.tokens += ruler.text(f"\n\n{text}")
+    else:
+        if system is None:
+            ruler.tokens += profile.per_message + ruler.text(text)
+        else:
+            ruler.tokens += ruler.text(f"{system}\n\n{text}") - ruler.text(system)
+        ruler.tokens += 2 + ruler.text(name)
+    answers = [m for m in messages if _role(m) == "assistant" and _single_call(m) is None]
+    if not profile.reasoning:
+        answers = [m for m in answers if _content(m)]
+    ruler.tokens += profile.schema_per_assistant * len(answers)

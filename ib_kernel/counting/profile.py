@@ -47,6 +47,7 @@ class Profile:
     schema_per_assistant: int
     responses_schema: int
     responses_schema_per_assistant: int
+    keeps_reasoning: bool
 
     def doubt(self, scope: str) -> str:
         """Return why a count is not exact for *scope* ("all", "tools", "parts"), or ""."""
