@@ -1,1 +1,30 @@
-"""…"""
+"""The ``openai`` client: the official SDK against OpenAI, Azure OpenAI and compatible servers.
+
+Importing this package imports neither openai nor httpx2; that happens with the first request, in a worker
+thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ib_kernel.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ib_kernel.catalog import Catalog
+    from ib_kernel.protocols import LLMClient
+    from ib_kernel.settings import Settings
+
+__all__ = ["ib_register"]
+
+
+def _client(settings: Settings) -> LLMClient:
+    from ib_openai.client import OpenAIClient
+
+    return OpenAIClient(settings)
+
+
+@hookimpl
+def ib_register(catalog: Catalog) -> None:
+    """Offer the client under the name ``openai``."""
+    catalog.add_client("openai", _client)

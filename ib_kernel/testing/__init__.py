@@ -1,0 +1,35 @@
+"""Tests that plugin authors inherit, and the services they run against.
+
+`LLMClientContract`, `TokenCounterContract` and `BudgetStoreContract` are test classes: subclass one, say how
+to make your client, counter or store, and pytest runs every promise of the protocol against it. `FaultServer`
+is an OpenAI-compatible service on a loopback port that fails as it is told to. The classes need pytest, the
+server does not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ib_kernel.testing.client import LLMClientContract
+    from ib_kernel.testing.counter import TokenCounterContract
+    from ib_kernel.testing.faults import FAULTS, Fault, Step
+    from ib_kernel.testing.server import FaultServer
+
+_WHERE = {
+    "FAULTS": "faults",
+    "Fault": "faults",
+    "FaultServer": "server",
+    "LLMClientContract": "client",
+    "Step": "faults",
+    "TokenCounterContract": "counter",
+}
+
+__all__ = ["FAULTS", "Fault", "FaultServer", "LLMClientContract", "Step", "TokenCounterContract"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,0 +1,161 @@
+"""Chat Completions: the body that is sent, and the reader of what comes back.
+
+Text is what a candidate would read: `delta.content` and refusals of choice 0. With ``n > 1`` the other
+choices are read (and billed) but not shown. Tool calls and reasoning text stay out of the text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ib_kernel.errors import ClientError, StreamBroken
+from ib_kernel.protocols import ChatRequest, Done, Usage
+from ib_openai.dialects import Dialect
+from ib_openai.mapping import from_event
+from ib_openai.sse import Event
+
+PATH = "/chat/completions"
+
+
+def chat_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
+    """Return the Chat Completions body for *request* as *dialect* wants it. Pure."""
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_message(message, dialect) for message in request.messages],
+        dialect.cap_field_for(request.model): request.max_completion_tokens,
+        "stream": True,
+    }
+    if dialect.usage_in_stream:
+        body["stream_options"] = {"include_usage": True}
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.n != 1:
+        body["n"] = request.n
+    body.update(request.extra)
+    if not body["stream"]:
+        body.pop("stream_options", None)
+    if not dialect.reasoning_effort:
+        body.pop("reasoning_effort", None)
+    return body
+
+
+def _message(message: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    copy = dict(message)
+    if copy.get("role") == "developer" and not dialect.developer_role:
+        copy["role"] = "system"
+    return copy
+
+
+class ChatReader:
+    """Reads one answer: events of a stream, or a whole JSON answer.
+
+    `finished` turns True with choice 0's finish reason, `complete` when nothing more can follow.
+    """
+
+    def __init__(self, key: str | None = None) -> None:
+        self.finished = False
+        self.complete = False
+        self.key = key
+        self._finish = ""
+        self._usage: Usage | None = None
+        self._model = ""
+        self._id = ""
+        self._created = 0
+        self._tier: str | None = None
+
+    def feed(self, event: Event) -> list[str]:
+        """Return the texts of *event*. Raises a `ClientError` for an error event, `StreamBroken` for junk."""
+        if event.data.strip() == "[DONE]":
+            self.complete = True
+            return []
+        chunk = read_json(event.data)
+        if not isinstance(chunk, dict):
+            raise StreamBroken("the service sent data that are not JSON in its stream")
+        if chunk.get("error") or event.kind == "error":
+            raise from_event(chunk, key=self.key)
+        self._note(chunk)
+        return self._texts(chunk, "delta")
+
+    def whole(self, answer: dict[str, Any]) -> list[str]:
+        """Return the texts of an answer that was not streamed."""
+        if answer.get("error"):
+            raise from_event(answer, key=self.key)
+        self._note(answer)
+        self.complete = True
+        return self._texts(answer, "message")
+
+    def done(self) -> Done:
+        """Return the end of the reply. `StreamBroken` when there was no finish reason."""
+        if not self.finished:
+            raise no_finish()
+        return Done(self._finish, self._usage, self._model, self._id, self._created, self._tier)
+
+    def _note(self, chunk: dict[str, Any]) -> None:
+        self._model = text_of(chunk.get("model")) or self._model
+        self._id = text_of(chunk.get("id")) or self._id
+        self._created = whole_of(chunk.get("created")) or self._created
+        self._tier = text_of(chunk.get("service_tier")) or self._tier
+        self._usage = read_usage(chunk.get("usage"), "prompt", "completion") or self._usage
+
+    def _texts(self, chunk: dict[str, Any], part: str) -> list[str]:
+        texts: list[str] = []
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            if not isinstance(choice, dict) or choice.get("index", 0) != 0:
+                continue
+            delta = choice.get(part)
+            if isinstance(delta, dict):
+                texts += [t for t in (delta.get("content"), delta.get("refusal")) if isinstance(t, str) and t]
+            reason = choice.get("finish_reason")
+            if isinstance(reason, str) and reason:
+                self._finish, self.finished = reason, True
+        return texts
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text, or None when it is none (null is no answer either)."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_usage(raw: Any, prompt: str, completion: str) -> Usage | None:
+    """Return the usage in *raw*, whose fields start with the words *prompt* and *completion*; None: none."""
+    if not isinstance(raw, dict):
+        return None
+    inputs, outputs = whole_of(raw.get(f"{prompt}_tokens")), whole_of(raw.get(f"{completion}_tokens"))
+    if inputs is None or outputs is None:
+        return None
+    read = f"{prompt}_tokens_details"
+    return Usage(
+        inputs,
+        outputs,
+        cached_tokens=_detail(raw, read, "cached_tokens"),
+        reasoning_tokens=_detail(raw, f"{completion}_tokens_details", "reasoning_tokens"),
+        cache_write_tokens=_detail(raw, read, "cache_write_tokens"),
+    )
+
+
+def _detail(raw: dict[str, Any], group: str, name: str) -> int:
+    details = raw.get(group)
+    return (whole_of(details.get(name)) or 0) if isinstance(details, dict) else 0
+
+
+def whole_of(value: Any) -> int | None:
+    """Return *value* if it is a whole number of at least 0, else None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def text_of(value: Any) -> str:
+    """Return *value* if it is text, else ""."""
+    return value if isinstance(value, str) else ""
+
+
+def no_finish() -> ClientError:
+    """Return the error for an answer that ended without saying so."""
+    return StreamBroken("the answer ended without a finish reason, so it is probably cut off")

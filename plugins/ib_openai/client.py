@@ -1,0 +1,168 @@
+"""`OpenAIClient`: one attempt per call, streamed, with every error mapped to ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
+from ib_kernel.protocols import ChatRequest, ReplyStream
+from ib_kernel.settings import Settings
+from ib_openai import chat
+from ib_openai.dialects import detect
+from ib_openai.limits import RateLimits, read_rate_limits
+from ib_openai.mapping import from_status, from_transport
+from ib_openai.reading import end, read_reply
+from ib_openai.text import sendable
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+NO_KEY = "the openai client was chosen but OPENAI_API_KEY is not set. Try %interview start --client demo."
+"""The one line for a missing key."""
+
+
+class OpenAIClient:
+    """The ``openai`` client. Implements `ib_kernel.protocols.LLMClient`.
+
+    `NoKey` when there is neither a key nor a base URL; a base URL alone is a local server that wants no
+    key. `rate_limits` holds what the service last said about each model's limits. `dialect` is the kind of
+    server (see `ib_openai.dialects`), `api` is "chat" or "responses".
+
+    For authors of other clients: `stream` is an async context manager, because an abandoned generator goes
+    on being billed. Map errors outside ``except`` blocks, so that no raw error, which may hold a key, hangs
+    on ours as ``__context__``. Then inherit `ib_kernel.testing.LLMClientContract`.
+    """
+
+    name = "openai"
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.api_key
+        self._base_url = settings.base_url
+        if self._secret is None and self._base_url is None:
+            raise NoKey(NO_KEY)
+        _check_key(self._key())
+        _check_url(self._base_url)
+        self.dialect = detect(self._base_url, getattr(settings, "dialect", None))
+        self.api: str = getattr(settings, "api", None) or "chat"
+        self.rate_limits: dict[str, RateLimits] = {}
+        # The pipeline's own limits come first; this one only ends what nobody is watching.
+        self._read_s = 1.25 * max(settings.first_piece_s, settings.gap_s) or None
+        self._sdk: openai.AsyncOpenAI | None = None
+
+    def __repr__(self) -> str:
+        host = urlsplit(self._base_url or "").hostname or "api.openai.com"
+        return f"OpenAIClient({host}, dialect={self.dialect.name}, api={self.api})"
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the JSON body that `stream` would send for *request*. Pure.
+
+        Lone surrogates, which no JSON text can carry, become U+FFFD.
+        """
+        return sendable(chat.chat_body(request, self.dialect))
+
+    @contextlib.asynccontextmanager
+    async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[ReplyStream]:
+        """Send *body*, once; yield `Piece`s, then one `Done`. Leaving the context ends the HTTP response.
+
+        With ``"stream": false`` in *body* the whole reply is one piece.
+        """
+        response = await self._send(chat.PATH, body)
+        reader = chat.ChatReader(self._key())
+        reply = read_reply(response, reader, streamed=bool(body.get("stream")))
+        try:
+            yield reply
+        finally:
+            await end(response, reply, drain=reader.complete)
+
+    async def validate_api_key(self) -> bool:
+        """Ask for the list of models: True when the key is accepted, False on 401. Costs no tokens."""
+        try:
+            response = await self._send("/models", None)
+        except AuthFailed as error:
+            if error.status == 401:
+                return False
+            raise
+        await end(response, None, drain=True)
+        return True
+
+    async def aclose(self) -> None:
+        """Close connections. Idempotent."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
+
+    def _key(self) -> str | None:
+        return self._secret.reveal() if self._secret is not None else None
+
+    async def _connected(self) -> openai.AsyncOpenAI:
+        if self._sdk is None:
+            transport = await asyncio.to_thread(_transport)  # importing takes 0.4 s: not on the loop
+            if self._sdk is None:
+                self._sdk = transport.connect(self._secret, self._base_url, self.dialect, self._read_s)
+        sdk: openai.AsyncOpenAI = self._sdk
+        return sdk
+
+    async def _send(self, path: str, body: Mapping[str, Any] | None) -> httpx2.Response:
+        """Return the open response to one request; *body* None makes it a GET."""
+        sdk = await self._connected()
+        import httpx2
+        import openai
+
+        # With `stream` and this `cast_to` the SDK hands out the response unread; its types do not say so.
+        raw: dict[str, Any] = {
+            "cast_to": httpx2.Response,
+            "stream": True,
+            "stream_cls": openai.AsyncStream[Any],
+        }
+        try:
+            response: httpx2.Response
+            if body is None:
+                response = await sdk.get(path, **raw)
+            else:
+                response = await sdk.post(path, body=dict(body), **raw)
+        except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+            problem = self._problem(error, body)
+        else:
+            self._note_limits(body, response.headers)
+            return response
+        raise problem
+
+    def _problem(self, error: Exception, body: Mapping[str, Any] | None) -> ClientError:
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            self._note_limits(body, error.response.headers)
+            answer = chat.read_json(error.response.text) or error.response.text
+            return from_status(error.status_code, error.response.headers, answer, key=self._key())
+        cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else None
+        return from_transport(cause or error, key=self._key())
+
+    def _note_limits(self, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> None:
+        limits = read_rate_limits(headers)
+        if body is not None and limits is not None:
+            self.rate_limits[str(body.get("model", ""))] = limits
+
+
+def _transport() -> Any:
+    from ib_openai import transport
+
+    return transport
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigError("api_key holds a space, a line break or a letter that no key has; copy it again")
+
+
+def _check_url(url: str | None) -> None:
+    try:
+        good = url is None or (urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname))
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError("base_url is not an address; write it like http://localhost:8080/v1")

@@ -1,0 +1,100 @@
+"""Server-sent events, read strictly: bytes in, events out.
+
+Follows "9.2.6 Interpreting an event stream" of the HTML standard (read 2026-11) with one leniency: an event
+that the end of the stream cuts off before its blank line is still handed out, because some servers leave
+the blank line out after ``data: [DONE]``. Lines are decoded whole, so a character may be split anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ib_kernel.errors import StreamBroken
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""Longest event that is read; a longer one is taken for a broken stream, so that memory stays bounded."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its type ("" when the server names none) and its data lines joined by line feeds."""
+
+    kind: str
+    data: str
+
+
+class Decoder:
+    """Turns chunks of a response body, cut anywhere, into events. One instance reads one response."""
+
+    def __init__(self) -> None:
+        self._tail: list[bytes] = []
+        self._held = 0
+        self._skip_lf = False
+        self._started = False
+        self._kind = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Return the events that *chunk* completes. `StreamBroken` for bytes that are not UTF-8."""
+        if not chunk:
+            return []
+        if self._skip_lf and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._skip_lf = chunk.endswith(b"\r") or (self._skip_lf and not chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._hold(chunk)
+            return []
+        text = b"".join([*self._tail, chunk])
+        lines = text.splitlines()  # of bytes: only CR, LF and CRLF end a line
+        self._tail, self._held = [], 0
+        if not text.endswith((b"\n", b"\r")):
+            self._hold(lines.pop())
+        return self._events(lines)
+
+    def finish(self) -> list[Event]:
+        """Return what the end of the stream completes."""
+        lines = [b"".join(self._tail)] if self._tail else []
+        self._tail = []
+        return self._events([*lines, b""])
+
+    def _hold(self, part: bytes) -> None:
+        self._tail.append(part)
+        self._held += len(part)
+        if self._held > MAX_EVENT_BYTES:
+            raise StreamBroken(f"the service sent an event of more than {MAX_EVENT_BYTES // 2**20} MiB")
+
+    def _events(self, lines: list[bytes]) -> list[Event]:
+        events = []
+        for raw in lines:
+            if not self._started:
+                self._started = True
+                raw = raw.removeprefix(_BOM)
+            if raw:
+                self._field(raw)
+            elif self._data:
+                events.append(Event(self._kind, "\n".join(self._data)))
+                self._kind, self._data = "", []
+            else:
+                self._kind = ""
+        return events
+
+    def _field(self, raw: bytes) -> None:
+        name, _, value = raw.partition(b":")
+        if name not in (b"data", b"event"):  # a comment, which starts with a colon, has an empty name
+            return
+        text = _utf8(value.removeprefix(b" "))
+        if text is None:
+            raise StreamBroken("the service sent bytes that are not UTF-8")
+        if name == b"event":
+            self._kind = text
+        else:
+            self._data.append(text)
+
+
+def _utf8(value: bytes) -> str | None:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
