@@ -1,1 +1,87 @@
-"""…"""
+"""The client ``demo``: a scripted interviewer that needs no key, no network and no model.
+
+It is also the example plugin. A plugin is a module with one hook, `ib_register`, which offers a factory by
+name. The factory returns an object with the four methods of `ib_kernel.protocols.LLMClient`. What this
+client says is decided in `ib_demo.script` from the messages alone, so that the same input gives the same
+output; its questions are data files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from ib_kernel.catalog import Catalog
+from ib_kernel.hookspecs import hookimpl
+from ib_kernel.protocols import ChatRequest, Done, LLMClient, Piece, ReplyStream
+from ib_kernel.settings import Settings
+
+DELAY_S = 0.008
+"""Seconds between two pieces, so that a reply is seen to arrive; ``IB_DEMO_DELAY_S`` changes it."""
+
+
+@hookimpl
+def ib_register(catalog: Catalog) -> None:
+    """Offer the client under the name ``demo``."""
+    catalog.add_client("demo", make_client)
+
+
+def make_client(settings: Settings) -> LLMClient:
+    """Build the client; a reply that is shown only at its end need not arrive slowly."""
+    if settings.stream == "final":
+        return DemoClient(delay_s=0)
+    return DemoClient(delay_s=float(os.environ.get("IB_DEMO_DELAY_S", DELAY_S)))
+
+
+class DemoClient:
+    """A scripted interviewer or assistant. *delay_s* is the pause after each piece, in seconds."""
+
+    name = "demo"
+    default_model = "demo"
+
+    def __init__(self, delay_s: float = 0) -> None:
+        self.delay_s = delay_s
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return what `stream` reads; it is also what gets counted."""
+        return {
+            "model": request.model,
+            "messages": [dict(message) for message in request.messages],
+            "max_completion_tokens": request.max_completion_tokens,
+        }
+
+    def stream(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[ReplyStream]:
+        """Yield the scripted reply word by word, then `Done`. There is no API, so there is no usage."""
+        return _closing(self._pieces(body))
+
+    async def validate_api_key(self) -> bool:
+        """Return True: no key is needed."""
+        return True
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def _pieces(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece | Done, None]:
+        from ib_demo.script import reply  # the question bank is read when it is first needed
+
+        left = int(body.get("max_completion_tokens") or 10**9)
+        finish = "stop"
+        for text in re.findall(r"\s*\S+\s*?", reply(body["messages"])):
+            left -= max(1, len(text) // 4)  # roughly; the pipeline counts and cuts exactly
+            if left < 0:
+                finish = "length"
+                break
+            await asyncio.sleep(self.delay_s)
+            yield Piece(text)
+        yield Done(finish, model=str(body.get("model", "")))
+
+
+@contextlib.asynccontextmanager
+async def _closing(pieces: AsyncGenerator[Piece | Done, None]) -> AsyncIterator[ReplyStream]:
+    async with contextlib.aclosing(pieces):
+        yield pieces
