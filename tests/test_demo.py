@@ -98,6 +98,13 @@ def test_the_answer_is_quoted_and_its_words_choose_the_question() -> None:
     assert "**Rate limiter for a public API**" in text
 
 
+def test_an_answer_of_code_only_is_quoted_by_its_first_line() -> None:
+    """When the whole answer is a code block, its first line of substance is quoted."""
+    text = reply(messages("```python\n# my try\n\ndef allow(user):\n    return True\n```"))
+    assert "> `def allow(user):`" in text
+    assert "I see code, and I have not run it." in text
+
+
 def test_no_question_is_asked_twice() -> None:
     """A long conversation goes through the challenge, the role and the general questions, then closes."""
     said = talk(["A token bucket in Redis."] * 40)
@@ -187,7 +194,7 @@ def test_the_bank_is_large_enough() -> None:
 
 
 def test_the_assistant_helps_without_solving() -> None:
-    """As an assistant it explains a term, reviews code by cases, and divides the whole instead of solving it."""
+    """As an assistant it explains a term, reviews code by cases, and divides the whole without solving it."""
     said = talk(
         [
             "What is a token bucket?",

@@ -184,8 +184,16 @@ def _everything(scene: Scene) -> list[str]:
 
 
 def _quote(text: str, word: str = "") -> str:
-    short = extract(text, word)
+    short = extract(text, word) or _first_code(text)
     return f"{bank.script()['interviewer']['quote']}\n\n> {short}" if short else ""
+
+
+def _first_code(text: str) -> str:
+    """Return the first line of code in a fenced answer, as code; comments and blank lines do not count."""
+    lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith("```")]
+    first = next((line for line in lines if line and not line.startswith(("#", "--", "//"))), "")
+    first = first.replace("`", "")
+    return f"`{first[:80]}`" if first else ""
 
 
 def _remark(scene: Scene) -> str:
