@@ -6,24 +6,18 @@ names raises and names both plugins; an unknown name raises and says what is ins
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ib_kernel.errors import NameClash, UnknownName
+from ib_kernel.names import did_you_mean as did_you_mean  # importable from here too
 from ib_kernel.protocols import BudgetStore, LLMClient, TokenCounter
 from ib_kernel.settings import Settings
 
 T = TypeVar("T")
 Factory = Callable[[Settings], T]
 """Builds one product from the settings. Heavy imports belong inside it."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean X?" for the closest of *known*, or "" when nothing is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 @dataclass

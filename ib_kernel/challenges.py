@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError, UnknownName
+from ib_kernel.names import did_you_mean
 
 MARKER = "<!-- interviewer -->"
 """The line that separates what the candidate sees from the interviewer's notes."""
@@ -63,8 +64,6 @@ def load_challenge(name_or_path: str | os.PathLike[str]) -> Challenge:
     path = Path(asked).expanduser()
     if path.suffix.lower() in _SUFFIXES or os.sep in asked or "/" in asked:
         return _read(path)
-    from ib_kernel.catalog import did_you_mean
-
     hint = did_you_mean(asked.lower(), shipped)
     raise UnknownName(
         f"no challenge called {asked!r}; shipped: {', '.join(sorted(shipped))}, or a .md or .txt file{hint}"

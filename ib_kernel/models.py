@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ib_kernel.errors import ConfigError, UnknownModel
+from ib_kernel.names import did_you_mean
 
 if TYPE_CHECKING:
     from ib_kernel.settings import Settings
@@ -116,8 +117,6 @@ def _shorter(name: str) -> str:
 
 
 def _unknown(name: str, table: Mapping[str, ModelInfo], aliases: Mapping[str, Any]) -> UnknownModel:
-    from ib_kernel.catalog import did_you_mean
-
     hint = did_you_mean(name, [*table, *aliases])
     key = _shorter(name) if name.startswith("ft:") and _shorter(name) else name
     return UnknownModel(
@@ -183,8 +182,6 @@ def _positive(value: Any) -> bool:
 
 
 def _check(where: str, key: str, value: Any) -> None:
-    from ib_kernel.catalog import did_you_mean
-
     if key not in _KINDS:
         hint = did_you_mean(key, _KINDS) or f"; known: {', '.join(_KINDS)}"
         raise ConfigError(f"{where} has an unknown entry {key!r}{hint}")

@@ -16,6 +16,7 @@ from typing import Any
 
 from ib_kernel.challenges import Challenge
 from ib_kernel.errors import ConfigError, UnknownName
+from ib_kernel.names import did_you_mean
 from ib_kernel.protocols import Message, NewSession
 
 VERSIONS: Mapping[str, int] = {"interviewer": 1, "assistant": 1}
@@ -27,8 +28,6 @@ _VARIABLE = re.compile(r"\{\{[ \t]*([^\W\d]\w*)[ \t]*\}\}")
 def prompt_version(persona: str) -> str:
     """Return the version that calls record, such as ``interviewer-1``. `UnknownName` for no such persona."""
     if persona not in VERSIONS:
-        from ib_kernel.catalog import did_you_mean
-
         hint = did_you_mean(persona, VERSIONS)
         raise UnknownName(f"no persona called {persona!r}; known: {', '.join(VERSIONS)}{hint}")
     return f"{persona}-{VERSIONS[persona]}"
@@ -79,8 +78,6 @@ def expand_vars(text: str, namespace: Mapping[str, Any]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name not in namespace:
-            from ib_kernel.catalog import did_you_mean
-
             public = [str(key) for key in namespace if not str(key).startswith("_")]
             raise ConfigError(f"--vars: no variable called {name!r}{did_you_mean(name, public)}")
         try:
