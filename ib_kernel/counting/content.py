@@ -13,13 +13,21 @@ IMAGE_PARTS = frozenset({"image_url", "input_image"})
 
 @dataclass(slots=True)
 class Content:
-    """What a message holds: joined `text`, image parts, how many texts (`parts`), what is uncountable."""
+    """What a message holds: texts, image parts, how many texts there were (`parts`), what is uncountable.
 
-    text: str = ""
+    `segments` are the texts that are encoded on their own: all parts joined, but for cache breakpoints.
+    """
+
+    segments: list[str] = field(default_factory=list)
     images: list[Mapping[str, Any]] = field(default_factory=list)
     parts: int = 1
     foreign: list[str] = field(default_factory=list)
     malformed: bool = False
+
+    @property
+    def text(self) -> str:
+        """All texts joined."""
+        return "".join(self.segments)
 
 
 def as_text(value: Any) -> str:
@@ -34,14 +42,21 @@ def read(content: Any) -> Content:
     if content is None:
         return Content()
     if isinstance(content, str):
-        return Content(as_text(content))
+        return Content([as_text(content)])
     if not isinstance(content, list | tuple):
-        return Content(as_text(content), malformed=True)
+        return Content([as_text(content)], malformed=True)
     found = Content()
     texts: list[str] = []
+    found.parts = 0
     for part in content:
+        before = len(texts)
         _read_part(part, found, texts)
-    found.text, found.parts = "".join(texts), len(texts)
+        found.parts += len(texts) - before
+        # a breakpoint cuts the text before it is encoded (gpt-5.6, two of two recorded requests, 2026-07)
+        if isinstance(part, Mapping) and part.get("prompt_cache_breakpoint"):
+            found.segments.append("".join(texts))
+            texts.clear()
+    found.segments.append("".join(texts))
     return found
 
 

@@ -42,8 +42,8 @@ class Profile:
     responses_forced_choice: int
     responses_parallel_off: int
     responses_call: int
-    responses_call_alone_with_id: int
-    responses_call_before_user: int
+    responses_call_with_id: int
+    parallel_escapes: bool
     schema_per_assistant: int
     responses_schema: int
     responses_schema_per_assistant: int

@@ -59,7 +59,7 @@ def _add_message(item: Mapping[str, Any], ruler: Ruler) -> None:
 
 def _add_content(given: Any, ruler: Ruler, *, result: bool = False) -> None:
     content = read(given)
-    ruler.tokens += ruler.text(content.text)
+    ruler.tokens += sum(map(ruler.text, content.segments))
     for part in content.images:
         add_image(part, ruler)
         if result:
@@ -79,7 +79,9 @@ class _Items:
         self.items = items
         self.kinds = [_kind(item) for item in items]
         self.ruler = ruler
-        users = [i for i, item in enumerate(items) if self.kinds[i] == "message" and item.get("role") == "user"]
+        users = [
+            i for i, item in enumerate(items) if self.kinds[i] == "message" and item.get("role") == "user"
+        ]
         self.last_user = users[-1] if users else -1
 
     def add(self) -> None:
@@ -102,12 +104,8 @@ class _Items:
         name = str(item.get("name", ""))
         alone = "function_call" not in self.kinds[max(0, position - 1) : position]
         alone = alone and "function_call" not in self.kinds[position + 1 : position + 2]
-        if position < self.last_user and profile.responses_call_before_user != profile.responses_call:
-            constant = profile.responses_call_before_user
-        elif item.get("id") and alone:
-            constant = profile.responses_call_alone_with_id
-        else:
-            constant = profile.responses_call
+        with_id = bool(item.get("id")) and alone
+        constant = profile.responses_call_with_id if with_id else profile.responses_call
         ruler.tokens += profile.per_message + constant + ruler.text(name) + ruler.text(f"functions.{name}")
         ruler.tokens += ruler.text(canonical(item.get("arguments", "")))
         ruler.doubt("function_call items", slack=4)
