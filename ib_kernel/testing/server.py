@@ -128,6 +128,16 @@ class FaultServer:
 
         return self._wait(left, timeout)
 
+    def wait_for_progress(self, headers: bool = True, timeout: float = 10.0) -> Recorded:
+        """Wait until the last request has arrived, and its answer's headers were sent (unless False)."""
+        return self._wait(
+            lambda: next((r for r in self.requests[-1:] if r.status or not headers), None), timeout
+        )
+
+    def wait_until_idle(self, timeout: float = 10.0) -> None:
+        """Wait until every connection is closed. `TimeoutError` when a client leaves one open."""
+        self._wait(lambda: True if not self._wires else None, timeout)
+
     def open_connections(self) -> int:
         """Return how many connections clients hold open right now."""
         return len(self._wires)
@@ -187,7 +197,9 @@ class FaultServer:
                 if not record.complete:
                     return
         finally:
-            self._wires.discard(wire)
+            with self._changed:
+                self._wires.discard(wire)
+                self._changed.notify_all()
 
     # --- one request ---
 

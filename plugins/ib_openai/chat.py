@@ -12,6 +12,7 @@ from typing import Any
 
 from ib_kernel.errors import ClientError, StreamBroken
 from ib_kernel.protocols import ChatRequest, Done, Usage
+from ib_kernel.secrets import Secret
 from ib_openai.dialects import Dialect
 from ib_openai.mapping import from_event
 from ib_openai.sse import Event
@@ -54,7 +55,7 @@ class ChatReader:
     `finished` turns True with choice 0's finish reason, `complete` when nothing more can follow.
     """
 
-    def __init__(self, key: str | None = None) -> None:
+    def __init__(self, key: Secret | None = None) -> None:
         self.finished = False
         self.complete = False
         self.key = key

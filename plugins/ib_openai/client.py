@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
 from ib_kernel.protocols import ChatRequest, ReplyStream
+from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
 from ib_openai import chat
 from ib_openai.dialects import detect
@@ -45,7 +46,7 @@ class OpenAIClient:
         self._base_url = settings.base_url
         if self._secret is None and self._base_url is None:
             raise NoKey(NO_KEY)
-        _check_key(self._key())
+        _check_key(self._secret)
         _check_url(self._base_url)
         self.dialect = detect(self._base_url, getattr(settings, "dialect", None))
         self.api: str = getattr(settings, "api", None) or "chat"
@@ -72,12 +73,12 @@ class OpenAIClient:
         With ``"stream": false`` in *body* the whole reply is one piece.
         """
         response = await self._send(chat.PATH, body)
-        reader = chat.ChatReader(self._key())
+        reader = chat.ChatReader(self._secret)
         reply = read_reply(response, reader, streamed=bool(body.get("stream")))
         try:
             yield reply
         finally:
-            await end(response, reply, drain=reader.complete)
+            await end(response, reply)
 
     async def validate_api_key(self) -> bool:
         """Ask for the list of models: True when the key is accepted, False on 401. Costs no tokens."""
@@ -87,7 +88,7 @@ class OpenAIClient:
             if error.status == 401:
                 return False
             raise
-        await end(response, None, drain=True)
+        await end(response)
         return True
 
     async def aclose(self) -> None:
@@ -95,9 +96,6 @@ class OpenAIClient:
         sdk, self._sdk = self._sdk, None
         if sdk is not None:
             await sdk.close()
-
-    def _key(self) -> str | None:
-        return self._secret.reveal() if self._secret is not None else None
 
     async def _connected(self) -> openai.AsyncOpenAI:
         if self._sdk is None:
@@ -138,9 +136,9 @@ class OpenAIClient:
         if isinstance(error, openai.APIStatusError):
             self._note_limits(body, error.response.headers)
             answer = chat.read_json(error.response.text) or error.response.text
-            return from_status(error.status_code, error.response.headers, answer, key=self._key())
+            return from_status(error.status_code, error.response.headers, answer, key=self._secret)
         cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else None
-        return from_transport(cause or error, key=self._key())
+        return from_transport(cause or error, key=self._secret)
 
     def _note_limits(self, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> None:
         limits = read_rate_limits(headers)
@@ -154,8 +152,9 @@ def _transport() -> Any:
     return transport
 
 
-def _check_key(key: str | None) -> None:
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+def _check_key(secret: Secret | None) -> None:
+    key = secret.reveal() if secret is not None else "none"
+    if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigError("api_key holds a space, a line break or a letter that no key has; copy it again")
 
 

@@ -27,6 +27,7 @@ from ib_kernel.errors import (
     TimedOut,
     redact,
 )
+from ib_kernel.secrets import Secret
 from ib_openai.limits import read_retry_after
 
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
@@ -43,7 +44,9 @@ SHOWN_CHARS = 300
 """How much of a service's own message is repeated in ours."""
 
 
-def from_status(status: int, headers: Mapping[str, str], body: Any, *, key: str | None = None) -> ClientError:
+def from_status(
+    status: int, headers: Mapping[str, str], body: Any, *, key: Secret | None = None
+) -> ClientError:
     """Return our error for an answer with an error *status*; *body* is parsed JSON or text."""
     # A gateway that gave up waiting (504) says nothing about what the model behind it has done.
     error = _classify(status, _info(body, key), headers, outcome="unknown" if status == 504 else "rejected")
@@ -52,12 +55,12 @@ def from_status(status: int, headers: Mapping[str, str], body: Any, *, key: str 
     return error
 
 
-def from_event(body: Any, *, key: str | None = None) -> ClientError:
+def from_event(body: Any, *, key: Secret | None = None) -> ClientError:
     """Return our error for an error that arrives inside a stream: its cost is unknown."""
     return _classify(None, _info(body, key), {}, outcome="unknown")
 
 
-def from_transport(error: BaseException, *, key: str | None = None) -> ClientError:
+def from_transport(error: BaseException, *, key: Secret | None = None) -> ClientError:
     """Return our error for anything that was raised while a request was built, sent or read."""
     import httpx2
 
@@ -140,7 +143,7 @@ class _Info:
     __slots__ = ("code", "inner", "kind", "message")
 
     def __init__(
-        self, key: str | None, message: Any, code: Any = "", kind: Any = "", inner: Any = ""
+        self, key: Secret | None, message: Any, code: Any = "", kind: Any = "", inner: Any = ""
     ) -> None:
         line = " ".join(hide(_text(message), key).split())
         self.message = line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 1] + "…"
@@ -149,7 +152,7 @@ class _Info:
         self.inner = _text(inner)
 
 
-def _info(body: Any, key: str | None) -> _Info:
+def _info(body: Any, key: Secret | None) -> _Info:
     if isinstance(body, Mapping):
         error = body.get("error") or body
         if not isinstance(error, Mapping):
@@ -167,25 +170,31 @@ def _info(body: Any, key: str | None) -> _Info:
     return _Info(key, "" if "<html" in start or "<!doctype" in start else text)
 
 
-def hide(text: str, key: str | None) -> str:
+def hide(text: str, key: Secret | None) -> str:
     """Return *text* without secrets, *key* among them however it is written (plain, JSON, URL)."""
-    if not key or len(key) < 4:  # a placeholder such as "x" would blank out whole words
+    plain = key.reveal() if key is not None else ""
+    if len(plain) < 4:  # a placeholder such as "x" would blank out whole words
         return redact(text)
-    return redact(text, key, json.dumps(key)[1:-1], quote(key, safe=""))
+    return redact(text, plain, json.dumps(plain)[1:-1], quote(plain, safe=""))
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _reason(error: BaseException, key: str | None) -> str:
+def _reason(error: BaseException, key: Secret | None) -> str:
     text = " ".join(hide(str(error), key).split()) or type(error).__name__
     return text[:SHOWN_CHARS]
 
 
-def not_an_answer(text: str) -> ClientError:
-    """Return our error for a 200 that is no API's answer: a web page costs nothing, junk may have."""
+def not_an_answer(text: str, kind: str) -> ClientError:
+    """Return our error for a 200 that is no API's answer, of content type *kind*.
+
+    A web page costs nothing: no API sends one. Anything else may have been billed.
+    """
     start = text[:2000].lower()
     if "<html" in start or "<!doctype" in start:
         return BadRequest(f"the address answers with a web page, not as an API; {_URL_HINT}")
-    return ServerFailed("the service's answer is not JSON", outcome="unknown", retryable=False)
+    if "json" in kind:
+        return StreamBroken("the service's answer is not whole: it is no valid JSON")
+    return ServerFailed(f"the service's answer is not JSON; {_URL_HINT}", outcome="unknown", retryable=False)

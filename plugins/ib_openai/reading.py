@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ib_kernel.errors import ClientError
 from ib_kernel.protocols import Done, Piece
+from ib_kernel.secrets import Secret
 from ib_openai.chat import read_json
 from ib_openai.mapping import from_transport, not_an_answer
 from ib_openai.sse import Decoder, Event
@@ -31,7 +32,7 @@ Reply = AsyncGenerator[Piece | Done, None]
 class Reader(Protocol):
     """What reads the answers of one API (see `ib_openai.chat.ChatReader`)."""
 
-    key: str | None
+    key: Secret | None
     finished: bool
     complete: bool
 
@@ -57,7 +58,8 @@ def read_reply(response: httpx2.Response, reader: Reader, *, streamed: bool) -> 
 
 async def _read_stream(response: httpx2.Response, reader: Reader) -> Reply:
     decoder = Decoder()
-    async with contextlib.aclosing(response.aiter_bytes()) as chunks:
+    chunks = response.aiter_bytes()
+    try:
         chunk: bytes | None = b""
         while chunk is not None and not reader.complete:
             chunk = await _next(chunks, reader)
@@ -66,7 +68,14 @@ async def _read_stream(response: httpx2.Response, reader: Reader) -> Reply:
                     yield Piece(text)
                 if reader.complete:
                     break
-    yield reader.done()
+        yield reader.done()
+    finally:
+        if reader.complete:  # read to its very end, a connection can be used again
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(DRAIN_S):
+                    async for _ in chunks:
+                        pass
+        await chunks.aclose()
 
 
 async def _next(chunks: AsyncIterator[bytes], reader: Reader) -> bytes | None:
@@ -106,34 +115,19 @@ async def _read_whole(response: httpx2.Response, reader: Reader) -> Reply:
         raise problem
     answer = read_json(response.text)
     if not isinstance(answer, dict):
-        raise not_an_answer(response.text)
+        raise not_an_answer(response.text, response.headers.get("content-type", ""))
     for text in reader.whole(answer):
         yield Piece(text)
     yield reader.done()
 
 
-async def end(response: httpx2.Response, reply: Reply | None, *, drain: bool) -> None:
-    """Close *response*, whatever happens; a complete one is read to its end first, briefly."""
+async def end(response: httpx2.Response, reply: Reply | None = None) -> None:
+    """Close *response*, whatever happens and even while being cancelled."""
     import anyio
 
     with anyio.CancelScope(shield=True):
-        try:
-            if reply is not None:
-                await reply.aclose()
-            if drain and not response.is_closed:
-                await _drain(response)
-        except Exception as error:  # noqa: BLE001 - the answer is complete already, or given up
-            log.debug("while closing a response: %s", type(error).__name__)
-        finally:
-            with contextlib.suppress(Exception):
-                await response.aclose()
-
-
-async def _drain(response: httpx2.Response) -> None:
-    import anyio
-    import httpx2
-
-    if isinstance(response.stream, httpx2.AsyncByteStream):
-        with anyio.move_on_after(DRAIN_S):
-            async for _ in response.stream:
-                pass
+        for close in (reply.aclose if reply is not None else response.aread, response.aclose):
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001 - the answer is complete already, or given up
+                log.debug("while closing a response: %s", type(error).__name__)
