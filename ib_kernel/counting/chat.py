@@ -10,7 +10,7 @@ from ib_kernel.counting import typescript
 from ib_kernel.counting.content import Content, as_text, read
 from ib_kernel.counting.images import add_image
 from ib_kernel.counting.ruler import Ruler
-from ib_kernel.counting.schema import response_format
+from ib_kernel.counting.schema import doubt_schema, response_format
 from ib_kernel.counting.tools import Tools, canonical, compact, doubt_tools, parse_arguments, read_tools
 
 _SYSTEM = ("system", "developer")
@@ -176,7 +176,7 @@ def _add_parallel(calls: Sequence[Any], results: Sequence[Mapping[str, Any]], ru
 
 
 def _result_value(text: str) -> Any:
-    """Return a parallel call's result as it is listed: parsed if it is JSON (4 of 4 recorded), else the text."""
+    """Return a parallel call's result as it is listed: parsed if JSON (4 of 4 recorded), else the text."""
     parsed = parse_arguments(text)
     return text if parsed is None else parsed
 
@@ -215,6 +215,7 @@ def _add_schema(given: Any, messages: Sequence[Any], tools: Tools, system: str |
     name = str(spec.get("name", ""))
     text = response_format(name, spec.get("description"), spec.get("schema"))
     profile = ruler.profile
+    doubt_schema(spec.get("schema"), ruler)
     if profile.reasoning:
         ruler.tokens += profile.per_message + ruler.text(text)
     elif tools.functions:

@@ -9,7 +9,7 @@ from ib_kernel.counting import typescript
 from ib_kernel.counting.content import read
 from ib_kernel.counting.images import add_image
 from ib_kernel.counting.ruler import Ruler
-from ib_kernel.counting.schema import response_format
+from ib_kernel.counting.schema import doubt_schema, response_format
 from ib_kernel.counting.tools import canonical, doubt_tools, read_tools
 
 _SERVER_STATE = ("previous_response_id", "conversation", "prompt", "context_management")
@@ -147,6 +147,7 @@ def _add_format(request: Mapping[str, Any], items: Sequence[Any], ruler: Ruler) 
     name = str(given.get("name", ""))
     text = response_format(name, given.get("description"), given.get("schema"))
     answers = sum(_kind(item) == "message" and item.get("role") == "assistant" for item in items)
+    doubt_schema(given.get("schema"), ruler)
     profile = ruler.profile
     ruler.tokens += ruler.text(text) + profile.responses_schema
     ruler.tokens += profile.responses_schema_per_assistant * answers

@@ -81,6 +81,8 @@ def doubt_tools(tools: Tools, ruler: Ruler) -> None:
     ruler.doubt(tools.odd, slack=16)
     if any(key in _UNIONS for tool in tools.functions for key in _keys(tool.get("parameters"))):
         ruler.doubt("anyOf, oneOf or allOf in a tool", slack=4 * len(tools.functions))
+    if any(_has_object_default(tool.get("parameters")) for tool in tools.functions):
+        ruler.doubt("a default on an object in a tool", slack=4)
 
 
 def _keys(value: Any) -> Iterator[str]:
@@ -92,6 +94,20 @@ def _keys(value: Any) -> Iterator[str]:
             stack.extend(item.values())
         elif isinstance(item, list | tuple):
             stack.extend(item)
+
+
+def _has_object_default(schema: Any) -> bool:
+    """Tell whether an object property has a default: measured once, one token off."""
+    stack = [schema]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if "default" in item and isinstance(item.get("properties"), Mapping):
+                return True
+            stack.extend(item.values())
+        elif isinstance(item, list | tuple):
+            stack.extend(item)
+    return False
 
 
 def canonical(arguments: Any) -> str:
