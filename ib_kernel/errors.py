@@ -31,8 +31,8 @@
         ├── TimedOut              sent, no answer in time
         └── StreamBroken          the answer ended without a finish reason, or was malformed
 
-No message, ``repr`` or ``args`` of these holds a secret: what a server said is redacted before it
-gets here (`redact`).
+No message, ``repr`` or ``args`` of these holds a secret: `BuddyError` redacts what looks like one
+(`redact`); whoever knows a key's text redacts that before it gets here.
 """
 
 from __future__ import annotations
@@ -45,22 +45,31 @@ Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
 answered with an error (`rejected`); its prompt (`prompt_billed`, a filtered prompt on Azure); or nobody
 can say (`unknown`), in which case the reservation stays charged as *in doubt*."""
 
+_END = r"[^\s\"',;)}\]&]"
 _SECRET = re.compile(
-    r"\b(?:sk|pk|rk|sess|key)-[^\s\"',;)}\]]{4,}|(?<=[Bb]earer )[^\s\"',;)}\]]{4,}"
-    r"|(?<=api[-_]key[=:])[^\s\"',;)}\]&]{4,}"
+    rf"(?<![a-z0-9])(?:sk|pk|rk|sess)-{_END}{{4,}}|(?<![a-z0-9])key-{_END}{{16,}}"
+    rf"|(?P<label>\bbearer\s+|\bauthorization[\"']?\s*[=:]\s*[\"']?\w+\s+|\bapi key provided:\s*"
+    rf"|api[-_]?key[\"']?\s*[=:]\s*[\"']?){_END}{{4,}}"
+    r"|(?<=://)[^\s/@\"']+(?=@)",
+    re.IGNORECASE,
 )
 
 
 def redact(text: str, *secrets: str | None) -> str:
-    """Return *text* with API keys, bearer tokens and each of *secrets* replaced by ``[redacted]``."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]")
-    return _SECRET.sub("[redacted]", text)
+    """Return *text* with keys, bearer tokens, passwords in addresses and *secrets* as ``[redacted]``."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may begin with another
+        text = text.replace(secret, "[redacted]")
+    return _SECRET.sub(lambda found: f"{found['label'] or ''}[redacted]", text)
 
 
 class BuddyError(Exception):
-    """Base of all errors of this project. ``str(error)`` is one line that says what to do next."""
+    """Base of all errors of this project. ``str(error)`` is one line that says what to do next.
+
+    Text that looks like a key is redacted, also what the user typed: a notebook keeps its outputs.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(arg) if isinstance(arg, str) else arg for arg in args))
 
     def _render_traceback_(self) -> list[str]:
         """Return the one line IPython shows instead of a traceback."""
@@ -152,7 +161,7 @@ class ClientError(BuddyError):
         status: int | None = None,
         code: str | None = None,
     ) -> None:
-        super().__init__(redact(message))
+        super().__init__(message)
         self.outcome = type(self).outcome if outcome is None else outcome
         self.retryable = type(self).retryable if retryable is None else retryable
         self.retry_after_s = retry_after_s
