@@ -22,6 +22,9 @@ class Secret:
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError("a Secret cannot be changed")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Secret cannot be changed")
+
     def __repr__(self) -> str:
         return "Secret(…)"
 

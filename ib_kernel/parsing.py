@@ -1,0 +1,142 @@
+"""What a setting's value may be: one parser for each kind.
+
+A parser takes what a person or a file gave and returns the value, or raises one of `REFUSED`; its
+docstring says what is allowed, in the words that the error message uses.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ib_kernel.errors import redact
+from ib_kernel.secrets import Secret
+
+REFUSED = (ValueError, TypeError, KeyError, OverflowError, RuntimeError)
+"""What a parser raises for a value that cannot be used (RuntimeError: the home of an unknown user)."""
+
+MAX_INT = 2**53
+"""The largest whole number a setting takes: what every ledger, JSON and JavaScript hold exactly."""
+
+
+def whole(low: int) -> Callable[[Any], int]:
+    """Return the parser of whole numbers from *low*; it takes 20000, 20_000 and 20,000."""
+
+    def parse(value: Any) -> int:
+        digits = str(value).strip()
+        if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*", digits):  # "1,5" is not fifteen
+            raise ValueError
+        number = int(re.sub("[,_]", "", digits))
+        if not low <= number <= MAX_INT:
+            raise ValueError
+        return number
+
+    parse.__doc__ = f"a whole number from {low} to {MAX_INT:,}"
+    return parse
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def seconds(value: Any) -> float:
+    """a number of seconds, 0 or more"""
+    number = _number(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
+def duration(value: Any) -> float:
+    """a number of seconds above 0"""
+    number = seconds(value)
+    if number == 0:
+        raise ValueError
+    return number
+
+
+def temperature(value: Any) -> float:
+    """a number from 0 to 2"""
+    number = _number(value)
+    if not 0 <= number <= 2:
+        raise ValueError
+    return number
+
+
+def flag(value: Any) -> bool:
+    """true or false"""
+    if isinstance(value, bool):
+        return value
+    return {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }[str(value).strip().lower()]
+
+
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """Return the parser of one word among *allowed*, in any case."""
+
+    def parse(value: Any) -> str:
+        choice = str(value).strip().lower()
+        if choice not in allowed:
+            raise ValueError
+        return choice
+
+    parse.__doc__ = "one of " + ", ".join(allowed)
+    return parse
+
+
+def text(value: Any) -> str:
+    """some text"""
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise ValueError
+    return str(value).strip()
+
+
+def path(value: Any) -> Path:
+    """a folder's path"""
+    return Path(text(value)).expanduser().absolute()
+
+
+def levels(value: Any) -> tuple[float, ...]:
+    """fractions between 0 and 1 separated by commas, such as 0.75,0.9"""
+    parts = value.split(",") if isinstance(value, str) else value
+    fractions = tuple(sorted({float(part) for part in parts}))
+    if not all(0 < fraction < 1 for fraction in fractions):
+        raise ValueError
+    return fractions
+
+
+def table(value: Any) -> Mapping[str, Any]:
+    """a table, in config.toml or as a dict"""
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return copy.deepcopy(dict(value))
+
+
+def url(value: Any) -> str:
+    """an address such as http://localhost:8080/v1, without a key or password in it"""
+    address = text(value)
+    if not re.fullmatch(r"https?://[^/?#\s]+\S*", address) or redact(address) != address:
+        raise ValueError
+    return address
+
+
+def secret(value: Any) -> Secret:
+    """a key of visible ASCII characters, without spaces"""
+    key = value.reveal() if isinstance(value, Secret) else text(value)
+    if not re.fullmatch(r"[!-~]+", key):  # as a header it would fail late, in an error that holds the key
+        raise ValueError
+    return Secret(key)
