@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TiktokenCounter", "count_request", "count_text", "encode", "ib_register"]
 
 
-def _encoder(name: str) -> Encoder:
+def _load(name: str) -> Encoder:
     from ib_tiktoken._encoder import encoder
 
     return encoder(name)
@@ -33,7 +33,7 @@ class TiktokenCounter(RuleCounter):
     name = "tiktoken"
 
     def __init__(self, settings: Settings | None = None) -> None:
-        super().__init__(_encoder, aliases=settings.model_aliases if settings else {})
+        super().__init__(_load, aliases=settings.model_aliases if settings else {})
 
 
 @functools.cache
