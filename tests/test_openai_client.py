@@ -1,19 +1,51 @@
-"""The openai client keeps every promise of the client contract."""
+"""The openai client keeps every promise of the client contract, with either API."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 from ib_kernel.protocols import LLMClient
-from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
 from ib_kernel.testing import LLMClientContract
 from ib_openai.client import OpenAIClient
 
 
-class TestOpenAIClient(LLMClientContract):
+def settings_for(base_url: str, api_key: str | None, **further: Any) -> Settings:
+    """Return settings, with *further* ones that a client may look for."""
+    known = Settings(base_url=base_url, api_key=api_key)
+    values = {
+        name: getattr(known, name) for name in ("base_url", "api_key", "models", "first_piece_s", "gap_s")
+    }
+    return cast(Settings, SimpleNamespace(**{**values, **further}))
+
+
+class TestChat(LLMClientContract):
     """Chat Completions, streamed and whole."""
 
     modes = ("stream", "whole")
 
     def make_client(self, base_url: str, api_key: str) -> LLMClient:
         """Return a client for *base_url*."""
-        return OpenAIClient(Settings(base_url=base_url, api_key=Secret(api_key)))
+        return OpenAIClient(Settings(base_url=base_url, api_key=api_key))
+
+
+class TestResponses(LLMClientContract):
+    """The Responses API, streamed and whole."""
+
+    modes = ("stream", "whole")
+    choices = False
+
+    def make_client(self, base_url: str, api_key: str) -> LLMClient:
+        """Return a client for *base_url* that speaks the Responses API."""
+        return OpenAIClient(settings_for(base_url, api_key, api="responses"))
+
+    def detailed_usage(self) -> dict[str, Any]:
+        """Return a usage object with details, in the shape of the Responses API."""
+        return {
+            "input_tokens": 120,
+            "output_tokens": 70,
+            "total_tokens": 190,
+            "input_tokens_details": {"cached_tokens": 64},
+            "output_tokens_details": {"reasoning_tokens": 50},
+        }

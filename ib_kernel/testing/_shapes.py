@@ -81,6 +81,10 @@ class Answer:
         """Return the events of the streamed answer."""
         raise NotImplementedError
 
+    def failure(self) -> Frame:
+        """Return the event of an error inside a stream."""
+        return Frame("", json.dumps(self.step.error))
+
 
 class ChatAnswer(Answer):
     """Chat Completions."""
@@ -199,6 +203,12 @@ class ResponsesAnswer(Answer):
             kind = "response.completed" if status == "completed" else "response.incomplete"
             for _ in range(2 if self.step.usage_sent == "twice" else 1):
                 yield self._event(kind, {"response": self._response(status, reason, text)})
+
+    def failure(self) -> Frame:
+        """Return an `error` event; its fields are not wrapped."""
+        error = self.step.error
+        inner = error.get("error") if isinstance(error, Mapping) else {"message": error}
+        return self._event("error", {**(inner or {}), "type": "error"})
 
     def _end(self) -> tuple[str, str | None]:
         if self.step.finish_reason is None:

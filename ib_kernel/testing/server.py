@@ -334,7 +334,7 @@ class FaultServer:
                 if trouble in ("reset", "close"):
                     await self._break(wire, step)
                     return
-                await self._event(wire, step, Frame("", self._damage(step)))
+                await self._event(wire, step, Frame("", step.junk) if trouble == "junk" else answer.failure())
                 if trouble == "error":
                     break
                 trouble = ""
@@ -346,9 +346,6 @@ class FaultServer:
         usage = answer.usage(record.pieces_sent)
         await wire.send(b"0\r\n\r\n")
         self._note(record, usage=usage, complete=True)
-
-    def _damage(self, step: Step) -> str:
-        return step.junk if step.trouble == "junk" else json.dumps(step.error)
 
     async def _event(self, wire: Wire, step: Step, frame: Frame) -> None:
         lines = [": keep-alive", ""] if step.comments else []

@@ -6,26 +6,29 @@ choices are read (and billed) but not shown. Tool calls and reasoning text stay 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.errors import ClientError, StreamBroken
+from ib_kernel.errors import StreamBroken
 from ib_kernel.protocols import ChatRequest, Done, Usage
 from ib_kernel.secrets import Secret
 from ib_openai.dialects import Dialect
-from ib_openai.mapping import from_event
+from ib_openai.mapping import from_event, no_finish
 from ib_openai.sse import Event
+from ib_openai.values import read_json, read_usage, text_of, whole_of
 
 PATH = "/chat/completions"
 
 
-def chat_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
-    """Return the Chat Completions body for *request* as *dialect* wants it. Pure."""
+def chat_body(request: ChatRequest, dialect: Dialect, cap_field: str | None = None) -> dict[str, Any]:
+    """Return the Chat Completions body for *request* as *dialect* wants it. Pure.
+
+    *cap_field* is the field for the cap when it is known (None: the dialect's).
+    """
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [_message(message, dialect) for message in request.messages],
-        dialect.cap_field_for(request.model): request.max_completion_tokens,
+        cap_field or dialect.cap_field_for(request.model): request.max_completion_tokens,
         "stream": True,
     }
     if dialect.usage_in_stream:
@@ -113,50 +116,3 @@ class ChatReader:
             if isinstance(reason, str) and reason:
                 self._finish, self.finished = reason, True
         return texts
-
-
-def read_json(text: str) -> Any:
-    """Return the value of a JSON text, or None when it is none (null is no answer either)."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def read_usage(raw: Any, prompt: str, completion: str) -> Usage | None:
-    """Return the usage in *raw*, whose fields start with the words *prompt* and *completion*; None: none."""
-    if not isinstance(raw, dict):
-        return None
-    inputs, outputs = whole_of(raw.get(f"{prompt}_tokens")), whole_of(raw.get(f"{completion}_tokens"))
-    if inputs is None or outputs is None:
-        return None
-    read = f"{prompt}_tokens_details"
-    return Usage(
-        inputs,
-        outputs,
-        cached_tokens=_detail(raw, read, "cached_tokens"),
-        reasoning_tokens=_detail(raw, f"{completion}_tokens_details", "reasoning_tokens"),
-        cache_write_tokens=_detail(raw, read, "cache_write_tokens"),
-    )
-
-
-def _detail(raw: dict[str, Any], group: str, name: str) -> int:
-    details = raw.get(group)
-    return (whole_of(details.get(name)) or 0) if isinstance(details, dict) else 0
-
-
-def whole_of(value: Any) -> int | None:
-    """Return *value* if it is a whole number of at least 0, else None."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def text_of(value: Any) -> str:
-    """Return *value* if it is text, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def no_finish() -> ClientError:
-    """Return the error for an answer that ended without saying so."""
-    return StreamBroken("the answer ended without a finish reason, so it is probably cut off")

@@ -12,12 +12,12 @@ from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
 from ib_kernel.protocols import ChatRequest, ReplyStream
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
-from ib_openai import chat
+from ib_openai import chat, responses
 from ib_openai.dialects import detect
 from ib_openai.limits import RateLimits, read_rate_limits
 from ib_openai.mapping import from_status, from_transport
-from ib_openai.reading import end, read_reply
-from ib_openai.text import sendable
+from ib_openai.reading import Reader, end, read_reply
+from ib_openai.values import read_json, sendable
 
 if TYPE_CHECKING:
     import httpx2
@@ -50,6 +50,7 @@ class OpenAIClient:
         _check_url(self._base_url)
         self.dialect = detect(self._base_url, getattr(settings, "dialect", None))
         self.api: str = getattr(settings, "api", None) or "chat"
+        self._models = settings.models
         self.rate_limits: dict[str, RateLimits] = {}
         # The pipeline's own limits come first; this one only ends what nobody is watching.
         self._read_s = 1.25 * max(settings.first_piece_s, settings.gap_s) or None
@@ -64,16 +65,25 @@ class OpenAIClient:
 
         Lone surrogates, which no JSON text can carry, become U+FFFD.
         """
-        return sendable(chat.chat_body(request, self.dialect))
+        if self.api == "responses":
+            return sendable(responses.responses_body(request, self.dialect))
+        own = self._models.get(request.model)
+        field = own.get("cap_field") if isinstance(own, Mapping) else None
+        return sendable(chat.chat_body(request, self.dialect, field))
 
     @contextlib.asynccontextmanager
     async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[ReplyStream]:
         """Send *body*, once; yield `Piece`s, then one `Done`. Leaving the context ends the HTTP response.
 
-        With ``"stream": false`` in *body* the whole reply is one piece.
+        With ``"stream": false`` in *body* the whole reply is one piece. A body with ``input`` goes to the
+        Responses API, any other to Chat Completions.
         """
-        response = await self._send(chat.PATH, body)
-        reader = chat.ChatReader(self._secret)
+        reader: Reader
+        if "input" in body:
+            path, reader = responses.PATH, responses.ResponsesReader(self._secret)
+        else:
+            path, reader = chat.PATH, chat.ChatReader(self._secret)
+        response = await self._send(path, body)
         reply = read_reply(response, reader, streamed=bool(body.get("stream")))
         try:
             yield reply
@@ -135,7 +145,7 @@ class OpenAIClient:
 
         if isinstance(error, openai.APIStatusError):
             self._note_limits(body, error.response.headers)
-            answer = chat.read_json(error.response.text) or error.response.text
+            answer = read_json(error.response.text) or error.response.text
             return from_status(error.status_code, error.response.headers, answer, key=self._secret)
         cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else None
         return from_transport(cause or error, key=self._secret)

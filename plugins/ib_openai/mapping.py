@@ -198,3 +198,8 @@ def not_an_answer(text: str, kind: str) -> ClientError:
     if "json" in kind:
         return StreamBroken("the service's answer is not whole: it is no valid JSON")
     return ServerFailed(f"the service's answer is not JSON; {_URL_HINT}", outcome="unknown", retryable=False)
+
+
+def no_finish() -> ClientError:
+    """Return the error for an answer that ended without saying so."""
+    return StreamBroken("the answer ended without a finish reason, so it is probably cut off")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ib_kernel.errors import ClientError
 from ib_kernel.protocols import Done, Piece
 from ib_kernel.secrets import Secret
-from ib_openai.chat import read_json
 from ib_openai.mapping import from_transport, not_an_answer
 from ib_openai.sse import Decoder, Event
+from ib_openai.values import read_json
 
 if TYPE_CHECKING:
     import httpx2
