@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ib_kernel.errors import NameClash, UnknownName
+from ib_kernel.errors import ConfigError, NameClash, UnknownName
 from ib_kernel.names import did_you_mean as did_you_mean  # importable from here too
 from ib_kernel.protocols import BudgetStore, LLMClient, TokenCounter
 from ib_kernel.settings import Settings
@@ -28,10 +28,16 @@ class Shelf(Generic[T]):
     _entries: dict[str, tuple[Factory[T], str]] = field(default_factory=dict)
 
     def add(self, name: str, factory: Factory[T], plugin: str) -> None:
-        """Offer *factory* as *name*. `NameClash` when another plugin already does."""
+        """Offer *factory* as *name*. `NameClash` when that is taken, `ConfigError` for what is no factory."""
+        if not (isinstance(name, str) and name.strip()) or not callable(factory):
+            raise ConfigError(
+                f"add_{self.kind}({name!r}, …) needs a name and a factory, that is, a callable with the "
+                f"settings as its argument"
+            )
         if name in self._entries:
             other = self._entries[name][1]
-            raise NameClash(f"the {self.kind} {name!r} is offered by both {other} and {plugin}; remove one")
+            who = f"both {other} and {plugin}; remove one" if other != plugin else f"{plugin} twice"
+            raise NameClash(f"the {self.kind} {name!r} is offered by {who}", self.kind, name, (other, plugin))
         self._entries[name] = (factory, plugin)
 
     def get(self, name: str) -> Factory[T]:

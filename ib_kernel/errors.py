@@ -85,7 +85,14 @@ class UnknownName(ConfigError):
 
 
 class NameClash(ConfigError):
-    """Two plugins offer the same name."""
+    """Two plugins offer the same name.
+
+    `kind` ("counter", "client", "store") and `name` say what, `plugins` who.
+    """
+
+    def __init__(self, message: str, kind: str = "", name: str = "", plugins: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.kind, self.name, self.plugins = kind, name, plugins
 
 
 class BrokenPlugin(ConfigError):

@@ -8,15 +8,16 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import threading
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pluggy
 
 from ib_kernel import hookspecs
-from ib_kernel.catalog import Catalog, Shelf
-from ib_kernel.errors import BrokenPlugin, BuddyError
+from ib_kernel.catalog import Catalog, Shelf, did_you_mean
+from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName, redact
 from ib_kernel.protocols import BudgetStore, LLMClient, TokenCounter
 from ib_kernel.settings import Settings
 
@@ -25,6 +26,12 @@ T = TypeVar("T")
 
 GROUP = "ib_kernel"
 """The entry-point group that plugins register under."""
+
+OURS = "interview-buddy-kernel"
+"""The distribution whose plugins load first, so that in a clash of names it is the other that is told."""
+
+HOOKS = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec"))
+"""The names of all hooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Plugins:
     def __init__(self, extra: Iterable[Any] = (), *, entry_points: bool = True) -> None:
         self.catalog = Catalog()
         self.infos: dict[str, PluginInfo] = {}
+        self._clashes: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         self._extra = list(extra)
         self._entry_points = entry_points
         self._loaded = False
@@ -60,33 +68,41 @@ class Plugins:
             if self._loaded:
                 return
             self._loaded = True
-            if self._entry_points:
-                for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name):
-                    version = entry.dist.version if entry.dist else ""
-                    source = f"{entry.dist.name} {version}" if entry.dist else entry.value
-                    self._add(entry.name, source, version, entry.load)
-            for plugin in self._extra:
-                self.register(plugin)
+            try:
+                if self._entry_points:
+                    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=_order):
+                        self._add_installed(entry)
+                for plugin in self._extra:
+                    self._replace(_name_of(plugin), plugin)
+            except BaseException:  # an interrupt: the next use starts over, instead of missing the rest
+                for name in list(self.infos):
+                    self._remove(name)
+                self._loaded = False
+                raise
 
     def register(self, plugin: Any, name: str | None = None) -> None:
-        """Add a plugin that was not installed, such as one written in a notebook. Raises if it is broken."""
+        """Add a plugin that was not installed, such as one written in a notebook. Raises if it is broken.
+
+        Registering again under the same name replaces, so that a cell can be run twice.
+        """
         self.load()
-        name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        name = name or _name_of(plugin)
         with self._lock:
-            if name in self.infos:  # registering again replaces: a notebook cell is run twice
-                self.unregister(name)
-            self._add(name, "registered here", "", lambda: plugin)
+            self._replace(name, plugin)
             problem = self.infos[name].problem
         if problem:
             raise BrokenPlugin(f"the plugin {name!r} cannot be used: {problem}")
 
     def unregister(self, name: str) -> None:
-        """Remove a plugin and everything it offers."""
+        """Remove a plugin and everything it offers. `UnknownName` says which there are."""
+        self.load()
         with self._lock:
-            self.catalog.drop(name)
-            self.infos.pop(name, None)
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
+            if name not in self.infos:
+                known = ", ".join(sorted(self.infos)) or "none"
+                raise UnknownName(
+                    f"no plugin called {name!r}; there are: {known}{did_you_mean(name, self.infos)}"
+                )
+            self._remove(name)
 
     def counter(self, settings: Settings) -> TokenCounter:
         """Build the counter that *settings* choose."""
@@ -103,53 +119,126 @@ class Plugins:
     def tell(self, hook: str, event: object) -> None:
         """Give *event* to every observer of *hook*; one that raises is logged and skipped."""
         self.load()
-        for name, plugin in self._manager.list_name_plugin():
-            implementation = getattr(plugin, hook, None)
-            if implementation is None:
-                continue
-            others = [p for p in self._manager.get_plugins() if p is not plugin]
+        for implementation in self._implementations(hook):
             try:
-                self._manager.subset_hook_caller(hook, others)(event=event)
-            except Exception:
-                log.warning("the plugin %s failed in %s and is skipped", name, hook, exc_info=True)
+                _call(implementation, event=event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - also SystemExit, or a compiled library's panic
+                name = implementation.plugin_name
+                log.warning("the plugin %s failed in %s and is skipped\n%s", name, hook, _trace(error))
 
-    def _add(self, name: str, source: str, version: str, load: Any) -> None:
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        caller = getattr(self._manager.hook, hook, None)
+        return list(reversed(caller.get_hookimpls())) if caller is not None else []
+
+    def _add_installed(self, entry: importlib.metadata.EntryPoint) -> None:
+        distribution, version = _distribution(entry)
+        source = f"{distribution} {version}".strip() or entry.value
+        # Two distributions may use one entry name; the second must not take the first one's place.
+        name = entry.name if entry.name not in self.infos else f"{entry.name} ({source})"
+        self._add(name, source, version, entry.load)
+
+    def _replace(self, name: str, plugin: Any) -> None:
+        if name in self.infos:
+            self._remove(name)
+        self._add(name, "registered here", "", lambda: plugin)
+
+    def _remove(self, name: str) -> None:
+        self.catalog.drop(name)
+        self.infos.pop(name, None)
+        self._clashes = {key: clash for key, clash in self._clashes.items() if name not in clash[1]}
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+
+    def _add(self, name: str, source: str, version: str, load: Callable[[], Any]) -> None:
         problem = ""
         try:
             plugin = load()
             self._manager.register(plugin, name=name)
-            self._manager.check_pending()
+            self._check(plugin, name)
             self.catalog.plugin = name
-            if hasattr(plugin, "ib_register"):
-                others = [p for p in self._manager.get_plugins() if p is not plugin]
-                self._manager.subset_hook_caller("ib_register", others)(catalog=self.catalog)
-        except BaseException as error:  # a plugin's import can raise anything; only interrupts pass
-            if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
-                raise
-            problem = (
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-            )
-            log.debug("plugin %s cannot be loaded", name, exc_info=True)
-            self.catalog.drop(name)
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
+            for implementation in self._implementations("ib_register"):
+                if implementation.plugin_name == name:
+                    _call(implementation, catalog=self.catalog)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an import can raise anything, SystemExit too
+            problem = _reason(error)
+            log.debug("plugin %s cannot be loaded\n%s", name, _trace(error))
+            self._remove(name)
+            if isinstance(error, NameClash) and source != "registered here":
+                self._clashes[error.kind, error.name] = (str(error), error.plugins)
         finally:
             self.catalog.plugin = "you"
         self.infos[name] = PluginInfo(name, source, version, problem)
+
+    def _check(self, plugin: Any, name: str) -> None:
+        """Raise for what pluggy accepts in silence: misspelt, unmarked, wrapping or missing hooks."""
+        mine = [hook for hook in self._manager.hook.__dict__ if not hook.startswith("_")]
+        found = {hook: i for hook in mine for i in self._implementations(hook) if i.plugin_name == name}
+        for hook, implementation in found.items():
+            if hook not in HOOKS and not implementation.optionalhook:
+                hint = did_you_mean(hook, HOOKS) or f"; there are: {', '.join(HOOKS)}"
+                raise BrokenPlugin(f"there is no hook {hook}{hint}")
+            if implementation.wrapper or implementation.hookwrapper:
+                raise BrokenPlugin(f"{hook} is a wrapper; hooks here observe, they wrap nothing")
+        for hook in HOOKS:
+            if hook not in found and callable(getattr(plugin, hook, None)):
+                raise BrokenPlugin(f"{hook} lacks its @hookimpl (from ib_kernel import hookimpl)")
+        if not found:
+            raise BrokenPlugin(f"it implements no hook; there are: {', '.join(HOOKS)}")
 
     def _build(self, shelf: Shelf[T], name: str, settings: Settings) -> T:
         self.load()
         info = self.infos.get(name)
         if name not in shelf.names() and info is not None and info.problem:
             raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be loaded: {info.problem}")
-        factory = shelf.get(name)
+        if (shelf.kind, name) in self._clashes:
+            raise NameClash(self._clashes[shelf.kind, name][0])
         try:
-            return factory(settings)
+            factory = shelf.get(name)
+        except UnknownName as error:
+            broken = "; ".join(f"{i.name}: {i.problem}" for i in self.infos.values() if i.problem)
+            raise UnknownName(f"{error}{'; broken: ' if broken else ''}{broken}") from None
+        key = settings.api_key.reveal() if settings.api_key else None
+        try:
+            product = factory(settings)
         except BuddyError:
             raise
-        except Exception as error:
-            log.debug("the factory of %s %s failed", shelf.kind, name, exc_info=True)
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BrokenPlugin(
-                f"the {shelf.kind} {name!r} cannot be built: {type(error).__name__}: {first}"
-            ) from None
+        except Exception as error:  # noqa: BLE001 - it is logged; exc_info could show the key
+            log.debug("the factory of %s %s failed\n%s", shelf.kind, name, _trace(error, key))
+            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: {_reason(error, key)}") from None
+        if product is None:
+            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: its factory returned None")
+        return product
+
+
+def _name_of(plugin: Any) -> str:
+    return str(getattr(plugin, "__name__", None) or type(plugin).__name__)
+
+
+def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    try:
+        return (entry.dist.name or "", entry.dist.version or "") if entry.dist else ("", "")
+    except Exception:  # noqa: BLE001 - metadata that cannot be read is no reason to miss a plugin
+        return "", ""
+
+
+def _order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+    return _distribution(entry)[0] != OURS, entry.name, entry.value
+
+
+def _call(implementation: pluggy.HookImpl, **given: object) -> None:
+    implementation.function(*(given[name] for name in implementation.argnames))
+
+
+def _reason(error: BaseException, secret: str | None = None) -> str:
+    """Return the error as one line of at most 300 characters, without *secret*."""
+    message = redact(" ".join(str(error).split()), secret)
+    kind = "" if isinstance(error, BrokenPlugin) else type(error).__name__
+    return ": ".join(part for part in (kind, message) if part)[:300]
+
+
+def _trace(error: BaseException, secret: str | None = None) -> str:
+    return redact("".join(traceback.format_exception(error)), secret).rstrip()
