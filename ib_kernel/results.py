@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import importlib
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ib_kernel.errors import ConfigError
@@ -44,8 +47,12 @@ class QueryResult:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def df(self) -> Any:
-        """Return a pandas DataFrame. `ConfigError` names pandas when it is not installed."""
-        return _optional("pandas").DataFrame(list(self.rows), columns=list(self.columns))
+        """Return a pandas DataFrame. `ConfigError` names pandas when it is not installed.
+
+        Decimals become floats, as in DuckDB's own ``df()``: pandas can neither sum nor plot them.
+        """
+        frame = _optional("pandas").DataFrame
+        return frame.from_records(list(self.rows), columns=list(self.columns), coerce_float=True)
 
     def arrow(self) -> Any:
         """Return a pyarrow Table. `ConfigError` names pyarrow when it is not installed."""
@@ -53,18 +60,20 @@ class QueryResult:
         return _optional("pyarrow").table([list(column) for column in columns], names=list(self.columns))
 
     def __repr__(self) -> str:
+        names = [_text(name) for name in self.columns]
         shown = [[_text(value) for value in row] for row in self.rows[:MAX_SHOWN]]
-        widths = [max(len(cell) for cell in column) for column in zip(self.columns, *shown, strict=True)]
+        widths = [max(_width(cell) for cell in column) for column in zip(names, *shown, strict=True)]
         right = [_is_number_column(self.rows, i) for i in range(len(self.columns))]
 
         def line(cells: Sequence[str]) -> str:
+            pads = (" " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
             parts = (
-                cell.rjust(width) if flush else cell.ljust(width)
-                for cell, width, flush in zip(cells, widths, right, strict=True)
+                pad + cell if flush else cell + pad
+                for cell, pad, flush in zip(cells, pads, right, strict=True)
             )
             return "  ".join(parts).rstrip()
 
-        lines = [line(self.columns), "  ".join("─" * width for width in widths)]
+        lines = [line(names), "  ".join("─" * width for width in widths)]
         return "\n".join([*lines, *(line(row) for row in shown), *self._more()])
 
     def _repr_html_(self) -> str:
@@ -73,20 +82,21 @@ class QueryResult:
 
         def row(tag: str, cells: Sequence[str]) -> str:
             inner = "".join(
-                f'<{tag} style="{style}">{html.escape(cell)}</{tag}>'
+                f'<{tag} style="{style}">{html.escape(cell)}</{tag[:2]}>'
                 for cell, style in zip(cells, align, strict=True)
             )
             return f"<tr>{inner}</tr>"
 
         body = "".join(row("td", [_text(value) for value in values]) for values in self.rows[:MAX_SHOWN])
         more = "".join(f"<p>{line}</p>" for line in self._more())
-        return f"<table><thead>{row('th', self.columns)}</thead><tbody>{body}</tbody></table>{more}"
+        head = row('th scope="col"', [_text(name) for name in self.columns])
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{more}"
 
     def _more(self) -> list[str]:
         if not self.rows:
             return ["(no rows)"]
         hidden = len(self.rows) - MAX_SHOWN
-        return [f"… and {hidden:,} more rows"] if hidden > 0 else []
+        return [f"… and {hidden:,} more row{'s' if hidden > 1 else ''}"] if hidden > 0 else []
 
 
 def _optional(module: str) -> Any:
@@ -103,6 +113,10 @@ def _is_number_column(rows: Sequence[tuple[Any, ...]], index: int) -> bool:
     return bool(values) and all(hasattr(v, "__float__") and not isinstance(v, bool) for v in values)
 
 
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What must not reach a terminal as it is: controls, switches of the writing direction, lone surrogates."""
+
+
 def _text(value: Any) -> str:
     if value is None:
         return ""
@@ -110,6 +124,18 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:,f}"
     if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    return " ".join(str(value).split("\n"))
+        return f"{value:,.0f}" if 999_999.5 <= abs(value) < 1e15 else f"{value:,.6g}"
+    line = re.sub(r"[\r\n\t\v\f]+", " ", str(value))
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+
+
+def _width(cell: str) -> int:
+    """Return how many columns of a terminal *cell* takes: wide characters two, combining ones none."""
+    if cell.isascii():
+        return len(cell)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in cell
+    )
