@@ -49,7 +49,7 @@ def plan_turn(
     prompt = count.upper
     limits = {
         "the budget": (left - prompt) // n,
-        "the context window": model.context_window - prompt,
+        "the context window": _room(model, prompt),
         "the model's output limit": model.max_output,
     }
     tightest = min(limits, key=lambda name: limits[name])
@@ -86,6 +86,13 @@ def _over_budget(
         f"not sent. This turn needs {need} tokens ({prompt:,} in + {choices} reply{why}) and {left:,} of "
         f"{budget:,} are left. {advice}"
     )
+
+
+def _room(model: ModelInfo, prompt: int) -> int:
+    """Return what the context window leaves for a reply; nothing when the prompt alone is too long."""
+    if model.max_input is not None and prompt > model.max_input:
+        return 0
+    return model.context_window - prompt
 
 
 def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:

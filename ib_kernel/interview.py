@@ -89,7 +89,12 @@ class Interview:
         get_model(model, settings)
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if posed and posed.origin != "shipped":  # the file may change or go: keep what was posed
-            meta["challenge"] = {"title": posed.title, "text": posed.text, "notes": posed.notes}
+            meta["challenge"] = {
+                "title": posed.title,
+                "text": posed.text,
+                "notes": posed.notes,
+                "rubric": list(posed.rubric),
+            }
         session = self.service.create_session(
             candidate=candidate or settings.candidate or default_candidate(),
             token_budget=token_budget,
@@ -182,7 +187,7 @@ class Interview:
         temperature: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Send *messages* as they are, under the session's budget; *question* is what the transcript keeps."""
+        """Send *messages* as they are, under the session's budget; the transcript keeps *question*."""
         session = self.session
         client = self.client(session.client or self.settings.client_name)
         name = model or session.model
@@ -259,7 +264,7 @@ class Interview:
 def _recorded_challenge(session: NewSession) -> Challenge | None:
     recorded = session.meta.get("challenge")
     if isinstance(recorded, Mapping):
-        return Challenge(name=session.challenge, **recorded)
+        return Challenge(name=session.challenge, origin="recorded", **recorded)
     return load_challenge(session.challenge) if session.challenge else None
 
 

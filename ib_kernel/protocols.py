@@ -125,6 +125,9 @@ class LLMClient(Protocol):
     Used on one event loop only. Every error leaves as an `ib_kernel.errors.ClientError` whose `outcome`,
     `retryable` and `retry_after_s` are right; no message holds a secret. A stream that ends without
     a finish reason raises `StreamBroken`.
+
+    Two attributes are optional: `default_model` names the model to use when the user names none, and
+    `billed` (default True) is False when nobody bills this client's tokens, so that our count is final.
     """
 
     name: str

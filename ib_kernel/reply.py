@@ -205,7 +205,7 @@ def footer(result: TurnResult) -> str:
         f"{end.input_tokens:,} in + {end.output_tokens:,} out = {end.input_tokens + end.output_tokens:,}",
         f"{totals.left:,} of {totals.token_budget:,} left",
     ]
-    if end.source != "api" and not result.model.counts_as:
+    if end.source != "api" and result.billed:
         parts.append(end.source.replace("_", " "))
     if result.plan.shrunk_by:
         parts.append(f"reply capped at {result.plan.cap:,} by {result.plan.shrunk_by}")

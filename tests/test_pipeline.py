@@ -181,7 +181,7 @@ def test_leaving_before_the_first_piece_is_in_doubt_and_stays_charged(
     buddy: Interview, server: FaultServer
 ) -> None:
     """Nobody can say what a request cost whose answer was not awaited."""
-    server.script("hang before headers")
+    server.script("hang-before-headers")
     with buddy.ask("Hello") as reply:
         server.wait_for_requests(1)
     totals = buddy.service.totals(buddy.session.session_id)
@@ -250,10 +250,10 @@ def test_the_pipeline_never_retries_sooner_than_the_server_asks(
 @pytest.mark.parametrize(
     ("fault", "error", "attempts"),
     [
-        ("429 quota", QuotaExceeded, 1),
+        ("quota", QuotaExceeded, 1),
         ("401", AuthFailed, 1),
-        ("400 context length", ContextTooLong, 1),
-        ("429 in 10 minutes", RateLimited, 1),
+        ("context", ContextTooLong, 1),
+        ("429-long", RateLimited, 1),
     ],
 )
 def test_what_retrying_cannot_help_is_tried_once(
@@ -273,7 +273,7 @@ def test_a_stream_that_breaks_after_its_first_piece_is_in_doubt_and_not_retried(
     buddy: Interview, server: FaultServer
 ) -> None:
     """The partial answer is kept; what it has cost stays charged until somebody decides."""
-    server.script("reset mid-stream")
+    server.script("reset")
     with pytest.raises(StreamBroken):
         buddy.say_sync("Hello")
     assert len(server.requests) == 1
@@ -288,7 +288,7 @@ def test_a_stream_that_breaks_after_its_first_piece_is_in_doubt_and_not_retried(
 def test_a_stalled_reply_is_given_up_after_the_gap(server: FaultServer, tmp_path: Path) -> None:
     """The time between pieces is limited apart from the time to the first."""
     settings = Settings(data_dir=tmp_path, base_url=server.base_url, api_key=KEY, model=MODEL, gap_s=0.2)
-    server.script("stall mid-stream")
+    server.script("stall")
     with Interview(settings) as buddy:
         buddy.start()
         with pytest.raises(TimedOut, match="stalled"):
@@ -452,7 +452,7 @@ def test_chat_completion_is_a_turn_under_the_budget(server: FaultServer, tmp_pat
 def test_temperature_is_left_out_where_the_model_rejects_it(buddy: Interview, server: FaultServer) -> None:
     """A reasoning model gets no temperature."""
     buddy.say_sync("Hello", temperature=0.5)
-    buddy.say_sync("Hello", temperature=0.5, model="gpt-5.4-mini")
+    buddy.say_sync("Hello", temperature=0.5, model="gpt-5-mini")
     assert [request.body.get("temperature") for request in server.requests] == [0.5, None]
 
 

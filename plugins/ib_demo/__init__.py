@@ -43,6 +43,7 @@ class DemoClient:
 
     name = "demo"
     default_model = "demo"
+    billed = False  # whatever model is named: our own count is the final figure
 
     def __init__(self, delay_s: float = 0) -> None:
         self.delay_s = delay_s
