@@ -5,7 +5,16 @@
 """
 
 from ib_kernel.counting.counter import RuleCounter
-from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable
+from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable, is_failure
 from ib_kernel.counting.profile import Profile, profile
 
-__all__ = ["CachedCounts", "Encoder", "Encoders", "Profile", "RuleCounter", "Uncountable", "profile"]
+__all__ = [
+    "CachedCounts",
+    "Encoder",
+    "Encoders",
+    "Profile",
+    "RuleCounter",
+    "Uncountable",
+    "is_failure",
+    "profile",
+]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from ib_kernel.counting.chat import add_chat
-from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable
+from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable, is_failure
 from ib_kernel.counting.fallback import rough_count
 from ib_kernel.counting.profile import Profile, profile
 from ib_kernel.counting.responses import add_responses
@@ -17,7 +16,6 @@ from ib_kernel.counting.ruler import Ruler, utf8_length
 from ib_kernel.protocols import Count
 
 log = logging.getLogger(__name__)
-_PASS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 class RuleCounter:
@@ -58,9 +56,9 @@ class RuleCounter:
             if found.known:
                 return Count(tokens)
             return Count(tokens, exact=False, upper=max(tokens, utf8_length(text)), reason=found.doubt("all"))
-        except _PASS:
-            raise
-        except BaseException as error:  # noqa: BLE001  # never raises; see _PASS
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             return rough_count(text, _reason(error))
 
     def count_request(self, request: Mapping[str, Any], model: str) -> Count:
@@ -78,9 +76,9 @@ class RuleCounter:
                     result.tokens, False, max(result.upper, rough_count(request).upper or 0), result.reason
                 )
             return result
-        except _PASS:
-            raise
-        except BaseException as error:  # noqa: BLE001  # never raises; see _PASS
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             return rough_count(request, _reason(error))
 
     def _profile(self, model: str) -> Profile:

@@ -11,6 +11,14 @@ class Uncountable(Exception):
     """An encoder cannot say how many tokens a text has. Never leaves the counting package."""
 
 
+def is_failure(error: BaseException) -> bool:
+    """Tell a failure from an interrupt (KeyboardInterrupt, SystemExit, cancellation), which must go on.
+
+    A Rust extension that panics raises pyo3's PanicException, which is no `Exception`.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 class Encoder(Protocol):
     """Turns text into tokens, special-token text as ordinary text. Thread-safe.
 

@@ -114,7 +114,9 @@ def add_image(part: Mapping[str, Any], ruler: Ruler) -> None:
         base, tile = profile.tile
         most = base + tile * table["max_tiles"]
         cost = base if detail == "low" else tile_cost(*size, base, tile) if size else most
-        ruler.doubt(reason if detail != "low" else "images")
+        # one recorded image of known size cost two tiles more than the formula
+        slack = 0 if detail == "low" else min(most - cost, table["tile_slack"] * tile)
+        ruler.doubt(reason if detail != "low" else "images", slack=slack)
     elif profile.patch:
         limit = table["max_patches"]
         cost = patch_cost(*size, profile.patch, limit) if size else round(limit * profile.patch)

@@ -9,7 +9,7 @@ import functools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 
@@ -57,8 +57,7 @@ class Profile:
 @functools.cache
 def rules() -> Mapping[str, Any]:
     """Return the parsed ``rules.toml``."""
-    text = resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))
 
 
 def matches(name: str, prefix: str) -> bool:

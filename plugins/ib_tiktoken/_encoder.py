@@ -7,13 +7,12 @@ itself would choose, and encoded as single pieces: the tokens are the same, with
 
 from __future__ import annotations
 
-import asyncio
 import re
 import threading
 import unicodedata
 from typing import Any
 
-from ib_kernel.counting import Uncountable
+from ib_kernel.counting import Uncountable, is_failure
 from ib_tiktoken._ranks import ENCODINGS, load_ranks
 
 LONG_RUN = 100_000
@@ -21,7 +20,6 @@ LONG_RUN = 100_000
 
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Rust's \s, not Python's
 _LONG = re.compile(rf"(?<![{_SPACE}])[{_SPACE}]{{{LONG_RUN},}}")
-_PASS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 class TiktokenEncoder:
@@ -46,9 +44,9 @@ class TiktokenEncoder:
                 return self._encode_long(text)
             tokens: list[int] = self.tiktoken.encode_ordinary(text)
             return tokens
-        except _PASS:
-            raise
-        except BaseException as error:  # noqa: BLE001  # pyo3's PanicException is not an Exception
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             raise Uncountable(f"tiktoken cannot encode this text ({type(error).__name__})") from None
 
     def count(self, text: str) -> int:
