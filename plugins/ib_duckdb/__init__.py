@@ -1,1 +1,27 @@
-"""…"""
+"""The embedded ledger: a small SQLite front for the calls, one DuckDB file for the people who query.
+
+A call only ever writes to the *hot ledger* (``hot.sqlite3``): a durable write of well under a millisecond
+that many kernels can share. What is final is moved, exactly once, into the *record* (``usage.duckdb``),
+which is opened only for moments, so that any other tool may read it. Importing this package imports
+neither SQLite nor DuckDB.
+"""
+
+from __future__ import annotations
+
+from ib_kernel.catalog import Catalog
+from ib_kernel.hookspecs import hookimpl
+from ib_kernel.protocols import BudgetStore
+from ib_kernel.settings import Settings
+
+
+def make_store(settings: Settings) -> BudgetStore:
+    """Open the ledger in ``settings.data_dir``, creating it when it is not there. Raises `StoreError`."""
+    from ib_duckdb.store import DuckDBStore
+
+    return DuckDBStore(settings.data_dir, store_transcript=settings.store_transcript)
+
+
+@hookimpl
+def ib_register(catalog: Catalog) -> None:
+    """Offer the store ``duckdb``."""
+    catalog.add_store("duckdb", make_store)

@@ -1,0 +1,127 @@
+"""The proof that the ledger adds up: every session's sums, rebuilt from rows."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ib_duckdb.columns import CALLS
+from ib_duckdb.hot import Hot
+from ib_duckdb.query import connected
+from ib_duckdb.record import Record
+from ib_duckdb.rows import Row, select_sessions
+from ib_kernel.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+_SUMS = ("calls", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
+
+_HOT = """
+SELECT session_key,
+    count(*) FILTER (WHERE status = 'settled' AND input_tokens + output_tokens > 0),
+    coalesce(sum(input_tokens) FILTER (WHERE status = 'settled'), 0),
+    coalesce(sum(output_tokens) FILTER (WHERE status = 'settled'), 0),
+    coalesce(sum(cached_tokens) FILTER (WHERE status = 'settled'), 0),
+    coalesce(sum(reasoning_tokens) FILTER (WHERE status = 'settled'), 0),
+    coalesce(sum(cost_nano_usd) FILTER (WHERE status = 'settled'), 0),
+    count(*)
+FROM calls GROUP BY session_key"""
+
+_ALL = """
+SELECT session_key,
+    count(*) FILTER (status = 'settled' AND total_tokens > 0),
+    coalesce(sum(input_tokens) FILTER (status = 'settled'), 0),
+    coalesce(sum(output_tokens) FILTER (status = 'settled'), 0),
+    coalesce(sum(cached_tokens) FILTER (status = 'settled'), 0),
+    coalesce(sum(reasoning_tokens) FILTER (status = 'settled'), 0),
+    (coalesce(sum(cost_usd) FILTER (status = 'settled'), 0) * 1000000000)::HUGEINT,
+    count(*) FILTER (status <> 'in_doubt')
+FROM calls GROUP BY session_key"""
+
+_HOLDS = """
+SELECT session_key,
+    coalesce(sum(tokens) FILTER (WHERE state = 'held'), 0),
+    coalesce(sum(tokens) FILTER (WHERE state <> 'held'), 0),
+    sum(nano_usd)
+FROM holds GROUP BY session_key"""
+
+_MESSAGES = "SELECT session_key, count(*) FROM messages GROUP BY session_key"
+
+
+def check(record: Record, hot: Hot, now: float) -> list[str]:
+    """Return one line per disagreement between the sums and the rows; empty when the ledger adds up."""
+    with hot.snapshot() as db:
+        sessions = {row["session_key"]: row for row in select_sessions(db, "")}
+        rows = {key: values for key, *values in db.execute(_HOT)}
+        holds = {key: values for key, *values in db.execute(_HOLDS)}
+        messages = {key: count for key, count in db.execute(_MESSAGES)}  # noqa: C416 (typed)
+        last = next(seq for (seq,) in db.execute("SELECT coalesce(max(seq), 0) FROM calls"))
+    lines = [*_strays(sessions, rows, holds)]
+    for key, row in sessions.items():
+        lines += _compare(row, rows.get(key), holds.get(key), messages.get(key, 0))
+    return lines + _check_record(record, hot, now, sessions, rows, last)
+
+
+def _strays(sessions: dict[int, Row], *tables: dict[int, Any]) -> list[str]:
+    return [
+        f"rows of a session that does not exist (key {key})"
+        for t in tables
+        for key in t
+        if key not in sessions
+    ]
+
+
+def _compare(row: Row, sums: list[int] | None, held: list[int] | None, messages: int) -> list[str]:
+    """Compare one session's sums with its hot rows; calls that were pruned are compared in the record."""
+    name, lines = row["session_id"], []
+    kept = sums or [0] * (len(_SUMS) + 1)
+    if not row["pruned_calls"]:
+        lines += _differences(name, row, dict(zip(_SUMS, kept, strict=False)))
+    found = dict(zip(("held", "in_doubt", "held_nano_usd"), held or (0, 0, 0), strict=True))
+    found["messages"] = messages + row["pruned_messages"]
+    return lines + _differences(name, row, found)
+
+
+def _differences(name: str, row: Row, found: dict[str, int]) -> list[str]:
+    return [
+        f"session {name}: {key} is {row[key]:,} in its totals and {value:,} in its rows"
+        for key, value in found.items()
+        if row[key] != value
+    ]
+
+
+def _check_record(
+    record: Record, hot: Hot, now: float, sessions: dict[int, Row], rows: dict[int, list[int]], last: int
+) -> list[str]:
+    """Compare the rows that people query with the sums: nothing lost on the way, nothing doubled."""
+    if not record.path.exists():
+        return []
+    doubled = "SELECT count(*) - count(DISTINCT (session_key, seq)) FROM calls WHERE seq IS NOT NULL"
+    try:
+        with connected(record, hot, now) as db:
+            where = f" WHERE seq IS NULL OR seq <= {last} "
+            moved = {
+                key: v for key, *v in db.execute(_ALL.replace(" GROUP BY", where + "GROUP BY")).fetchall()
+            }
+            twice = (db.execute(doubled).fetchone() or (0,))[0]
+    except StoreError as error:
+        log.info("the record is not part of this check: %s", error)
+        return []
+    lines = [f"{twice} rows of {CALLS.name} are in the record twice"] if twice else []
+    for key, row in sessions.items():
+        found = moved.get(key, [0] * (len(_SUMS) + 1))
+        expected = row["pruned_calls"] + rows.get(key, [0])[-1]
+        if found[-1] < expected and row["pruned_calls"]:
+            lines.append(
+                f"session {row['session_id']}: {expected - found[-1]:,} calls older than 30 days are no longer in "
+                "usage.duckdb (it was rebuilt); its totals still hold them"
+            )
+        else:
+            lines += [
+                f"{line} (usage.duckdb)" for line in _differences(row["session_id"], row, _named(found))
+            ]
+    return lines
+
+
+def _named(found: list[int]) -> dict[str, int]:
+    return dict(zip(_SUMS, found, strict=False))

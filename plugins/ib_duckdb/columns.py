@@ -1,0 +1,190 @@
+"""The tables of ``usage.duckdb``, column by column, and where each value comes from in the hot ledger.
+
+Kept once: the same list creates the tables in the file, creates their hot twins for a query, and reads
+the hot ledger. No table has a primary key or index: an ART index would double the file and the time of
+every insert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VERSION = 1
+"""Version of the tables below; kept in ``internal.version`` of the file."""
+
+
+def _stamp(column: str) -> str:
+    return f"CAST(round({column} * 1e6) AS INTEGER)"
+
+
+def _dollars(column: str) -> str:
+    parts = f"{column} / 1000000000, {column} % 1000000000"
+    return f"CASE WHEN {column} IS NOT NULL THEN printf('%d.%09d', {parts}) END"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name and type in DuckDB, and the SQLite expression it is read with ("" for its name)."""
+
+    name: str
+    type: str
+    source: str = ""
+
+    @property
+    def read(self) -> str:
+        """The SQLite expression that yields the value (timestamps as microseconds, decimals as text)."""
+        return self.source or f"t.{self.name}"
+
+    @property
+    def bind(self) -> str:
+        """The DuckDB expression that turns a bound list of such values into rows."""
+        if self.type == "TIMESTAMP":
+            return "make_timestamp(unnest(?::BIGINT[]))"
+        if self.type.startswith("DECIMAL"):
+            return f"unnest(?::VARCHAR[])::{self.type}"
+        return f"unnest(?::{self.type}[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the record: `table` in schema `schema`, filled from the hot table of the same name."""
+
+    name: str
+    schema: str
+    order: str
+    columns: tuple[Column, ...]
+
+    def create(self, schema: str) -> str:
+        """Return the statement that creates the table in *schema*."""
+        columns = ", ".join(f"{column.name} {column.type}" for column in self.columns)
+        return f"CREATE TABLE IF NOT EXISTS {schema}.{self.name} ({columns})"
+
+    def insert(self, schema: str) -> str:
+        """Return the statement that inserts bound lists, one per column, sorted by session and time."""
+        names = ", ".join(column.name for column in self.columns)
+        values = ", ".join(f"{column.bind} AS {column.name}" for column in self.columns)
+        return f"INSERT INTO {schema}.{self.name} SELECT {names} FROM (SELECT {values}) ORDER BY {self.order}"  # noqa: S608
+
+    def select(self) -> str:
+        """Return the SQLite query for rows above a sequence number: bind it and a number of rows."""
+        values = ", ".join(column.read for column in self.columns)
+        return (
+            f"SELECT {values} FROM {self.name} t JOIN sessions s USING (session_key)"  # noqa: S608
+            " WHERE t.seq > ? ORDER BY t.seq LIMIT ?"
+        )
+
+
+_SESSION = Column("session_id", "VARCHAR", "s.session_id")
+_KEYS = (Column("session_key", "BIGINT"), Column("seq", "BIGINT"))  # last: `seq` is the watermark
+_MONEY = "DECIMAL(18,9)"  # a nano-dollar exactly, and sums in DECIMAL(38,9): never a rounded float
+
+CALLS = Table(
+    "calls",
+    "main",
+    "session_key, started_at, seq",
+    (
+        _SESSION,
+        Column("turn", "INTEGER"),
+        Column("attempt", "INTEGER"),
+        Column("client", "VARCHAR"),
+        Column("model", "VARCHAR"),
+        Column("model_returned", "VARCHAR", "nullif(t.model_returned, '')"),
+        Column("counted_tokens", "BIGINT"),
+        Column("counted_exact", "BOOLEAN"),
+        Column("input_tokens", "BIGINT"),
+        Column("cached_tokens", "BIGINT"),
+        Column("output_tokens", "BIGINT"),
+        Column("reasoning_tokens", "BIGINT"),
+        Column("total_tokens", "BIGINT", "t.input_tokens + t.output_tokens"),
+        Column("source", "VARCHAR"),
+        Column("cost_usd", _MONEY, _dollars("t.cost_nano_usd")),
+        Column("price_source", "VARCHAR"),
+        Column("latency_ms", "DOUBLE"),
+        Column("first_piece_ms", "DOUBLE"),
+        Column("finish_reason", "VARCHAR", "nullif(t.finish_reason, '')"),
+        Column("status", "VARCHAR"),
+        Column("error", "VARCHAR"),
+        Column("held_tokens", "BIGINT"),
+        Column("overdraft", "BIGINT"),
+        Column("token_budget", "BIGINT"),
+        Column("prompt_version", "VARCHAR", "nullif(t.prompt_version, '')"),
+        Column("response_id", "VARCHAR", "nullif(t.response_id, '')"),
+        Column("raw_usage", "VARCHAR"),
+        Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
+        Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
+        *_KEYS,
+    ),
+)
+
+MESSAGES = Table(
+    "messages",
+    "main",
+    "session_key, seq",
+    (
+        _SESSION,
+        Column("turn", "INTEGER"),
+        Column("role", "VARCHAR"),
+        Column("content", "VARCHAR"),
+        Column("partial", "BOOLEAN"),
+        Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
+        *_KEYS,
+    ),
+)
+
+EVENTS = Table(
+    "events",
+    "main",
+    "session_key, seq",
+    (
+        _SESSION,
+        Column("kind", "VARCHAR"),
+        Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
+        Column("who", "VARCHAR"),
+        Column("detail", "JSON"),
+        *_KEYS,
+    ),
+)
+
+_FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
+
+SESSION_ROWS = Table(
+    "session_rows",
+    "internal",
+    "session_key, seq",
+    (
+        _SESSION,
+        *(Column(name, "VARCHAR", f"s.{name}") for name in _FACTS),
+        Column("meta", "JSON", "s.meta"),
+        Column("status", "VARCHAR"),
+        Column("token_budget", "BIGINT"),
+        Column("budget_usd", _MONEY, _dollars("t.budget_nano_usd")),
+        Column("time_limit_s", "DOUBLE"),
+        Column("created_at", "TIMESTAMP", _stamp("s.created_at")),
+        Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
+        Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
+        Column("active_s", "DOUBLE"),
+        Column("changed_at", "TIMESTAMP", _stamp("t.changed_at")),
+        *_KEYS,
+    ),
+)
+
+TABLES = (CALLS, MESSAGES, EVENTS, SESSION_ROWS)
+
+_DOUBTFUL = {
+    "session_id": "s.session_id",
+    "session_key": "h.session_key",
+    "status": "'in_doubt'",
+    "held_tokens": "h.tokens",
+    "overdraft": "0",
+    "token_budget": "s.token_budget",
+    "prompt_version": "nullif(h.prompt_version, '')",
+    "started_at": _stamp("h.created_at"),
+    **{name: f"h.{name}" for name in ("turn", "attempt", "client", "model")},
+    **{name: f"h.{name}" for name in ("counted_tokens", "counted_exact")},
+}
+
+IN_DOUBT = f"""
+SELECT {", ".join(_DOUBTFUL.get(column.name, "NULL") for column in CALLS.columns)}
+FROM holds h JOIN sessions s USING (session_key)
+WHERE h.state <> 'held' OR h.lease_until <= ?"""  # noqa: S608 (built from our own names)
+"""The attempts whose outcome nobody knows yet, as rows of `calls`: their usage is NULL, never zero."""

@@ -1,0 +1,111 @@
+"""The thread that moves final rows to the record, and prunes hot rows that have been there for 30 days."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+from ib_duckdb.hot import Hot
+from ib_duckdb.prune import prune
+from ib_duckdb.record import Record
+from ib_kernel.errors import BuddyError
+
+log = logging.getLogger(__name__)
+
+BATCH_S = 0.3
+"""Seconds to wait for more rows before the record is opened."""
+
+RETRY_S = 1.5
+"""Seconds to wait when the record was in use, so that rows are there within 2 s of its being free."""
+
+PRUNE_EVERY_S = 3600.0
+"""Seconds between two looks for hot rows that are old enough to go."""
+
+
+class Mover:
+    """Moves rows in the background. The thread starts at the first `wake` and ends with `stop`."""
+
+    def __init__(self, hot: Hot, record: Record, clock: Callable[[], float]) -> None:
+        self._hot, self._record, self._clock = hot, record, clock
+        self._pruned_at: float | None = None
+        self._guard = threading.Lock()
+        self._wanted, self._hurry, self._stopped = threading.Event(), threading.Event(), False
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+        weakref.finalize(self, _let_go, self._wanted, self._hurry)
+
+    def wake(self, *, now: bool = False) -> None:
+        """Say that there are rows to move; *now* skips the wait for more."""
+        if self._pid != os.getpid():  # forked: the thread stayed with the parent
+            self.__init__(self._hot, self._record, self._clock)  # type: ignore[misc]
+        self._wanted.set()
+        if now:
+            self._hurry.set()
+        if self._thread is None:
+            with self._guard:
+                if self._thread is None and not self._stopped:
+                    self._thread = threading.Thread(
+                        target=_loop,
+                        args=(weakref.ref(self), self._wanted, self._hurry),
+                        name="ib-mover",
+                        daemon=True,
+                    )
+                    self._thread.start()
+
+    def once(self) -> bool:
+        """Move and prune now; False when that must wait. Never raises for the record's troubles."""
+        try:
+            moved = self._record.move()
+            if moved is None:
+                return False
+            if self._pruned_at is None or time.monotonic() - self._pruned_at > PRUNE_EVERY_S:
+                self._pruned_at = time.monotonic()
+                prune(self._hot, self._record.marks, self._clock())
+        except BuddyError as error:
+            log.warning("rows wait in the hot ledger: %s", error)
+            return False
+        except Exception:  # a mover that dies would leave every later row behind
+            log.exception("rows wait in the hot ledger")
+            return False
+        return True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """End the thread and wait for a move in progress. Idempotent."""
+        self._stopped = True
+        self._hurry.set()
+        self._wanted.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and self._pid == os.getpid():
+            thread.join(timeout=10)
+        self._thread = None
+
+
+def _let_go(wanted: threading.Event, hurry: threading.Event) -> None:
+    wanted.set()
+    hurry.set()
+
+
+def _loop(reference: weakref.ref[Mover], wanted: threading.Event, hurry: threading.Event) -> None:
+    """Run until the mover is stopped or gone; holds no reference to it while it waits."""
+    while True:
+        wanted.wait()
+        hurry.wait(BATCH_S)
+        mover = reference()
+        if mover is None or mover.stopped:
+            return
+        wanted.clear()
+        hurry.clear()
+        done = mover.once()
+        del mover
+        if not done:
+            hurry.wait(RETRY_S)
+            wanted.set()

@@ -1,0 +1,64 @@
+"""Removing hot rows that have been in the record for 30 days; until then they can rebuild it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import apsw
+
+from ib_duckdb.hot import Hot
+
+KEEP_S = 30 * 86_400.0
+"""Seconds that a moved row stays in the hot ledger."""
+
+CHUNK = 500
+"""Rows removed in one transaction, so that no call waits for long."""
+
+_AGE = {"calls": "ended_at", "messages": "created_at", "events": "created_at", "session_rows": "changed_at"}
+_COUNTED = {"calls": "pruned_calls", "messages": "pruned_messages"}
+
+
+def prune(hot: Hot, marks: Mapping[str, int], now: float) -> int:
+    """Remove moved rows (up to *marks*, by table) older than 30 days; return how many."""
+    gone = 0
+    for name, mark in marks.items():
+        while True:
+            removed = _chunk(hot, name, mark, now - KEEP_S)
+            gone += removed
+            if removed < CHUNK:
+                break
+    with hot.read() as db:
+        old = db.execute("SELECT 1 FROM released WHERE released_at < ? LIMIT 1", (now - KEEP_S,)).fetchone()
+    if old:
+        with hot.write() as db:
+            db.execute("DELETE FROM released WHERE released_at < ?", (now - KEEP_S,))
+    return gone
+
+
+def _chunk(hot: Hot, name: str, mark: int, before: float) -> int:
+    with hot.read() as db:
+        if not _old(db, name, mark, before):
+            return 0
+    with hot.write() as db:
+        rows = _old(db, name, mark, before)
+        for seq, key in rows:
+            db.execute(f"DELETE FROM {name} WHERE seq = ?", (seq,))  # noqa: S608 (our own names)
+            if name in _COUNTED:
+                column = _COUNTED[name]
+                sql = f"UPDATE sessions SET {column} = {column} + 1 WHERE session_key = ?"  # noqa: S608
+                db.execute(sql, (key,))
+        return len(rows)
+
+
+def _old(db: apsw.Connection, name: str, mark: int, before: float) -> list[tuple[int, int]]:
+    """Return the oldest rows that may go, in order; never the newest one, whose number must not be reused."""
+    sql = (
+        f"SELECT seq, session_key, {_AGE[name]} < ? FROM {name}"  # noqa: S608 (our own names)
+        f" WHERE seq <= ? AND seq < (SELECT max(seq) FROM {name}) ORDER BY seq LIMIT ?"
+    )
+    rows: list[tuple[int, int]] = []
+    for seq, key, old in db.execute(sql, (before, mark, CHUNK)):
+        if not old:
+            break
+        rows.append((seq, key))
+    return rows

@@ -1,0 +1,155 @@
+"""Answering SQL: the record, read-only, and the hot rows beside it, in a DuckDB that can do nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
+from ib_duckdb.record import VIEWS, Damaged, InUse, Record, is_damage, rows_above, sorted_out, version
+from ib_kernel.errors import QueryError, StoreBusy, StoreError
+from ib_kernel.results import QueryResult
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ib_duckdb.hot import Hot
+
+WAIT_S = 10.0
+"""Seconds to wait while another kernel moves rows, which takes some 25 ms."""
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",  # or SELECT … FROM name would read our Python variables
+    "temp_directory": "",
+}
+_ALLOWED = "SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE, PIVOT or EXPLAIN"
+
+
+def run(record: Record, hot: Hot, query: str, now: float, parameters: Sequence[Any] = ()) -> QueryResult:
+    """Answer one read-only query. `QueryError`, `StoreBusy` or `StoreError`, each in one line."""
+    import duckdb
+
+    _check(query)
+    with connected(record, hot, now) as db:
+        try:
+            db.execute("BEGIN TRANSACTION READ ONLY")
+            db.execute(query, list(parameters))
+            names = tuple(column[0] for column in db.description or ())
+            return QueryResult(names, db.fetchall())
+        except duckdb.Error as error:
+            if is_damage(error):
+                raise StoreError(
+                    f"{record.path} is damaged ({one_line(error)}); calls go on. Move the file away to have "
+                    "the last 30 days rebuilt"
+                ) from None
+            raise QueryError(one_line(error)) from None
+
+
+@contextmanager
+def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a locked-down connection on which the record's names cover the hot rows too."""
+    import duckdb
+
+    db = duckdb.connect(":memory:", config=_CONFIG)
+    try:
+        with record.turn():
+            with record.alone(WAIT_S):  # another kernel's mover finishes before we attach
+                catalog = _attach(record, db)
+            with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
+                _fill(db, rows, hot.ledger_id, catalog, now)
+            _views(db, catalog)
+            db.execute(
+                "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
+            )
+            try:
+                yield db
+            finally:
+                db.close()  # before another thread's turn: two handles of one file share no lock
+    finally:
+        db.close()
+
+
+def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
+    if not record.path.exists():
+        return None
+    path = str(record.path).replace("'", "''")
+    try:
+        with sorted_out(record.path):
+            db.execute(f"ATTACH '{path}' AS record (READ_ONLY)")
+    except InUse as busy:
+        raise StoreBusy(
+            f"{record.path.name} is open for writing in {busy.holder}; calls go on, and %%usage works again "
+            "when that is closed"
+        ) from None
+    except Damaged as damage:
+        record.set_aside(str(damage))
+        return None
+    known = version(db, "record")
+    if known is None:
+        db.execute("DETACH record")
+        return None
+    if known[0] > VERSION:
+        raise StoreError(
+            f"{record.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
+            "upgrade interview-buddy-kernel"
+        )
+    return "record"
+
+
+def _fill(db: duckdb.DuckDBPyConnection, hot: Any, ledger: str, catalog: str | None, now: float) -> None:
+    db.execute("CREATE SCHEMA hot")
+    for table in TABLES:
+        db.execute(table.create("hot"))
+        rows = rows_above(hot, db, ledger, table, catalog)
+        if table is CALLS:
+            rows += list(hot.execute(IN_DOUBT, (now,)))
+        _insert(db, table, rows)
+
+
+def _insert(db: duckdb.DuckDBPyConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        db.execute(table.insert("hot"), [list(column) for column in zip(*rows, strict=True)])
+
+
+def _views(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
+    db.execute("CREATE SCHEMA internal")
+    for table in TABLES:
+        moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
+        db.execute(f"CREATE VIEW {table.schema}.{table.name} AS {moved}FROM hot.{table.name}")
+    db.execute(VIEWS.read_text(encoding="utf-8"))
+
+
+def _check(query: str) -> None:
+    import duckdb
+
+    try:
+        statements = duckdb.extract_statements(query)
+    except duckdb.Error as error:
+        raise QueryError(one_line(error)) from None
+    if not statements:
+        raise QueryError("no query was given; try: SELECT * FROM calls LIMIT 10")
+    if len(statements) > 1:
+        raise QueryError(f"one query at a time, please; these are {len(statements)}")
+    kind = statements[0].type
+    types = duckdb.StatementType
+    pivot = kind == types.MULTI and re.match(
+        r"(?is)\s*(--[^\n]*\n\s*|/\*.*?\*/\s*)*(pivot|with|from)\b", query
+    )
+    if kind not in (types.SELECT, types.EXPLAIN) and not pivot:
+        raise QueryError(
+            f"usage can only be read, and this is a statement of kind {kind.name}; allowed: {_ALLOWED}"
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """Condense DuckDB's message: what it says before the marked line, did-you-mean included."""
+    text = str(error).strip()
+    if "pytz" in text:
+        return "a time with a time zone cannot be shown here; cast it, as in now()::TIMESTAMP (all times are UTC)"
+    lines = re.split(r"\n\s*\nLINE \d+:|\nLINE \d+:|\n\s*\nStack Trace", text)[0].splitlines()
+    line = " ".join(part.strip() for part in lines if part.strip())
+    return line.replace("record.main.", "").replace("hot.", "") or type(error).__name__

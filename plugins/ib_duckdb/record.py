@@ -1,0 +1,243 @@
+"""The record, ``usage.duckdb``: who may open it when, and how final rows get there exactly once.
+
+Every open goes through `Record.reading` or `Record.writing`: one lock for this process (two handles of one
+file in one process would drop each other's POSIX locks), one lock file among processes, and every way
+DuckDB has to say "in use" turned into `InUse`. The file is never opened by anything but DuckDB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from ib_duckdb.columns import TABLES, VERSION, Table
+from ib_duckdb.hot import Hot
+from ib_duckdb.locks import OsLock, process_lock
+from ib_kernel.errors import StoreError
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+
+CHUNK = 20_000
+"""Rows that are moved in one transaction."""
+
+VIEWS = Path(__file__).with_name("views.sql")
+_HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
+
+
+class InUse(Exception):
+    """The record is open elsewhere; `holder` names the process where the system reports it."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class Damaged(Exception):
+    """The record is not a readable DuckDB file."""
+
+
+class Record:
+    """``usage.duckdb`` in *folder*. `marks`: up to where each table had been moved, when last seen."""
+
+    def __init__(self, folder: Path, hot: Hot) -> None:
+        self.path = folder / "usage.duckdb"
+        self._hot = hot
+        self.marks: dict[str, int] = {}
+        self._lock_path = folder / "usage.lock"
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other thread of this process uses the record."""
+        with process_lock(self.path):
+            yield
+
+    @contextmanager
+    def alone(self, wait_s: float) -> Iterator[bool]:
+        """Hold the record's locks among threads and our own processes; yields False when they are taken."""
+        in_process = process_lock(self.path)
+        if not in_process.acquire(timeout=max(wait_s, 0.001)):
+            yield False
+            return
+        lock = OsLock(self._lock_path)
+        try:
+            yield lock.acquire(wait_s)
+        finally:
+            lock.close()
+            in_process.release()
+
+    def move(self) -> int | None:
+        """Move what is final; return how many rows, or None when that must wait. Raises `StoreError`."""
+        with self.alone(0) as free:
+            if not free:
+                return None
+            try:
+                return self._move()
+            except InUse as busy:
+                log.debug("rows stay in the hot ledger: the record is in use by %s", busy.holder)
+                return None
+            except Damaged as damage:
+                self.set_aside(str(damage))
+                return self._move()
+
+    def set_aside(self, why: str) -> None:
+        """Rename a file that cannot be opened; the next move builds a new one from the hot rows."""
+        for count in itertools.count(1):
+            kept = self.path.with_name(f"usage.damaged-{count}.duckdb")
+            if not kept.exists():
+                break
+        wal = self.path.with_name(self.path.name + ".wal")
+        try:
+            os.rename(self.path, kept)
+            if wal.exists():
+                os.rename(wal, kept.with_name(kept.name + ".wal"))
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} is damaged ({why}) and cannot be renamed: {error.strerror}"
+            ) from None
+        log.warning(
+            "usage.duckdb was damaged (%s): kept as %s and rebuilt from the last 30 days", why, kept.name
+        )
+
+    def _move(self) -> int:
+        with self._hot.snapshot() as hot, opened(self.path) as db:
+            self._prepare(db)
+            return sum(self._move_table(hot, db, table) for table in TABLES)
+
+    def _prepare(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Create what is missing, in one transaction. `StoreError` when the file is a newer version's."""
+        text = VIEWS.read_text(encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        known = version(db)
+        if known is not None and known[0] > VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
+                "upgrade interview-buddy-kernel"
+            )
+        if known == (VERSION, digest):
+            return
+        db.execute("BEGIN")
+        db.execute("CREATE SCHEMA IF NOT EXISTS internal")
+        for table in TABLES:
+            db.execute(table.create(table.schema))
+        db.execute("CREATE TABLE IF NOT EXISTS internal.moved (ledger VARCHAR, name VARCHAR, seq BIGINT)")
+        db.execute(
+            "CREATE OR REPLACE TABLE internal.version AS SELECT ? AS version, ? AS views", [VERSION, digest]
+        )
+        db.execute(text)
+        db.execute("COMMIT")
+        os.chmod(self.path, 0o600)
+
+    def _move_table(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection, table: Table) -> int:
+        """Move rows above the watermark and the watermark, in one transaction per chunk: exactly once."""
+        moved = 0
+        while True:
+            mark = watermark(db, self._hot.ledger_id, table, "")
+            rows = hot.execute(table.select(), (mark, CHUNK)).fetchall()
+            self.marks[table.name] = mark
+            if not rows:
+                return moved
+            db.execute("BEGIN")
+            db.execute(table.insert(table.schema), [list(column) for column in zip(*rows, strict=True)])
+            key = [self._hot.ledger_id, table.name]
+            db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
+            db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, rows[-1][-1]])
+            db.execute("COMMIT")
+            moved += len(rows)
+
+
+def version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:
+    """Return the record's schema version and the digest of its views; None for a new file."""
+    database = f"'{catalog}'" if catalog else "current_database()"
+    sql = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'internal' AND table_name = 'version'"
+    if not db.execute(f"{sql} AND database_name = {database}").fetchone():
+        return None
+    prefix = f"{catalog}." if catalog else ""
+    row = db.execute(f"SELECT version, views FROM {prefix}internal.version").fetchone()  # noqa: S608
+    return (int(row[0]), str(row[1])) if row else None
+
+
+def watermark(db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog: str) -> int:
+    """Return the sequence number up to which *table*'s rows of *ledger* are in the record."""
+    sql = f"SELECT max(seq) FROM {catalog}internal.moved WHERE ledger = ? AND name = ?"  # noqa: S608
+    row = db.execute(sql, [ledger, table.name]).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the record for writing and close it, whatever happens. Raises `InUse` or `Damaged`."""
+    import duckdb
+
+    with sorted_out(path):
+        db = duckdb.connect(str(path))
+        try:
+            yield db
+        finally:
+            db.close()
+
+
+@contextmanager
+def sorted_out(path: Path) -> Iterator[None]:
+    """Sort DuckDB's errors about the file into `InUse`, `Damaged` and `StoreError`."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        holder = in_use_by(error)
+        if holder is not None:
+            raise InUse(holder) from None
+        if is_damage(error):
+            raise Damaged(text) from None
+        raise StoreError(
+            f"{path} cannot be used: {text}; calls go on, their rows wait in the hot ledger"
+        ) from None
+
+
+def in_use_by(error: BaseException) -> str | None:
+    """Return who holds the file if *error* says that it is in use, else None."""
+    import duckdb
+
+    text = str(error)
+    found = _HOLDER.search(text)
+    if found:
+        mine = int(found[2]) == os.getpid()
+        return "this very process" if mine else f"{Path(found[1]).name} (process {found[2]})"
+    # A subclass of nothing more telling than OperationalError, and absent from older versions.
+    busy = getattr(duckdb, "ResourceInUseException", duckdb.ConnectionException)
+    if isinstance(error, (busy, duckdb.ConnectionException)) or "Unique file handle conflict" in text:
+        return "this very process"
+    return "another process" if "Could not set lock" in text or "being used by another" in text else None
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether *error* means that the file's content is broken (and not its disk or permissions)."""
+    text = str(error)
+    signs = (
+        "not a valid DuckDB database",
+        "Corrupt database file",
+        "Could not read enough bytes",
+        "checksum",
+    )
+    return any(sign in text for sign in signs)
+
+
+def rows_above(
+    hot: apsw.Connection, db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog: str | None
+) -> list[tuple[Any, ...]]:
+    """Return the hot rows that the record (attached as *catalog*; None: there is none) does not hold yet."""
+    mark = watermark(db, ledger, table, f"{catalog}.") if catalog else 0
+    return list(hot.execute(table.select(), (mark, -1)))

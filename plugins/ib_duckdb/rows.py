@@ -1,0 +1,152 @@
+"""Rows of the hot ledger as the values that cross the border, and the checks on what comes in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import apsw
+
+from ib_kernel.errors import ConfigError, UnknownSession
+from ib_kernel.protocols import CallStart, Reservation, Session, Status, Totals
+
+MOST = 10**18 - 1
+"""The largest number of tokens or nano-dollars: sums of several still fit SQLite's 64-bit integers."""
+
+SESSION_COLUMNS = (
+    "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, meta, "
+    "status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, active_s, tick_at, "
+    "input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, held_nano_usd, cost_nano_usd, "
+    "calls, turns, messages, events, priced_calls, unpriced_calls, pruned_calls, pruned_messages"
+)
+_SESSION_NAMES = SESSION_COLUMNS.replace(" ", "").split(",")
+_FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
+
+HOLD_COLUMNS = (
+    "rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state, doubt_reason, "
+    "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version"
+)
+_HOLD_NAMES = HOLD_COLUMNS.replace(" ", "").split(",")
+
+Row = dict[str, Any]
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Return *text* with lone surrogates, which no file can hold, replaced by U+FFFD."""
+    return _LONE.sub("\ufffd", text)
+
+
+def whole(name: str, value: Any, *, low: int = 0) -> int:
+    """Return *value* if it is a whole number from *low* to `MOST`; `ConfigError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
+        raise ConfigError(f"{name} must be a whole number from {low:,} to {MOST:,}, not {value!r}")
+    return value
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """Return *value* if it is a finite number of seconds, 0 or more; `ConfigError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+    return float(value)
+
+
+def find(db: apsw.Connection, session_id: str) -> Row | None:
+    """Return the session's row, or None."""
+    sql = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE session_id = ?"  # noqa: S608 (our own column names)
+    row = db.execute(sql, (clean(session_id),)).fetchone()
+    return dict(zip(_SESSION_NAMES, row, strict=True)) if row else None
+
+
+def get(db: apsw.Connection, session_id: str) -> Row:
+    """Return the session's row. `UnknownSession` says what to type."""
+    row = find(db, session_id)
+    if row is None:
+        raise UnknownSession(f"no session {session_id!r} in this ledger; see %interview sessions")
+    return row
+
+
+def select_sessions(db: apsw.Connection, where: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
+    """Return the rows of sessions that match *where* (SQL of our own)."""
+    cursor = db.execute(f"SELECT {SESSION_COLUMNS} FROM sessions {where}", parameters)  # noqa: S608
+    return [dict(zip(_SESSION_NAMES, row, strict=True)) for row in cursor]
+
+
+def select_holds(db: apsw.Connection, where: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
+    """Return the open reservations that match *where* (SQL of our own), oldest first."""
+    sql = f"SELECT {HOLD_COLUMNS} FROM holds WHERE {where} ORDER BY created_at, rid"  # noqa: S608
+    return [dict(zip(_HOLD_NAMES, row, strict=True)) for row in db.execute(sql, parameters)]
+
+
+def active_seconds(row: Row, now: float) -> float:
+    """Return how long the session has been active; a clock that steps back takes nothing away."""
+    running = max(0.0, now - row["tick_at"]) if row["tick_at"] is not None else 0.0
+    return float(row["active_s"] + running)
+
+
+def elapsed(row: Row, now: float) -> bool:
+    """Tell whether an active session's time limit is used up."""
+    limit = row["time_limit_s"]
+    return row["status"] == Status.ACTIVE and limit is not None and active_seconds(row, now) >= limit
+
+
+def to_session(row: Row, now: float) -> Session:
+    """Build the `Session` of a row."""
+    active, limit = active_seconds(row, now), row["time_limit_s"]
+    return Session(
+        session_id=row["session_id"],
+        token_budget=row["token_budget"],
+        time_limit_s=limit,
+        budget_nano_usd=row["budget_nano_usd"],
+        meta=json.loads(row["meta"]),
+        status=Status(row["status"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        active_s=active,
+        time_left_s=None if limit is None else max(0.0, limit - active),
+        **{name: row[name] for name in _FACTS},
+    )
+
+
+def to_totals(row: Row) -> Totals:
+    """Build the `Totals` of a session's row."""
+    same = ("token_budget", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "held")
+    more = ("in_doubt", "calls", "turns", "messages", "unpriced_calls", "budget_nano_usd", "held_nano_usd")
+    cost = row["cost_nano_usd"] if row["priced_calls"] else None
+    return Totals(cost_nano_usd=cost, **{name: row[name] for name in (*same, *more)})
+
+
+def to_reservation(hold: Row, session_id: str) -> Reservation:
+    """Build the `Reservation` of a hold's row."""
+    exact = hold["counted_exact"]
+    return Reservation(
+        reservation_id=hold["rid"],
+        session_id=session_id,
+        tokens=hold["tokens"],
+        lease_until=hold["lease_until"],
+        nano_usd=hold["nano_usd"],
+        owner=hold["owner"],
+        created_at=hold["created_at"],
+        in_doubt=hold["state"] != "held",
+        doubt_reason=hold["doubt_reason"],
+        call=CallStart(
+            turn=hold["turn"],
+            attempt=hold["attempt"],
+            client=hold["client"],
+            model=hold["model"],
+            counted_tokens=hold["counted_tokens"],
+            counted_exact=None if exact is None else bool(exact),
+            prompt_version=hold["prompt_version"],
+        ),
+    )
+
+
+def to_json(detail: Mapping[str, Any]) -> str:
+    """Write *detail* as JSON. `ConfigError` when it holds something that JSON cannot."""
+    try:
+        return json.dumps(dict(detail))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"this cannot be recorded as JSON: {error}") from None

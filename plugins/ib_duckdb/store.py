@@ -1,0 +1,134 @@
+"""`DuckDBStore`: the ledger's parts put together, and what is read from it."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ib_duckdb.base import Part
+from ib_duckdb.holds import Holds
+from ib_duckdb.hot import Hot
+from ib_duckdb.mover import Mover
+from ib_duckdb.record import Record
+from ib_duckdb.rows import Row, get, to_totals
+from ib_duckdb.sessions import Sessions
+from ib_kernel.protocols import LedgerEvent, Message, Totals
+from ib_kernel.results import QueryResult
+
+
+class DuckDBStore(Sessions, Holds, Part):
+    """The embedded ledger (`ib_kernel.protocols.BudgetStore`) in *data_dir*; several processes may share it.
+
+    *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
+    else is recorded. *background* false starts no mover: rows move with `flush` and `close` only.
+    """
+
+    name = "duckdb"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        store_transcript: bool = True,
+        clock: Callable[[], float] = time.time,
+        background: bool = True,
+    ) -> None:
+        folder = Path(data_dir).absolute()
+        self._clock, self._keep_text, self._background = clock, store_transcript, background
+        self._hot = Hot(folder)
+        self._record = Record(folder, self._hot)
+        self._mover = Mover(self._hot, self._record, clock)
+        self._closed = False
+        self._at_exit = _close_at_exit(self)
+
+    def location(self) -> str:
+        """Where the ledger lives: the full path of the file people query; the hot ledger is beside it."""
+        return str(self._record.path)
+
+    def totals(self, session_id: str) -> Totals:
+        """Return the session's sums from the hot ledger, in about a millisecond. `UnknownSession`."""
+        return to_totals(self._current(session_id))
+
+    def history(self, session_id: str) -> list[Message]:
+        """Return the transcript in order; empty when transcripts are not stored."""
+        with self._hot.read() as db:
+            row = get(db, session_id)
+            sql = "SELECT turn, role, content, created_at, partial FROM messages WHERE session_key = ? ORDER BY seq"
+            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
+        if len(rows) < row["messages"]:  # older than 30 days: only the record still holds them
+            rows = self._older("turn, role, content, epoch(created_at), partial", "messages", row)
+        return [Message(turn, role, text, when, bool(partial)) for turn, role, text, when, partial in rows]
+
+    def events(self, session_id: str) -> list[LedgerEvent]:
+        """Return the session's events in order."""
+        with self._hot.read() as db:
+            row = get(db, session_id)
+            sql = "SELECT kind, created_at, who, detail FROM events WHERE session_key = ? ORDER BY seq"
+            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
+        if len(rows) < row["events"]:
+            rows = self._older("kind, epoch(created_at), who, detail", "events", row)
+        return [
+            LedgerEvent(session_id, kind, when, who, json.loads(detail)) for kind, when, who, detail in rows
+        ]
+
+    def _older(self, columns: str, table: str, row: Row) -> Sequence[Any]:
+        from ib_duckdb import query
+
+        sql = f"SELECT {columns} FROM {table} WHERE session_key = ? ORDER BY seq"  # noqa: S608 (our own names)
+        return query.run(self._record, self._hot, sql, self._now(), (row["session_key"],)).rows
+
+    def sql(self, query: str) -> QueryResult:
+        """Answer one read-only SQL query over all rows, every settled call included.
+
+        `QueryError` for the user's mistakes, `StoreBusy` when the file is open elsewhere for writing.
+        """
+        from ib_duckdb.query import run
+
+        result = run(self._record, self._hot, query, self._now())
+        self._moved_soon(now=True)
+        return result
+
+    def check(self) -> list[str]:
+        """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
+        from ib_duckdb.audit import check
+
+        return check(self._record, self._hot, self._now())
+
+    def flush(self) -> None:
+        """Move what is final to ``usage.duckdb``, unless another tool has it open: then it moves later."""
+        self._mover.once()
+
+    def close(self) -> None:
+        """Flush and release files and threads. The store is not used afterwards. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self._at_exit)
+        self._mover.stop()
+        if self._touched:
+            self._mover.once()
+        self._hot.close()
+
+    _touched = False
+
+    def _moved_soon(self, *, now: bool = False) -> None:
+        self._touched = True
+        if self._background:
+            self._mover.wake(now=now)
+
+
+def _close_at_exit(store: DuckDBStore) -> Callable[[], None]:
+    reference = weakref.ref(store)
+
+    def close() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.close()
+
+    atexit.register(close)
+    return close
