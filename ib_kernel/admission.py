@@ -101,8 +101,8 @@ def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:
         return BudgetRefused("not sent. This turn may cost more than what is left of the money budget.")
     if refusal.reason == "budget":
         return BudgetRefused(
-            f"not sent. This turn needs {plan.tokens:,} tokens and {refusal.left:,} of {totals.token_budget:,} "
-            "are left: another call took its share just now. Try again."
+            f"not sent. This turn needs {plan.tokens:,} tokens and {refusal.left:,} of "
+            f"{totals.token_budget:,} are left: another call took its share just now. Try again."
         )
     how = {
         "paused": "Go on with %interview resume.",

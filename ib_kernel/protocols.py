@@ -346,7 +346,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEvent:
-    """One recorded fact about a session: what (`kind`), when, by whom, and JSON-able details."""
+    """One recorded fact about a session: what (`kind`), when, by whom, and JSON-able details.
+
+    Kinds that the core and every store use: "opened", "status" (details *from*, *to*), "budget",
+    "time_limit", "written_off", "budget_warning".
+    """
 
     session_id: str
     kind: str
