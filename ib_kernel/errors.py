@@ -49,8 +49,8 @@ _END = r"[^\s\"',;)}\]&]"
 _SECRET = re.compile(
     rf"(?<![a-z0-9])(?:sk|pk|rk|sess)-{_END}{{4,}}|(?<![a-z0-9])key-{_END}{{16,}}"
     rf"|(?P<label>\bbearer\s+|\bauthorization[\"']?\s*[=:]\s*[\"']?\w+\s+|\bapi key provided:\s*"
-    rf"|api[-_]?key[\"']?\s*[=:]\s*[\"']?){_END}{{4,}}"
-    r"|(?<=://)[^\s/@\"']+(?=@)",
+    rf"|api[-_]?key[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]){_END}{{4,}}"
+    r"|(?<=://)(?!\[redacted\]@)[^\s/@\"']+(?=@)",
     re.IGNORECASE,
 )
 
@@ -145,6 +145,10 @@ class QueryError(StoreError):
 
 class Stopped(BuddyError):
     """The user interrupted the turn; what had arrived is kept."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return one line that reads as a sentence, such as "Stopped. The reply so far is kept; …"."""
+        return [f"Stopped. {self}"]
 
 
 class ClientError(BuddyError):
