@@ -6,6 +6,7 @@ plus one for every word, a reply one token for every piece that is sent.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -45,11 +46,15 @@ def _last_text(body: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of a stream: its type ("" in Chat Completions), data, and how many pieces it holds."""
+    """One event of a stream: its type ("" in Chat Completions) and data.
+
+    `pieces` counts the pieces of text in it, `ends` says that it holds the finish reason.
+    """
 
     kind: str
     data: str
     pieces: int = 0
+    ends: bool = False
 
 
 class Answer:
@@ -138,7 +143,8 @@ class ChatAnswer(Answer):
                 yield self._chunk(i, {"content": piece}, None, int(i == 0), usage)
         if self.finish is not None:
             for i in range(self.n):
-                yield self._chunk(i, {}, self.finish, 0, None)
+                end = self._chunk(i, {}, self.finish, 0, None)
+                yield dataclasses.replace(end, ends=i == self.n - 1)
         if wanted and self.step.usage_sent != "never":
             last = self._common("chat.completion.chunk", [])
             last["usage"] = self.usage(len(self.pieces))

@@ -21,11 +21,11 @@ class Step:
     `retry_after`, `retry_after_ms` and `should_retry` become theirs. ``{key}`` in an error's message is
     replaced by the key that the client sent.
 
-    Damage: after `after` pieces comes `trouble`: *hang*, TCP *reset*, *close* without an end, *junk* (`junk`
-    is sent as an event's data), an *error* event (`error`). ``hang_at`` hangs *before* or *after* the
-    headers. `end` False leaves ``[DONE]`` out. `usage_sent` says when usage is sent in a stream, `cap` False
-    ignores the cap. `delay_s` is waited before each piece, `write_bytes` writes that many bytes at once,
-    `raw` replaces the body of a 200, of type `content_type`.
+    Damage: after `after` pieces (`tail`: after the finish reason) comes `trouble`: *hang*, TCP *reset*,
+    *close* without an end, *junk* (`junk` is sent as an event's data), an *error* event (`error`). `hang_at`
+    hangs *before* or *after* the headers. `end` False leaves ``[DONE]`` out. `usage_sent` says when usage is
+    sent in a stream, `cap` False ignores the cap. `delay_s` is waited before each piece, `write_bytes` are
+    written at once, `raw` replaces the body of a 200, of type `content_type`.
     """
 
     text: str | None = None
@@ -42,6 +42,7 @@ class Step:
     should_retry: bool | None = None
     trouble: Trouble = ""
     after: int = 2
+    tail: bool = False
     junk: str = '{"id": "chatcmpl-'
     hang_at: Literal["", "before", "after"] = ""
     end: bool = True

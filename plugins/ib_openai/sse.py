@@ -35,6 +35,7 @@ class Decoder:
         self._started = False
         self._kind = ""
         self._data: list[str] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Return the events that *chunk* completes. `StreamBroken` for bytes that are not UTF-8."""
@@ -62,7 +63,10 @@ class Decoder:
     def _hold(self, part: bytes) -> None:
         self._tail.append(part)
         self._held += len(part)
-        if self._held > MAX_EVENT_BYTES:
+        self._bound(self._held)
+
+    def _bound(self, size: int) -> None:
+        if size > MAX_EVENT_BYTES:
             raise StreamBroken(f"the service sent an event of more than {MAX_EVENT_BYTES // 2**20} MiB")
 
     def _events(self, lines: list[bytes]) -> list[Event]:
@@ -75,7 +79,7 @@ class Decoder:
                 self._field(raw)
             elif self._data:
                 events.append(Event(self._kind, "\n".join(self._data)))
-                self._kind, self._data = "", []
+                self._kind, self._data, self._size = "", [], 0
             else:
                 self._kind = ""
         return events
@@ -91,6 +95,8 @@ class Decoder:
             self._kind = text
         else:
             self._data.append(text)
+            self._size += len(raw)
+            self._bound(self._size)
 
 
 def _utf8(value: bytes) -> str | None:
