@@ -1,0 +1,102 @@
+"""What the magics of one shell share: plugins, settings, the ledger and the interview in use.
+
+Settings are looked up again at every command, so that ``%config``, a key put into the environment and an
+edited ``config.toml`` take effect at once. The ledger is reopened only when it is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ib_kernel.interview import Interview
+    from ib_kernel.plugins import Plugins
+    from ib_kernel.settings import Settings
+    from ib_kernel.token_service import TokenService
+
+_LEDGER = ("data_dir", "store", "counter")
+"""Settings whose change means another service; any other change keeps the ledger open."""
+
+
+class Engine:
+    """Builds the interview at first use and rebuilds it when settings have changed.
+
+    *overrides* returns what ``%config`` has set, by the names of `Settings`.
+    """
+
+    def __init__(self, overrides: Callable[[], Mapping[str, Any]], plugins: Plugins | None = None) -> None:
+        self._overrides = overrides
+        self._plugins = plugins
+        self._service: TokenService | None = None
+        self._interview: Interview | None = None
+        self.wanted_session: str | None = None
+
+    def settings(self) -> Settings:
+        """Return the settings as they are now. `ConfigError` names a value that cannot be used."""
+        from ib_kernel.settings import Settings
+
+        return Settings().but("%config", **self._overrides())
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins, found when first needed; they stay the same across changes of settings."""
+        if self._plugins is None:
+            from ib_kernel.plugins import Plugins
+
+            self._plugins = Plugins()
+        return self._plugins
+
+    @property
+    def interview(self) -> Interview:
+        """The interview under the settings of now, with the session in use carried over."""
+        settings = self.settings()
+        if self._interview is None or self._interview.settings != settings:
+            self._rebuild(settings)
+        assert self._interview is not None  # noqa: S101 - for the type checker
+        return self._interview
+
+    @property
+    def service(self) -> TokenService:
+        """The token service of the interview in use."""
+        return self.interview.service
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session in use, without building anything."""
+        return self._interview.session_id if self._interview else self.wanted_session
+
+    def close(self) -> None:
+        """Close the interview, its loop and the ledger. Idempotent; the next use opens them again."""
+        self.wanted_session = self.session_id
+        if self._interview is not None:
+            self._interview.close()
+        if self._service is not None:
+            self._service.close()
+        self._interview = self._service = None
+
+    def _rebuild(self, settings: Settings) -> None:
+        from ib_kernel.errors import UnknownSession
+        from ib_kernel.interview import Interview
+        from ib_kernel.token_service import TokenService
+
+        session_id = self.session_id
+        if self._interview is not None:
+            self._interview.close()
+            self._interview = None
+        service = self._service
+        if service is not None and any(
+            getattr(service.settings, name) != getattr(settings, name) for name in _LEDGER
+        ):
+            service.close()
+            service = None
+        if service is None:
+            service = TokenService(settings, plugins=self.plugins)
+        service.settings, self._service = settings, service
+        self._interview = Interview(settings, service=service)
+        self.wanted_session = None
+        if session_id is not None:
+            try:
+                self._interview.use(session_id)
+            except UnknownSession:  # another ledger: nothing is in use there yet
+                self._interview = Interview(settings, service=service)

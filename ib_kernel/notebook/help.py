@@ -1,0 +1,35 @@
+"""The text of `%interview help`."""
+
+TEXT = """\
+Begin
+  %interview start "Backend engineer" --candidate Ada --level senior --challenge rate-limiter
+  %interview start --budget 20000 --minutes 45 --model gpt-5.4-mini
+  %interview start --as assistant          the AI helps the candidate instead of interviewing
+
+Talk: a cell that begins with %%interview is sent, and the reply appears under it
+  %%interview
+  I'd start with a token bucket per user, kept in Redis.
+
+  %%interview -n 400                       a reply of at most 400 tokens
+  %%interview --vars                       {{{{name}}}} becomes the value of the variable called name
+
+Watch the budget
+  %budget                                  used, held, left, cost, turns left
+  %budget 30000                            set the total
+  %usage                                   what the session has used; %usage all for every session
+  %%usage
+  SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
+
+The session
+  %interview status · pause · resume --minutes 10 · end
+  %interview transcript ada.md             or .json, .ipynb; without a file it is shown
+  %interview sessions                      all of them; %interview use ID goes on with one
+  %interview models                        known models and their limits
+  %interview doctor                        settings, plugins, and whether the ledger adds up
+  %config InterviewMagics                  every setting that a cell can change
+  Any of these with --help says what it takes; Tab completes.
+
+Challenges
+{challenges}
+  or a .md or .txt file of your own
+"""

@@ -1,0 +1,228 @@
+"""The magics: `%interview`, `%%interview`, `%budget`, `%usage`, `%%usage`, and how they are loaded.
+
+Everything that is slow to import is imported by the first command that needs it, so that ``%load_ext``
+takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from ib_kernel.errors import ConfigError, Stopped
+from ib_kernel.notebook.args import UsageError, parse, value_of, whole
+from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
+from ib_kernel.notebook.engine import Engine
+from ib_kernel.notebook.grammar import ASK, BUDGET, SQL, USAGE
+
+_loaded: weakref.WeakKeyDictionary[Any, InterviewMagics] = weakref.WeakKeyDictionary()
+_kept: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+@magics_class
+class InterviewMagics(Magics):
+    """Interviews under a token budget. `%interview help` shows what to type."""
+
+    client = Setting("client")
+    model = Setting("model")
+    base_url = Setting("base_url")
+    candidate = Setting("candidate")
+    persona = Setting("persona")
+    token_budget = Setting("token_budget")
+    time_limit_s = Setting("time_limit_s")
+    reply_tokens = Setting("reply_tokens")
+    min_reply_tokens = Setting("min_reply_tokens")
+    temperature = Setting("temperature")
+    stream = Setting("stream")
+    warn_at = Setting("warn_at")
+    store_transcript = Setting("store_transcript")
+    data_dir = Setting("data_dir")
+    store = Setting("store")
+    counter = Setting("counter")
+    attempts = Setting("attempts")
+    deadline_s = Setting("deadline_s")
+    first_piece_s = Setting("first_piece_s")
+    gap_s = Setting("gap_s")
+
+    def __init__(self, shell: Any = None, **kwargs: Any) -> None:
+        super().__init__(shell=shell, **kwargs)
+        self.engine = Engine(self.overrides)
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what ``%config`` has set, by the names of `Settings`."""
+        return {name: getattr(self, name) for name in CONFIGURABLE if getattr(self, name) is not None}
+
+    def update_config(self, config: Any) -> None:
+        """Take a ``%config`` line; a value or name that cannot be used fails the cell and changes nothing."""
+        for name, value in config.get("InterviewMagics", {}).items():
+            try:
+                self._check_name(name)
+                getattr(type(self), name).validate(self, value)
+            except ConfigError as error:
+                self.shell.config.get("InterviewMagics", {}).pop(
+                    name, None
+                )  # the shell keeps what it is told
+                raise Refused(error) from None
+        super().update_config(config)
+
+    @staticmethod
+    def _check_name(name: str) -> None:
+        if name == "api_key":
+            raise ConfigError(
+                "the API key is not set in a cell, which is saved with it; put it into OPENAI_API_KEY"
+            )
+        if name not in CONFIGURABLE:
+            from ib_kernel.catalog import did_you_mean
+
+            hint = did_you_mean(name, CONFIGURABLE) or f"; known: {', '.join(CONFIGURABLE)}"
+            raise ConfigError(f"InterviewMagics has no setting {name!r}{hint}")
+
+    @no_var_expand
+    @line_cell_magic
+    def interview(self, line: str, cell: str | None = None) -> None:
+        """Interview under a token budget.
+
+        Start, then talk: a cell that begins with %%interview is sent, and the reply appears under it::
+
+            %interview start "Backend engineer" --candidate Ada --challenge rate-limiter --budget 20000
+
+            %%interview
+            I'd start with a token bucket per user, kept in Redis.
+
+            %%interview -n 400        at most 400 tokens of reply
+            %%interview -m MODEL      another model, this once
+            %%interview --vars        {{name}} becomes the value of the variable called name
+
+        %interview SUBCOMMAND: start, status, transcript [FILE.md|.json|.ipynb], pause, resume [--minutes N],
+        end, sessions, use ID, models, doctor, help. Each takes --help. An interrupt (■) ends a reply and
+        keeps what has arrived.
+        """
+        if cell is None:
+            from ib_kernel.notebook.commands import run
+
+            run(self.engine, line)
+        else:
+            self._ask(line, cell)
+
+    @no_var_expand
+    @line_magic
+    def budget(self, line: str) -> None:
+        """Show the budget of the session in use; ``%budget 30000`` sets the total first.
+
+        The gauge shows tokens used (in and out), held, in doubt and left, cost, turns left at this rate, and
+        time left. A total below what is used and held is refused.
+        """
+        from ib_kernel.notebook.gauge import gauge_html, gauge_text, look
+        from ib_kernel.notebook.show import publish
+
+        parsed = parse(BUDGET, line)
+        if parsed.help:
+            self._usage_of(BUDGET.usage())
+            return
+        interview = self.engine.interview
+        session = interview.session
+        if parsed.positional:
+            total = value_of("the budget", parsed.positional, whole)
+            interview.service.set_budget(session.session_id, total)
+        view = look(interview.service, session.session_id)
+        publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{id(view):x}")
+
+    @no_var_expand
+    @line_cell_magic
+    def usage(self, line: str, cell: str | None = None) -> Any:
+        """Show what was used, or answer SQL.
+
+        ``%usage`` sums up the session in use, ``%usage all`` every session, ``%usage accuracy`` compares
+        counted with actual prompt tokens. In a cell::
+
+            %%usage
+            SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
+
+        The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions, calls,
+        messages, events; views: session_usage, usage_by_model, usage_by_day, burn_down, count_accuracy.
+        """
+        from ib_kernel.notebook import usage
+
+        parsed = parse(USAGE if cell is None else SQL, line)
+        if parsed.help:
+            return self._usage_of((USAGE if cell is None else SQL).usage())
+        if cell is not None:
+            return usage.query(self.engine, cell)
+        if parsed.positional == "accuracy":
+            return usage.accuracy(self.engine)
+        if parsed.positional not in ("", "all", "session"):
+            raise UsageError(f"%usage takes session, all or accuracy, not {parsed.positional!r}")
+        from ib_kernel.notebook.commands import show
+
+        show((usage.everything if parsed.positional == "all" else usage.summary)(self.engine))
+        return None
+
+    def _ask(self, line: str, cell: str) -> None:
+        parsed = parse(ASK, line)
+        if parsed.help:
+            self._usage_of(ASK.usage())
+            return
+        from ib_kernel.notebook.ask import show_reply
+
+        options = dict(parsed.values)
+        try:
+            text = cell.strip("\n")
+            if options.pop("vars", False):
+                from ib_kernel.prompt import expand_vars
+
+                text = expand_vars(text, self.shell.user_ns)
+            interview = self.engine.interview
+            reply = interview.ask(text, **options)
+            waiting_for = options.get("model") or interview.session.model
+            show_reply(self.shell, reply, stream=interview.settings.stream, waiting_for=waiting_for)
+        except KeyboardInterrupt:
+            raise Stopped("Nothing was lost; %budget shows where the session stands.") from None
+
+    @staticmethod
+    def _usage_of(text: str) -> None:
+        from ib_kernel.notebook.commands import show, text_output
+
+        show(text_output(text))
+
+
+def load(shell: Any) -> None:
+    """Register the magics with *shell*. Loading again changes nothing."""
+    if shell in _loaded:
+        return
+    magics = InterviewMagics(shell=shell)
+    _loaded[shell] = magics
+    kept = _kept.pop(shell, None)
+    if kept is not None:
+        magics.engine.wanted_session = kept.pop("session_id")
+        for name, value in kept.items():
+            setattr(magics, name, value)
+    shell.register_magics(magics)
+
+
+def unload(shell: Any) -> None:
+    """Remove the magics from *shell* and close the interview, its loop and the ledger.
+
+    The session in use and what ``%config`` has set are remembered for the next `load` (``%reload_ext``).
+    """
+    magics = _loaded.pop(shell, None)
+    if magics is None:
+        return
+    manager = shell.magics_manager
+    for kind, table in magics.magics.items():
+        for name in table:
+            manager.magics[kind].pop(name, None)
+    manager.registry.pop("InterviewMagics", None)
+    shell.configurables[:] = [c for c in shell.configurables if c is not magics]
+    magics.engine.close()
+    _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}
+
+
+def current_engine() -> Engine | None:
+    """Return the engine of the shell that runs this code, or None outside one."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    magics = _loaded.get(shell) if shell is not None else None
+    return magics.engine if magics else None
