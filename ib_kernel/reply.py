@@ -30,7 +30,8 @@ class Reply:
     """One turn in flight. Iterating yields pieces of text; `result` is there once it has ended.
 
     Raises what refused or failed the turn (see `ib_kernel.errors`) from the iteration. `on_notice` is
-    called with each line worth showing while waiting, on the reader's thread.
+    called with each line worth showing while waiting, `on_wait` about twenty times a second while nothing
+    new comes (blocking reading only); both on the reader's thread.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Reply:
         self._cancel: Callable[[], None] = lambda: None
         self._read: list[str] = []
         self.on_notice: Callable[[str], None] = lambda text: None
+        self.on_wait: Callable[[], None] = lambda: None
         self.result: TurnResult | None = None
 
     @property
@@ -164,6 +166,8 @@ class Reply:
             with self._ready:
                 if not self._items:
                     self._ready.wait(_POLL_S)
+            if not self._items:
+                self.on_wait()
 
     def _pop(self) -> Piece | Notice | None:
         return self._items.popleft() if self._items else None
@@ -187,6 +191,8 @@ class Reply:
         except KeyboardInterrupt as error:
             interrupted = error
             self._ended.wait(_END_S)
+        if self.result is None and self._task and not self._task.cancelled() and not self._task.exception():
+            self.result = self._task.result()  # it was complete when its reader left
         self.result = self.result or self._turn.partial
         if interrupted:
             raise interrupted
