@@ -8,6 +8,7 @@ package costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# A library leaves logging to its user: without this, warnings would print into cells by themselves.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -104,10 +104,13 @@ def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:
             f"not sent. This turn needs {plan.tokens:,} tokens and {refusal.left:,} of "
             f"{totals.token_budget:,} are left: another call took its share just now. Try again."
         )
+    return inactive(refusal.status)
+
+
+def inactive(status: str) -> SessionInactive:
+    """Word that a session takes no turns in the state it is in, and what to type."""
     how = {
         "paused": "Go on with %interview resume.",
         "expired": "Its time is up: %interview resume --minutes N gives it more.",
-    }.get(refusal.status, "Start another with %interview start.")
-    return SessionInactive(
-        f"not sent. The session is {refusal.status or 'not active'}. {how}", refusal.status
-    )
+    }.get(status, "Start another with %interview start.")
+    return SessionInactive(f"not sent. The session is {status or 'not active'}. {how}", status)

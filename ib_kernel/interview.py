@@ -18,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from ib_kernel.catalog import did_you_mean
+from ib_kernel.admission import inactive
 from ib_kernel.challenges import Challenge, load_challenge
 from ib_kernel.errors import ConfigError, NoSession, UnknownSession
 from ib_kernel.loop import BackgroundLoop
 from ib_kernel.models import get_model
+from ib_kernel.names import did_you_mean
 from ib_kernel.plugins import Plugins
 from ib_kernel.prompt import build_messages, prompt_version
 from ib_kernel.protocols import ChatRequest, LLMClient, Message, NewSession, Session, Status
@@ -189,6 +190,8 @@ class Interview:
     ) -> Reply:
         """Send *messages* as they are, under the session's budget; the transcript keeps *question*."""
         session = self.session
+        if session.status is not Status.ACTIVE:  # said before anything about tokens
+            raise inactive(session.status)
         client = self.client(session.client or self.settings.client_name)
         name = model or session.model
         info = get_model(name, self.settings)
