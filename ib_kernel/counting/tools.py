@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from ib_kernel.counting.ruler import Ruler
 _UNIONS = ("anyOf", "oneOf", "allOf")
 
 
-@dataclass(slots=True)
+@dataclass
 class Tools:
     """The function tools of a request, each with name, description and parameters, and its tool choice.
 
@@ -28,10 +29,15 @@ class Tools:
     choice: str = ""
     odd: str = ""
 
+    @functools.cached_property
+    def namespace(self) -> typescript.Namespace:
+        """The functions as TypeScript."""
+        return typescript.Namespace(self.functions)
+
     @property
     def text(self) -> str:
         """The namespace under its ``## functions`` heading."""
-        return typescript.namespace(self.functions)
+        return self.namespace.text
 
     @property
     def first_is_undescribed(self) -> bool:
@@ -79,35 +85,30 @@ def doubt_tools(tools: Tools, ruler: Ruler) -> None:
         return
     ruler.doubt(ruler.profile.doubt("tools"), slack=8)
     ruler.doubt(tools.odd, slack=16)
-    if any(key in _UNIONS for tool in tools.functions for key in _keys(tool.get("parameters"))):
+    schemas = list(_mappings([tool.get("parameters") for tool in tools.functions]))
+    if any(key in schema for schema in schemas for key in _UNIONS):
         ruler.doubt("anyOf, oneOf or allOf in a tool", slack=4 * len(tools.functions))
-    if any(_has_object_default(tool.get("parameters")) for tool in tools.functions):
+    # measured once, one token off
+    if any("default" in schema and isinstance(schema.get("properties"), Mapping) for schema in schemas):
         ruler.doubt("a default on an object in a tool", slack=4)
+    if tools.namespace.cut:
+        ruler.doubt("a tool schema that is nested too deep or refers to nothing", bounded=False)
 
 
-def _keys(value: Any) -> Iterator[str]:
+def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping inside *value*, each once, circular or not."""
+    seen: set[int] = set()
     stack = [value]
     while stack:
         item = stack.pop()
+        if id(item) in seen or not isinstance(item, Mapping | list | tuple):
+            continue
+        seen.add(id(item))
         if isinstance(item, Mapping):
-            yield from item
+            yield item
             stack.extend(item.values())
-        elif isinstance(item, list | tuple):
+        else:
             stack.extend(item)
-
-
-def _has_object_default(schema: Any) -> bool:
-    """Tell whether an object property has a default: measured once, one token off."""
-    stack = [schema]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            if "default" in item and isinstance(item.get("properties"), Mapping):
-                return True
-            stack.extend(item.values())
-        elif isinstance(item, list | tuple):
-            stack.extend(item)
-    return False
 
 
 def canonical(arguments: Any) -> str:

@@ -21,10 +21,22 @@ _WORDS = {"string": "string", "boolean": "boolean", "null": "null", "number": "n
 HEAD = "# Tools\n\n"
 
 
-def namespace(tools: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text of *tools*, each a mapping with ``name``, ``description`` and ``parameters``."""
-    body = "".join(_Tool(tool).render() for tool in tools)
-    return "## functions\n\nnamespace functions {\n\n" + body + "} // namespace functions"
+MAX_TYPES = 5_000
+"""Types written per tool: a schema that refers to itself several times would grow without end."""
+
+
+class Namespace:
+    """The `text` of *tools*, each a mapping with ``name``, ``description`` and ``parameters``.
+
+    `cut` says whether a schema went on beyond `MAX_DEPTH`, `MAX_REFS` or `MAX_TYPES`, or a reference led
+    nowhere.
+    """
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        rendered = [_Tool(tool) for tool in tools]
+        body = "".join(tool.render() for tool in rendered)
+        self.text = "## functions\n\nnamespace functions {\n\n" + body + "} // namespace functions"
+        self.cut = any(tool.cut for tool in rendered)
 
 
 def comment(text: Any) -> str:
@@ -66,6 +78,8 @@ class _Tool:
         self.description = tool.get("description")
         parameters = tool.get("parameters")
         self.root: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
+        self.types = 0
+        self.cut = False
 
     def render(self) -> str:
         """Return the tool's declaration, its comment in front."""
@@ -117,20 +131,29 @@ class _Tool:
             if not isinstance(target, Mapping):
                 return target
             schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+        self.cut = True
         return {}
 
     def _target(self, reference: str) -> Any:
         if not reference.startswith("#/"):
+            self.cut = True
             return {}
         found: Any = self.root
         for step in reference[2:].split("/"):
             step = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(step, {}) if isinstance(found, Mapping) else {}
+            if not isinstance(found, Mapping) or step not in found:
+                self.cut = True
+                return {}
+            found = found[step]
         return found
 
     def _type(self, given: Any, depth: int) -> str:
         schema = self._resolve(given)
-        if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+        if not isinstance(schema, Mapping):
+            return "any"
+        self.types += 1
+        if depth > MAX_DEPTH or self.types > MAX_TYPES:
+            self.cut = True
             return "any"
         for key in ("anyOf", "oneOf"):
             if isinstance(schema.get(key), list | tuple) and schema[key]:
@@ -155,7 +178,9 @@ class _Tool:
     def _array(self, given: Any, depth: int) -> str:
         items = self._resolve(given)
         if isinstance(items, Mapping) and items.get("type") == "object" and self._rows_of(items):
-            if depth >= MAX_DEPTH:
+            self.types += 1
+            if depth >= MAX_DEPTH or self.types > MAX_TYPES:
+                self.cut = True
                 return "any[]"
             text, block = self._object(items, depth + 1)
             return f"Array<\n{_heading(items)}{text}\n>" if block else f"{text}[]"

@@ -53,10 +53,10 @@ class TiktokenEncoder:
         """Return the number of tokens of *text*. Raises `Uncountable`."""
         return len(self.encode(text))
 
-    def _encode_long(self, text: str) -> list[int]:
+    def _encode_long(self, text: str, runs: re.Pattern[str] = _LONG) -> list[int]:
         tokens: list[int] = []
         done = 0
-        for run in _LONG.finditer(text):
+        for run in runs.finditer(text):
             start = run.start() + self._absorbed(text, run.start(), run.end())
             newline = max(text.rfind("\n", start, run.end()), text.rfind("\r", start, run.end()))
             at_end = run.end() == len(text)
