@@ -113,8 +113,8 @@ def _check_record(
         expected = row["pruned_calls"] + rows.get(key, [0])[-1]
         if found[-1] < expected and row["pruned_calls"]:
             lines.append(
-                f"session {row['session_id']}: {expected - found[-1]:,} calls older than 30 days are no longer in "
-                "usage.duckdb (it was rebuilt); its totals still hold them"
+                f"session {row['session_id']}: {expected - found[-1]:,} calls older than 30 days are no "
+                "longer in usage.duckdb (it was rebuilt); its totals still hold them"
             )
         else:
             lines += [

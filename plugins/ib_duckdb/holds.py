@@ -45,7 +45,7 @@ WHERE session_id = :s AND status = 'active'
     AND input_tokens + output_tokens + held + in_doubt + :t <= token_budget
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
 RETURNING session_key"""
-"""Admission: check and hold in one statement. 1. `used + held + in doubt + new ≤ budget`, in both currencies."""
+"""Admission, check and hold in one statement: `used + held + in doubt + new ≤ budget`, in both currencies."""
 
 _INSERT = """
 INSERT INTO holds VALUES (:rid, :key, :t, :n, :lease_until, :owner, :now, 'held', '',
@@ -137,7 +137,8 @@ class Holds(Part):
                 raise _ended(db, reservation_id, "released")
             if hold["state"] == "doubt":
                 raise ReservationError(
-                    f"reservation {reservation_id} is in doubt ({hold['doubt_reason']}); settle it or write it off"
+                    f"reservation {reservation_id} is in doubt ({hold['doubt_reason']}); "
+                    "settle it or write it off"
                 )
             free_hold(db, hold)
             if end is None:

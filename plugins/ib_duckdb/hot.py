@@ -163,8 +163,8 @@ class Hot:
         version, self.ledger_id = _one(db, "SELECT version, ledger_id FROM ledger")
         if version > VERSION:
             raise StoreError(
-                f"the ledger {self.path} was written by a newer version (schema {version}, known: {VERSION}); "
-                "upgrade interview-buddy-kernel, or choose another folder with IB_DATA_DIR"
+                f"the ledger {self.path} was written by a newer version (schema {version}, known: {VERSION})"
+                "; upgrade interview-buddy-kernel, or choose another folder with IB_DATA_DIR"
             )
 
     @contextmanager
@@ -179,8 +179,8 @@ class Hot:
             ) from None
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise StoreError(
-                f"the ledger {self.path} is damaged ({error}); move it (and its -wal file) away to start a new "
-                "one: usage.duckdb beside it keeps what was moved there"
+                f"the ledger {self.path} is damaged ({error}); move it (and its -wal file) away to start "
+                "a new one: usage.duckdb beside it keeps what was moved there"
             ) from None
         except apsw.FullError:
             raise StoreError(

@@ -6,6 +6,7 @@ POSIX locks that SQLite and DuckDB hold on it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -14,9 +15,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-FIRST_WAIT_S = 0.000_2
-LONGEST_WAIT_S = 0.004
-"""Waiting is polling, so that it can end: a stopped process must not stop the others for ever."""
+POLL_S = 0.002
+"""Seconds between two looks where the system offers no queue to wait in (Windows)."""
 
 _all: weakref.WeakSet[OsLock] = weakref.WeakSet()
 
@@ -31,16 +31,18 @@ class OsLock:
         _all.add(self)
 
     def acquire(self, timeout_s: float) -> bool:
-        """Take the lock; False when it is still taken after *timeout_s* seconds (0: do not wait)."""
-        if self._try():
-            return True
+        """Take the lock; False when it is still taken after *timeout_s* seconds (0: do not wait).
+
+        Waiting can end, so that a stopped process does not stop the others for ever.
+        """
+        return self._try() or (timeout_s > 0 and self._wait(timeout_s))
+
+    def _poll(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        wait = FIRST_WAIT_S
         while time.monotonic() < deadline:
-            time.sleep(wait)
+            time.sleep(POLL_S)
             if self._try():
                 return True
-            wait = min(wait * 1.5, LONGEST_WAIT_S)
         return False
 
     if sys.platform == "win32":
@@ -56,9 +58,13 @@ class OsLock:
                 return False
             return True
 
+        def _wait(self, timeout_s: float) -> bool:
+            return self._poll(timeout_s)
+
         def release(self) -> None:
             """Let go of the lock."""
-            self._other.release()
+            if self._other is not None:
+                self._other.release()
 
     else:
 
@@ -72,6 +78,46 @@ class OsLock:
             except BlockingIOError:
                 return False
             return True
+
+        def _wait(self, timeout_s: float) -> bool:
+            """Queue for the lock in the kernel, first come, first served: polling starves somebody.
+
+            A blocking ``flock`` has no time limit, so that a thread does it; when the time is up, the
+            thread keeps the file and closes it whenever its turn comes.
+            """
+            import fcntl
+
+            fd, turn, guard = self._fd, threading.Event(), threading.Lock()
+            given_up = False
+
+            def queue() -> None:
+                assert fd is not None  # noqa: S101 (for the type checker)
+                with contextlib.suppress(OSError):
+                    fcntl.flock(fd, fcntl.LOCK_EX)
+                with guard:
+                    if given_up:
+                        os.close(fd)
+                    else:
+                        turn.set()
+
+            def give_up() -> bool:
+                nonlocal given_up
+                with guard:
+                    if turn.is_set():
+                        return False
+                    given_up, self._fd = True, None
+                    return True
+
+            try:
+                threading.Thread(target=queue, name="ib-lock", daemon=True).start()
+            except RuntimeError:  # the interpreter is shutting down
+                return self._poll(timeout_s)
+            try:
+                turn.wait(timeout_s)
+            except BaseException:
+                give_up()
+                raise
+            return not give_up()
 
         def release(self) -> None:
             """Let go of the lock."""

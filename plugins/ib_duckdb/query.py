@@ -149,7 +149,7 @@ def one_line(error: BaseException) -> str:
     """Condense DuckDB's message: what it says before the marked line, did-you-mean included."""
     text = str(error).strip()
     if "pytz" in text:
-        return "a time with a time zone cannot be shown here; cast it, as in now()::TIMESTAMP (all times are UTC)"
+        return "a time with a zone cannot be shown here; cast it, as in now()::TIMESTAMP (all times are UTC)"
     lines = re.split(r"\n\s*\nLINE \d+:|\nLINE \d+:|\n\s*\nStack Trace", text)[0].splitlines()
     line = " ".join(part.strip() for part in lines if part.strip())
     return line.replace("record.main.", "").replace("hot.", "") or type(error).__name__

@@ -197,7 +197,8 @@ def _move_to(db: apsw.Connection, row: Row, status: Status, now: float) -> None:
     active = status == Status.ACTIVE
     db.execute(
         "UPDATE sessions SET status = :status, tick_at = CASE WHEN :active THEN :now END,"
-        " started_at = CASE WHEN :active THEN coalesce(started_at, max(created_at, :now)) ELSE started_at END,"
+        " started_at = CASE WHEN :active THEN coalesce(started_at, max(created_at, :now))"
+        " ELSE started_at END,"
         " ended_at = CASE WHEN :final THEN max(coalesce(started_at, created_at), :now) END"
         " WHERE session_key = :key",
         {

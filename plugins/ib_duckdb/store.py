@@ -58,7 +58,8 @@ class DuckDBStore(Sessions, Holds, Part):
         """Return the transcript in order; empty when transcripts are not stored."""
         with self._hot.read() as db:
             row = get(db, session_id)
-            sql = "SELECT turn, role, content, created_at, partial FROM messages WHERE session_key = ? ORDER BY seq"
+            names = "turn, role, content, created_at, partial"
+            sql = f"SELECT {names} FROM messages WHERE session_key = ? ORDER BY seq"  # noqa: S608
             rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
         if len(rows) < row["messages"]:  # older than 30 days: only the record still holds them
             rows = self._older("turn, role, content, epoch(created_at), partial", "messages", row)

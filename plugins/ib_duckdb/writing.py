@@ -40,9 +40,9 @@ def note(db: apsw.Connection, row: Row, kind: str, now: float, who: str, **detai
 def keep_history(db: apsw.Connection, key: int, now: float) -> None:
     """Append the session as it is now; `sessions` in usage.duckdb shows the newest such row."""
     db.execute(
-        "INSERT INTO session_rows (session_key, status, token_budget, budget_nano_usd, time_limit_s, started_at,"
-        " ended_at, active_s, changed_at) SELECT session_key, status, token_budget, budget_nano_usd, time_limit_s,"
-        " started_at, ended_at, active_s, ? FROM sessions WHERE session_key = ?",
+        "INSERT INTO session_rows (session_key, status, token_budget, budget_nano_usd, time_limit_s,"
+        " started_at, ended_at, active_s, changed_at) SELECT session_key, status, token_budget, budget_nano_usd,"
+        " time_limit_s, started_at, ended_at, active_s, ? FROM sessions WHERE session_key = ?",
         (now, key),
     )
 
@@ -52,7 +52,8 @@ def write_messages(db: apsw.Connection, key: int, messages: Sequence[Message], n
     if not messages:
         return
     db.executemany(
-        "INSERT INTO messages (session_key, turn, role, content, created_at, partial) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (session_key, turn, role, content, created_at, partial)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         [
             (key, m.turn, clean(m.role), clean(m.content), m.created_at or now, int(m.partial))
             for m in messages
