@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test lab lint types contracts check clean bench-counting
+.PHONY: demo test lab lint types contracts check clean bench-counting bench-load
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -29,6 +29,9 @@ check: test lint types contracts
 
 bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/results/counting.md
 	$(PY) benchmarks/counting.py
+
+bench-load: $(VENV)/.installed ## %load_ext ib_kernel beside import openai, in fresh processes
+	$(PY) benchmarks/load_ext.py
 
 clean:
 	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
