@@ -111,9 +111,22 @@ class Record:
         )
 
     def _move(self) -> int:
+        with self._hot.snapshot() as hot:
+            if self._nothing_new(hot):
+                return 0
         with self._hot.snapshot() as hot, opened(self.path) as db:
             self._prepare(db)
             return sum(self._move_table(hot, db, table) for table in TABLES)
+
+    def _nothing_new(self, hot: apsw.Connection) -> bool:
+        """Whether every final row was moved when we last looked: then nobody's own connection is disturbed."""
+        if not self.path.exists():
+            return False
+        marks = self.marks
+        return all(
+            table.name in marks and not hot.execute(table.select(), (marks[table.name], 1)).fetchall()
+            for table in TABLES
+        )
 
     def _prepare(self, db: duckdb.DuckDBPyConnection) -> None:
         """Create what is missing, in one transaction. `StoreError` when the file is a newer version's."""
