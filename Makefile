@@ -11,6 +11,7 @@ demo: $(VENV)/.installed ## run the first interview without a key and print what
 
 test: $(VENV)/.installed ## run every test and every notebook
 	$(PY) -m pytest
+	$(PY) -m pytest notebooks
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
