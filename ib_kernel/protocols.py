@@ -104,7 +104,8 @@ class Done:
     """The end of a reply; always the last thing a stream yields.
 
     `usage` is None when the service sent none. `finish_reason` is the service's own word ("stop",
-    "length", …). `service_tier` is what the service says it billed as, when it says so.
+    "length", …). `service_tier` is what the service says it billed as, when it says so. `raw_usage` is the
+    service's usage object as it came (JSON text), when it sent one and the client keeps it.
     """
 
     finish_reason: str
@@ -113,6 +114,7 @@ class Done:
     response_id: str = ""
     created: int = 0
     service_tier: str | None = None
+    raw_usage: str | None = None
 
 
 ReplyStream = AsyncIterator["Piece | Done"]

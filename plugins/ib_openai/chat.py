@@ -6,6 +6,7 @@ choices are read (and billed) but not shown. Tool calls and reasoning text stay 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +65,7 @@ class ChatReader:
         self.key = key
         self._finish = ""
         self._usage: Usage | None = None
+        self._raw: str | None = None
         self._model = ""
         self._id = ""
         self._created = 0
@@ -94,14 +96,16 @@ class ChatReader:
         """Return the end of the reply. `StreamBroken` when there was no finish reason."""
         if not self.finished:
             raise no_finish()
-        return Done(self._finish, self._usage, self._model, self._id, self._created, self._tier)
+        return Done(self._finish, self._usage, self._model, self._id, self._created, self._tier, self._raw)
 
     def _note(self, chunk: dict[str, Any]) -> None:
         self._model = text_of(chunk.get("model")) or self._model
         self._id = text_of(chunk.get("id")) or self._id
         self._created = whole_of(chunk.get("created")) or self._created
         self._tier = text_of(chunk.get("service_tier")) or self._tier
-        self._usage = read_usage(chunk.get("usage"), "prompt", "completion") or self._usage
+        usage = read_usage(chunk.get("usage"), "prompt", "completion")
+        if usage is not None:  # the last one wins
+            self._usage, self._raw = usage, json.dumps(chunk["usage"])
 
     def _texts(self, chunk: dict[str, Any], part: str) -> list[str]:
         texts: list[str] = []

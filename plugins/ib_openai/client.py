@@ -30,8 +30,8 @@ NO_KEY = "the openai client was chosen but OPENAI_API_KEY is not set. Try %inter
 class OpenAIClient:
     """The ``openai`` client. Implements `ib_kernel.protocols.LLMClient`.
 
-    `NoKey` when there is neither a key nor a base URL; a base URL alone is a local server that wants no
-    key. `rate_limits` holds what the service last said about each model's limits. `dialect` is the kind of
+    `NoKey` when there is no key and the service is OpenAI's or Azure's; another base URL alone is taken for a
+    server that wants no key. `rate_limits` holds what the service last said about each model's limits. `dialect` is the kind of
     server (see `ib_openai.dialects`), `api` is "chat" or "responses".
 
     For authors of other clients: `stream` is an async context manager, because an abandoned generator goes
@@ -44,11 +44,11 @@ class OpenAIClient:
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.api_key
         self._base_url = settings.base_url
-        if self._secret is None and self._base_url is None:
-            raise NoKey(NO_KEY)
         _check_key(self._secret)
         _check_url(self._base_url)
         self.dialect = detect(self._base_url, getattr(settings, "dialect", None))
+        if self._secret is None and (self._base_url is None or self.dialect.needs_key):
+            raise NoKey(NO_KEY)
         self.api: str = getattr(settings, "api", None) or "chat"
         self._models = settings.models
         self.rate_limits: dict[str, RateLimits] = {}

@@ -1,9 +1,10 @@
 """How the servers that speak OpenAI's protocol differ, one record each.
 
 Sources, read 2026-11: OpenAI's API reference (``max_tokens`` is deprecated and refused by reasoning models);
-Azure's v1 reference; llama.cpp's server README (honours ``max_tokens``; measured: ``max_completion_tokens``
-is ignored); Ollama's OpenAI compatibility page and LM Studio's API page (list ``max_tokens`` only); vLLM's
-``ChatCompletionRequest`` (takes both). Whatever a server honours, the pipeline also stops at the cap itself.
+Azure's v1 reference; llama.cpp's server README (``max_tokens``; older servers were measured to ignore
+``max_completion_tokens``, that of xllamacpp 2026.10 honours both); Ollama's OpenAI compatibility page and
+LM Studio's API page (``max_tokens`` only); vLLM's ``ChatCompletionRequest`` (both). Whatever a server
+honours, the pipeline also stops at the cap itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Dialect:
     usage in streams when ``stream_options`` asks for it (False: the field is left out). `developer_role`
     says that it knows the role *developer* (else it is sent as *system*). `reasoning_effort` says that it
     takes that field (else it is left out). `key_header` carries the key beside ``Authorization``. `gateway`
-    says that OpenAI's own models may stand behind it, which get the field that OpenAI wants.
+    says that OpenAI's own models may stand behind it, which get the field that OpenAI wants. `needs_key` says that nothing works without a key.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dialect:
     reasoning_effort: bool = True
     key_header: str | None = None
     gateway: bool = False
+    needs_key: bool = False
 
     def cap_field_for(self, model: str) -> CapField:
         """Return the field that caps *model*'s reply here."""
@@ -45,8 +47,8 @@ class Dialect:
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("openai", "max_completion_tokens", developer_role=True),
-        Dialect("azure", "max_completion_tokens", developer_role=True, key_header="api-key"),
+        Dialect("openai", "max_completion_tokens", developer_role=True, needs_key=True),
+        Dialect("azure", "max_completion_tokens", developer_role=True, key_header="api-key", needs_key=True),
         Dialect("vllm", "max_tokens"),
         Dialect("llama.cpp", "max_tokens", reasoning_effort=False),
         Dialect("ollama", "max_tokens"),

@@ -48,6 +48,8 @@ def from_status(
     status: int, headers: Mapping[str, str], body: Any, *, key: Secret | None = None
 ) -> ClientError:
     """Return our error for an answer with an error *status*; *body* is parsed JSON or text."""
+    if status == 401 and key is None:
+        return AuthFailed("the service wants an API key and none is set; set OPENAI_API_KEY", status=status)
     # A gateway that gave up waiting (504) says nothing about what the model behind it has done.
     error = _classify(status, _info(body, key), headers, outcome="unknown" if status == 504 else "rejected")
     if headers.get("x-should-retry", "").lower() == "false":

@@ -7,6 +7,7 @@ words of Chat Completions (*stop*, *length*), so that rows of both APIs compare;
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,6 +125,7 @@ class ResponsesReader:
         self.key = key
         self._finish = ""
         self._usage: Usage | None = None
+        self._raw: str | None = None
         self._about: dict[str, Any] = {}
 
     def feed(self, event: Event) -> list[str]:
@@ -166,6 +168,7 @@ class ResponsesReader:
             text_of(about.get("id")),
             whole_of(about.get("created_at")) or 0,
             text_of(about.get("service_tier")) or None,
+            self._raw,
         )
 
     def _note(self, response: dict[str, Any], *, ended: bool) -> None:
@@ -173,7 +176,9 @@ class ResponsesReader:
         if response.get("error") or status == "failed":
             raise from_event(response.get("error") or {"message": "the response failed"}, key=self.key)
         self._about = response
-        self._usage = read_usage(response.get("usage"), "input", "output") or self._usage
+        usage = read_usage(response.get("usage"), "input", "output")
+        if usage is not None:
+            self._usage, self._raw = usage, json.dumps(response["usage"])
         if ended and status not in ("in_progress", "queued", ""):
             details = response.get("incomplete_details")
             reason = text_of(details.get("reason")) if isinstance(details, dict) else ""
