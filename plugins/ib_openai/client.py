@@ -31,8 +31,8 @@ class OpenAIClient:
     """The ``openai`` client. Implements `ib_kernel.protocols.LLMClient`.
 
     `NoKey` when there is no key and the service is OpenAI's or Azure's; another base URL alone is taken for a
-    server that wants no key. `rate_limits` holds what the service last said about each model's limits. `dialect` is the kind of
-    server (see `ib_openai.dialects`), `api` is "chat" or "responses".
+    server that wants no key. `rate_limits` holds what the service last said about each model's limits.
+    `dialect` is the kind of server (see `ib_openai.dialects`), `api` is "chat" or "responses".
 
     For authors of other clients: `stream` is an async context manager, because an abandoned generator goes
     on being billed. Map errors outside ``except`` blocks, so that no raw error, which may hold a key, hangs

@@ -27,7 +27,8 @@ class Dialect:
     usage in streams when ``stream_options`` asks for it (False: the field is left out). `developer_role`
     says that it knows the role *developer* (else it is sent as *system*). `reasoning_effort` says that it
     takes that field (else it is left out). `key_header` carries the key beside ``Authorization``. `gateway`
-    says that OpenAI's own models may stand behind it, which get the field that OpenAI wants. `needs_key` says that nothing works without a key.
+    says that OpenAI's own models may stand behind it, which get the field that OpenAI wants. `needs_key`
+    says that nothing works without a key.
     """
 
     name: str
