@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ib_kernel.hookspecs import hookimpl
     from ib_kernel.interview import Interview
     from ib_kernel.models import get_model_limit
+    from ib_kernel.notebook.magics import current_interview
     from ib_kernel.notebook.widget import BudgetWidget
     from ib_kernel.plugins import Plugins
     from ib_kernel.settings import Settings
@@ -35,6 +36,7 @@ _WHERE = {
     "TokenService": "token_service",
     "TokenUsage": "token_service",
     "check_token_limit": "counting_api",
+    "current_interview": "notebook.magics",
     "count_message_tokens": "counting_api",
     "count_tokens": "counting_api",
     "estimate_completion_tokens": "counting_api",
@@ -54,6 +56,7 @@ __all__ = [
     "check_token_limit",
     "count_message_tokens",
     "count_tokens",
+    "current_interview",
     "estimate_completion_tokens",
     "get_model_limit",
     "get_openai_client",

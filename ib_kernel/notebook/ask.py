@@ -167,16 +167,16 @@ class Terminal(Screen):
     def piece(self, text: str) -> None:
         """Print *text*, control characters removed."""
         self._any = True
-        print(plain(text), end="", flush=True)
+        print(plain(text), end="", flush=True)  # noqa: T201
 
     def notice(self, text: str) -> None:
         """Print a retry notice on a line of its own."""
-        print(plain(text), flush=True)
+        print(plain(text), flush=True)  # noqa: T201
 
     def end(self, reply: Reply) -> None:
         """Print the footer under what has been printed."""
         if self._any:
-            print()
+            print()  # noqa: T201
         for line in (reply.footer if reply.result else "", warning_line(reply)):
             if line:
-                print(line)
+                print(line)  # noqa: T201

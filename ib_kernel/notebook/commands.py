@@ -118,12 +118,14 @@ def _with_time(interview: Interview, verb: str) -> Output:
 
 
 def _end(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.gauge import several
+
     interview = engine.interview
     session = interview.session
     interview.service.complete(session.session_id)
     totals = interview.service.totals(session.session_id)
     return text_output(
-        f"Interview ended: {session.candidate} · {totals.turns:,} turns · {totals.used:,} of "
+        f"Interview ended: {session.candidate} · {several(totals.turns, 'turn')} · {totals.used:,} of "
         f"{totals.token_budget:,} tokens used. %interview transcript FILE.md keeps the conversation."
     )
 

@@ -78,3 +78,6 @@ class Refused(BaseException):
 
     def _render_traceback_(self) -> list[str]:
         return [f"ConfigError: {self}"]
+
+
+Refused.__name__ = Refused.__qualname__ = "ConfigError"  # what a front end shows as the error's name

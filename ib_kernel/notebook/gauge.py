@@ -76,7 +76,8 @@ def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
     from ib_kernel.models import get_model
 
     if totals.cost_nano_usd is not None:
-        note = f" + {totals.unpriced_calls:,} calls without a price" if totals.unpriced_calls else ""
+        unpriced = several(totals.unpriced_calls, "call")
+        note = f" + {unpriced} without a price" if totals.unpriced_calls else ""
         return f"{dollars(totals.cost_nano_usd)}{note}"
     try:
         if get_model(session.model, settings).counts_as:
@@ -84,6 +85,11 @@ def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
     except UnknownModel:
         return "no price known"
     return "no price known" if totals.calls else "nothing yet"
+
+
+def several(n: int, noun: str) -> str:
+    """Return "1 turn", "2 turns"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def dollars(nano_usd: int) -> str:
@@ -110,7 +116,7 @@ def facts(view: BudgetView) -> list[str]:
     t = view.totals
     turns = "not known before the first turn" if view.turns_left is None else f"about {view.turns_left:,}"
     lines = [
-        f"used {t.used:,} = {t.input_tokens:,} in + {t.output_tokens:,} out, over {t.turns:,} turns",
+        f"used {t.used:,} = {t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}",
         f"turns left at this rate: {turns} · cost: {view.cost} · {time_line(view.session)}",
     ]
     if t.cached_tokens or t.reasoning_tokens:

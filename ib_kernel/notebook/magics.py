@@ -7,15 +7,19 @@ takes milliseconds.
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from ib_kernel.errors import ConfigError, Stopped
+from ib_kernel.notebook import complete
 from ib_kernel.notebook.args import UsageError, parse, value_of, whole
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import Engine
 from ib_kernel.notebook.grammar import ASK, BUDGET, SQL, USAGE
+
+if TYPE_CHECKING:
+    from ib_kernel.interview import Interview
 
 _loaded: weakref.WeakKeyDictionary[Any, InterviewMagics] = weakref.WeakKeyDictionary()
 _kept: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
@@ -24,6 +28,8 @@ _kept: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionar
 @magics_class
 class InterviewMagics(Magics):
     """Interviews under a token budget. `%interview help` shows what to type."""
+
+    shell: Any
 
     client = Setting("client")
     model = Setting("model")
@@ -49,6 +55,7 @@ class InterviewMagics(Magics):
     def __init__(self, shell: Any = None, **kwargs: Any) -> None:
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
+        self.matcher: Any = None
 
     def overrides(self) -> dict[str, Any]:
         """Return what ``%config`` has set, by the names of `Settings`."""
@@ -61,9 +68,7 @@ class InterviewMagics(Magics):
                 self._check_name(name)
                 getattr(type(self), name).validate(self, value)
             except ConfigError as error:
-                self.shell.config.get("InterviewMagics", {}).pop(
-                    name, None
-                )  # the shell keeps what it is told
+                self.shell.config.get("InterviewMagics", {}).pop(name, None)  # or the shell keeps it
                 raise Refused(error) from None
         super().update_config(config)
 
@@ -140,8 +145,9 @@ class InterviewMagics(Magics):
             %%usage
             SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
 
-        The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions, calls,
-        messages, events; views: session_usage, usage_by_model, usage_by_day, burn_down, count_accuracy.
+        The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions,
+        calls, messages, events; views: session_usage, usage_by_model, usage_by_day, burn_down,
+        count_accuracy.
         """
         from ib_kernel.notebook import usage
 
@@ -199,6 +205,7 @@ def load(shell: Any) -> None:
         for name, value in kept.items():
             setattr(magics, name, value)
     shell.register_magics(magics)
+    magics.matcher = complete.install(shell, magics.engine)
 
 
 def unload(shell: Any) -> None:
@@ -215,8 +222,21 @@ def unload(shell: Any) -> None:
             manager.magics[kind].pop(name, None)
     manager.registry.pop("InterviewMagics", None)
     shell.configurables[:] = [c for c in shell.configurables if c is not magics]
+    complete.remove(shell, magics.matcher)
     magics.engine.close()
     _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}
+
+
+def current_interview() -> Interview:
+    """Return the interview behind this notebook's magics: its session, service, plugins and transcript.
+
+    Plugins written in a notebook are added with ``current_interview().plugins.register(...)``. `ConfigError`
+    where the extension is not loaded.
+    """
+    engine = current_engine()
+    if engine is None:
+        raise ConfigError("the extension is not loaded here; type %load_ext ib_kernel first")
+    return engine.interview
 
 
 def current_engine() -> Engine | None:

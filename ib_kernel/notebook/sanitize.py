@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import nh3
 
 TAGS = frozenset(
-    ["a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p"]
-    + ["pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"]
+    [
+        *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol"),
+        *("p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
+    ]
 )
 """Elements that a reply may hold. No image, form, media, frame, style, script, SVG or MathML."""
 

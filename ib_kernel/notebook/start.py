@@ -68,6 +68,6 @@ def limits_line(session: Session, totals: Totals) -> str:
     parts = [
         f"Budget: {tokens}",
         time_line(session),
-        f"{session.model} through {session.client or 'the default client'}",
+        f"model {session.model}, client {session.client}",
     ]
     return f"{' · '.join(parts)} · the AI is the {session.persona}"
