@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ class RuleCounter:
             found = self._profile(model)
             tokens = self._cache(found.encoding).count(text)
             if found.known:
-                return Count(tokens)
+                return _exact(tokens)
             return Count(tokens, exact=False, upper=max(tokens, utf8_length(text)), reason=found.doubt("all"))
         except BaseException as error:
             if not is_failure(error):
@@ -93,6 +94,11 @@ class RuleCounter:
                     found = CachedCounts(self._encoders(encoding), self._cache_chars)
                     self._caches[encoding] = found
         return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _exact(tokens: int) -> Count:
+    return Count(tokens)  # frozen, so equal counts can be one object: building it costs more than a look-up
 
 
 def _reason(error: BaseException) -> str:
