@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,7 +63,7 @@ class Biller:
             response_id=done.response_id,
             latency_ms=_ms(attempt.started, time.monotonic()),
             first_piece_ms=None if attempt.first_piece is None else _ms(attempt.started, attempt.first_piece),
-            raw_usage=json.dumps(dataclasses.asdict(done.usage)) if done.usage else None,
+            raw_usage=done.raw_usage,
         )
         return self._priced(end, usage, done.model or self.model.name, done.service_tier)
 

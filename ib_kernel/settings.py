@@ -65,6 +65,12 @@ class Settings:
     model: str = _setting(parsing.text, "gpt-5.4-mini", "model asked for when none is named")
     api_key: Secret | None = _setting(parsing.secret, None, "API key of the model service")
     base_url: str | None = _setting(parsing.url, None, "address of an OpenAI-compatible service")
+    api: str = _setting(
+        parsing.one_of("chat", "responses"), "chat", "OpenAI API to speak: Chat Completions or Responses"
+    )
+    dialect: str | None = _setting(
+        parsing.text, None, "what an OpenAI-compatible service understands; unset: judged by its address"
+    )
     candidate: str | None = _setting(parsing.text, None, "who is interviewed; unset: the system's user name")
     token_budget: int = _setting(
         parsing.whole(0), 20_000, "tokens of a new session, input and output together"

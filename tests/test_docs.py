@@ -99,3 +99,10 @@ def test_every_decision_is_in_the_index() -> None:
         assert file.startswith(f"{number}-")
         assert heading.startswith(f"# {number} ")
         assert title
+
+
+def test_the_settings_page_lists_every_setting() -> None:
+    """A setting that is added or renamed shows up in docs/settings.md."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert listed == list(FIELD_NAMES)

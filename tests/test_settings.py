@@ -83,6 +83,8 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "model": ("gpt-5.5", "gpt-5.5"),
     "api_key": (KEY, Secret(KEY)),
     "base_url": ("http://localhost:8080/v1", "http://localhost:8080/v1"),
+    "api": ("responses", "responses"),
+    "dialect": ("llama.cpp", "llama.cpp"),
     "candidate": (" Ada Łovelace ", "Ada Łovelace"),
     "token_budget": ("20,000", 20_000),
     "time_limit_s": ("2700", 2700.0),

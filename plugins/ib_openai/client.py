@@ -46,10 +46,10 @@ class OpenAIClient:
         self._base_url = settings.base_url
         _check_key(self._secret)
         _check_url(self._base_url)
-        self.dialect = detect(self._base_url, getattr(settings, "dialect", None))
+        self.dialect = detect(self._base_url, settings.dialect)
         if self._secret is None and (self._base_url is None or self.dialect.needs_key):
             raise NoKey(NO_KEY)
-        self.api: str = getattr(settings, "api", None) or "chat"
+        self.api: str = settings.api
         self._models = settings.models
         self.rate_limits: dict[str, RateLimits] = {}
         # The pipeline's own limits come first; this one only ends what nobody is watching.
