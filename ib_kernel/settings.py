@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import functools
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,12 +183,17 @@ def unknown_setting(name: str, origin: str) -> NoReturn:
 def _config_file() -> Mapping[str, Any]:
     path = config_path()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read {path}: {reason}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    import tomllib  # most users have no such file, and need not pay for its parser
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
     for name in table:
         if name not in FIELD_NAMES:
             unknown_setting(name, str(path))
