@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -175,15 +175,13 @@ def parse(command: Command, line: str) -> Parsed:
     return parsed
 
 
-def pick(word: str, known: Mapping[str, Any] | Iterable[str], what: str, where: str) -> str:
+def pick(word: str, known: Iterable[str], what: str) -> str:
     """Return *word* if it is one of *known*, else raise with a did-you-mean."""
     names = list(known)
     if word not in names:
         close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"
-        raise UsageError(
-            f"unknown {what} {word}{hint} ({where} help)" if not close else f"unknown {what} {word}{hint}"
-        )
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+        raise UsageError(f"unknown {what} {word}; {hint}")
     return word
 
 

@@ -11,7 +11,6 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import BuddyError
 from ib_kernel.notebook.render import Growing, to_html
 from ib_kernel.notebook.show import escape, has_front_end, plain, publish
 
@@ -27,6 +26,9 @@ PATIENCE_S = 0.4
 SHARE = 10
 """A redraw may take at most one part in this many of the time, so that a long reply stays linear."""
 
+FULL_SPEED = 20_000
+"""Characters of HTML up to which the full rate is kept; the front end's work grows with the length."""
+
 _FOOT = "margin-top:6px;font-size:90%;color:#767676"
 
 
@@ -37,20 +39,21 @@ def show_reply(shell: Any, reply: Reply, *, stream: str, waiting_for: str) -> No
     else:
         screen = Live(waiting_for) if stream == "live" else Screen()
     reply.on_notice, reply.on_wait = screen.notice, screen.tick
+    stopped = False
     try:
         with reply:
             for piece in reply:
                 screen.piece(piece)
     except KeyboardInterrupt:
-        screen.end(reply)
-        raise reply.stop_line() from None
-    except BuddyError:
-        screen.end(reply)
-        raise
-    if reply.result is None:
-        screen.end(reply)
+        stopped = True
+    finally:
+        try:
+            screen.end(reply)
+        except KeyboardInterrupt:
+            stopped = True
+            screen.end(reply)
+    if stopped or reply.result is None:
         raise reply.stop_line()
-    screen.end(reply)
 
 
 def bundle(text: str, footer: str, warning: str) -> tuple[str, str]:
@@ -145,9 +148,10 @@ class Live(Screen):
     def _draw_if_due(self) -> None:
         now = time.monotonic()
         if self._stale and (not self._shown or now - self._last >= self._pause):
-            self._publish(f"<div>{self._text.html()}</div>", plain("".join(self._plain)))
+            html = self._text.html()
+            self._publish(f"<div>{html}</div>", plain("".join(self._plain)))
             self._last, self._stale = time.monotonic(), False
-            self._pause = max(REDRAW_S, SHARE * (self._last - now))
+            self._pause = max(REDRAW_S, SHARE * (self._last - now), REDRAW_S * len(html) / FULL_SPEED)
 
     def _draw_progress(self) -> None:
         line = plain(self._line)

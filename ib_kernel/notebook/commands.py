@@ -24,7 +24,7 @@ def run(engine: Engine, line: str) -> None:
         word = "help"
     if word == "list":
         word = "sessions"
-    pick(word, SUBCOMMANDS, "subcommand", "%interview")
+    pick(word, SUBCOMMANDS, "subcommand")
     command = SUBCOMMANDS[word]
     parsed = parse(command, rest)
     if parsed.help:

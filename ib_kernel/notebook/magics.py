@@ -6,6 +6,7 @@ takes milliseconds.
 
 from __future__ import annotations
 
+import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ class InterviewMagics(Magics):
             total = value_of("the budget", parsed.positional, whole)
             interview.service.set_budget(session.session_id, total)
         view = look(interview.service, session.session_id)
-        publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{id(view):x}")
+        publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{uuid.uuid4().hex}")
 
     @no_var_expand
     @line_cell_magic

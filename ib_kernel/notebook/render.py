@@ -27,7 +27,7 @@ MAX_NESTING = 20
 """Blocks nested deeper than this are shown as text (markdown-it's own guard)."""
 
 _OPEN = '<div class="tex2jax_ignore mathjax_ignore">'
-_TEX = re.compile(r"\\(?=[A-Za-z([])")
+_TEX = re.compile(r"\\(?=(?:href|url|require|unicode|class|cssId|style|data|html|includegraphics)\b)")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
 
 

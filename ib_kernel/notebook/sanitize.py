@@ -11,6 +11,8 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+from ib_kernel.notebook.show import plain
+
 if TYPE_CHECKING:
     import nh3
 
@@ -44,8 +46,11 @@ LINK = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 
 def clean(html_text: str) -> str:
-    """Return *html_text* with everything removed that is not on the list; links get ``rel=noopener``."""
-    return _cleaner().clean(html_text)
+    """Return *html_text* with everything removed that is not on the list; links get ``rel=noopener``.
+
+    Control characters and bidi overrides go too, those written as character references included.
+    """
+    return plain(_cleaner().clean(plain(html_text)))
 
 
 @functools.cache
