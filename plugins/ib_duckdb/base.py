@@ -20,7 +20,7 @@ class Part:
     _keep_text: bool
 
     def _moved_soon(self, *, now: bool = False) -> None:
-        """Tell the mover that there is something to move, *now* when a session has ended."""
+        """Have final rows moved soon, or *now* because a session has ended."""
         raise NotImplementedError
 
     def _now(self) -> float:

@@ -32,19 +32,18 @@ class Mover:
     def __init__(self, hot: Hot, record: Record, clock: Callable[[], float]) -> None:
         self._hot, self._record, self._clock = hot, record, clock
         self._pruned_at: float | None = None
+        self._said: set[str] = set()
         self._guard = threading.Lock()
         self._wanted, self._hurry, self._stopped = threading.Event(), threading.Event(), False
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         weakref.finalize(self, _let_go, self._wanted, self._hurry)
 
-    def wake(self, *, now: bool = False) -> None:
-        """Say that there are rows to move; *now* skips the wait for more."""
+    def wake(self) -> None:
+        """Say that there are rows to move soon."""
         if self._pid != os.getpid():  # forked: the thread stayed with the parent
             self.__init__(self._hot, self._record, self._clock)  # type: ignore[misc]
         self._wanted.set()
-        if now:
-            self._hurry.set()
         if self._thread is None:
             with self._guard:
                 if self._thread is None and not self._stopped:
@@ -66,7 +65,9 @@ class Mover:
                 self._pruned_at = time.monotonic()
                 prune(self._hot, self._record.marks, self._clock())
         except BuddyError as error:
-            log.warning("rows wait in the hot ledger: %s", error)
+            if str(error) not in self._said:  # once, not at every attempt
+                self._said.add(str(error))
+                log.warning("rows wait in the hot ledger: %s", error)
             return False
         except Exception:  # a mover that dies would leave every later row behind
             log.exception("rows wait in the hot ledger")

@@ -55,6 +55,7 @@ class Record:
         self.path = folder / "usage.duckdb"
         self._hot = hot
         self.marks: dict[str, int] = {}
+        self._seen: tuple[int, int, int] | None = None
         self._lock_path = folder / "usage.lock"
 
     @contextmanager
@@ -116,16 +117,16 @@ class Record:
                 return 0
         with self._hot.snapshot() as hot, opened(self.path) as db:
             self._prepare(db)
-            return sum(self._move_table(hot, db, table) for table in TABLES)
+            moved = sum(self._move_table(hot, db, table) for table in TABLES)
+        self._seen = _look(self.path)
+        return moved
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
-        """Whether every final row was moved when we last looked: then nobody's own connection is disturbed."""
-        if not self.path.exists():
+        """Tell whether every final row is in the file we last saw: then nobody's connection is disturbed."""
+        if self._seen is None or self._seen != _look(self.path):  # never opened, replaced, or moved by others
             return False
-        marks = self.marks
         return all(
-            table.name in marks and not hot.execute(table.select(), (marks[table.name], 1)).fetchall()
-            for table in TABLES
+            not hot.execute(table.select(), (self.marks[table.name], 1)).fetchall() for table in TABLES
         )
 
     def _prepare(self, db: duckdb.DuckDBPyConnection) -> None:
@@ -168,6 +169,15 @@ class Record:
             db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, rows[-1][-1]])
             db.execute("COMMIT")
             moved += len(rows)
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one state of the file from another, without opening it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:

@@ -17,9 +17,10 @@ MOST = 10**18 - 1
 
 SESSION_COLUMNS = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "
-    "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, active_s, "
-    "tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, held_nano_usd, "
-    "cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, pruned_calls, pruned_messages"
+    "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, "
+    "active_s, tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, "
+    "held_nano_usd, cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, "
+    "pruned_calls, pruned_messages"
 )
 _SESSION_NAMES = SESSION_COLUMNS.replace(" ", "").split(",")
 _FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")

@@ -90,9 +90,8 @@ class DuckDBStore(Sessions, Holds, Part):
         """
         from ib_duckdb.query import run
 
-        result = run(self._record, self._hot, query, self._now())
-        self._moved_soon(now=True)
-        return result
+        self._mover.once()  # before, so that nobody is in the way of a connection the user opens next
+        return run(self._record, self._hot, query, self._now())
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
@@ -119,8 +118,10 @@ class DuckDBStore(Sessions, Holds, Part):
 
     def _moved_soon(self, *, now: bool = False) -> None:
         self._touched = True
-        if self._background:
-            self._mover.wake(now=now)
+        if self._background and now:
+            self._mover.once()
+        elif self._background:
+            self._mover.wake()
 
 
 def _close_at_exit(store: DuckDBStore) -> Callable[[], None]:
