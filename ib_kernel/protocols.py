@@ -302,7 +302,7 @@ class Refusal:
     left: int = 0
     status: str = ""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from ib_kernel.testing.counter import TokenCounterContract
     from ib_kernel.testing.faults import FAULTS, Fault, Step
     from ib_kernel.testing.server import FaultServer
+    from ib_kernel.testing.store import BudgetStoreContract
 
 _WHERE = {
+    "BudgetStoreContract": "store",
     "FAULTS": "faults",
     "Fault": "faults",
     "FaultServer": "server",
@@ -26,7 +28,15 @@ _WHERE = {
     "TokenCounterContract": "counter",
 }
 
-__all__ = ["FAULTS", "Fault", "FaultServer", "LLMClientContract", "Step", "TokenCounterContract"]
+__all__ = [
+    "FAULTS",
+    "BudgetStoreContract",
+    "Fault",
+    "FaultServer",
+    "LLMClientContract",
+    "Step",
+    "TokenCounterContract",
+]
 
 
 def __getattr__(name: str) -> Any:

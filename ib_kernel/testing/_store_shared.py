@@ -1,0 +1,193 @@
+"""`BudgetStoreContract`, third part: many threads, many processes, ``kill -9``, and any history at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ib_kernel.protocols import BudgetStore, CallEnd, Message
+from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, spend
+
+PROCESSES, PAIRS = 8, 200
+"""How many processes race, and how many holds each asks for."""
+
+KILLS = 4
+"""How many writers are killed in one test."""
+
+LIMIT_S = 60.0
+"""Seconds after which a test gives up on another process."""
+
+
+class Threads(StoreBase):
+    """One store, many threads."""
+
+    def test_threads_never_exceed_the_budget(self, store: BudgetStore) -> None:
+        """Threads race for the last tokens: what is admitted fits, and every settle is counted once."""
+        begin(store, 1_000)
+        admitted, errors = [], []
+
+        def work() -> None:
+            try:
+                for _ in range(10):
+                    held = store.reserve("s", 50, lease_s=60.0)
+                    if held:
+                        admitted.append(held)
+                        store.totals("s")
+            except Exception as error:  # noqa: BLE001 (shown by the test)
+                errors.append(error)
+
+        _together(8, work)
+        assert errors == []
+        assert len(admitted) == 20
+        assert store.totals("s").left == 0
+        for held in admitted:
+            assert store.settle(held.reservation_id, CallEnd(20, 20))
+        assert store.totals("s").used == 800
+
+    def test_one_of_many_settles_wins(self, store: BudgetStore) -> None:
+        """Eight threads settle the same hold: exactly one is told that it ended it."""
+        begin(store)
+        held = hold(store, 100)
+        told: list[bool] = []
+        _together(8, lambda: told.append(store.settle(held.reservation_id, CallEnd(1, 1))))
+        assert sorted(told) == [False] * 7 + [True]
+        assert store.totals("s").used == 2
+
+
+class Persistence(StoreBase):
+    """What another store on the same ledger finds; skipped for ledgers that die with their store."""
+
+    def test_a_ledger_outlives_its_store(self, store: BudgetStore, folder: Path, clock: Clock) -> None:
+        """Sums, holds, doubt, transcript and events are there for who opens the ledger next."""
+        begin(store)
+        held, doubtful = hold(store, 100), hold(store, 200)
+        store.doubt(doubtful.reservation_id, "timeout")
+        store.charge("s", CallEnd(3, 4), messages=[Message(1, "user", "hello")])
+        other = self.again(folder, clock)
+        assert other.totals("s") == store.totals("s")
+        assert other.reservations() == store.reservations()
+        assert (other.history("s"), other.events("s")) == (store.history("s"), store.events("s"))
+        assert other.session("s") == store.session("s")
+        assert other.settle(held.reservation_id, CallEnd(1, 1))
+        assert not store.settle(held.reservation_id, CallEnd(1, 1))
+        other.close()
+
+    def test_closing_twice_is_harmless(self, folder: Path, clock: Clock) -> None:
+        """A store can be closed again and again."""
+        store = self.make_store(folder, clock)
+        begin(store)
+        spend(store, 1, 1)
+        store.close()
+        store.close()
+
+
+class Processes(StoreBase):
+    """Several processes on one ledger; skipped for stores that say they serve one."""
+
+    @pytest.fixture
+    def real(self, folder: Path) -> Iterator[BudgetStore]:
+        """A store on real time, which its processes share."""
+        if not self.process_factory:
+            pytest.skip(self.single_process_reason)
+        store = self.make_store(folder, Clock(time.time()))
+        yield store
+        assert store.check() == []
+        store.close()
+
+    def test_processes_never_exceed_the_budget(self, real: BudgetStore, folder: Path) -> None:
+        """Eight processes, 200 holds each: the budget holds, and the rows add up to what was told."""
+        budget = PROCESSES * PAIRS * 60 * 3 // 4  # a quarter of them must be refused
+        begin(real, budget)
+        with ExitStack() as stack:
+            racers = [stack.enter_context(self._process(folder, "race", PAIRS)) for _ in range(PROCESSES)]
+            for racer in racers:
+                _say(racer)
+            told = [_hear(racer) for racer in racers]
+        settled = sum(answer["settled"] for answer in told)
+        totals = real.totals("s")
+        assert (totals.used, totals.held, totals.in_doubt) == (settled * 60, 0, 0)
+        assert settled + sum(answer["refused"] for answer in told) == PROCESSES * PAIRS
+        assert totals.used <= budget
+        assert totals.calls == settled >= (budget - PROCESSES * 100) // 60
+        if self.answers_sql:
+            assert real.sql("SELECT count(*), sum(total_tokens) FROM calls").rows == [(settled, settled * 60)]
+
+    def test_a_killed_owner_leaves_doubt(self, real: BudgetStore, folder: Path) -> None:
+        """A process killed between reserve and settle leaves its hold; when the lease is over, doubt."""
+        begin(real)
+        with self._process(folder, "hold", 600) as owner:
+            _say(owner)
+            rid = _hear(owner)["held"]
+            owner.kill()
+            owner.wait(LIMIT_S)
+        assert (real.totals("s").held, real.totals("s").left) == (600, 400)
+        later = self.again(folder, Clock(time.time() + 61))
+        assert (later.totals("s").held, later.totals("s").in_doubt) == (0, 600)
+        assert later.settle(rid, CallEnd(10, 10))
+        assert later.totals("s").used == 20
+        later.close()
+
+    def test_a_killed_writer_loses_nothing(self, real: BudgetStore, folder: Path) -> None:
+        """Writers are killed at any moment: every acknowledged settle is there, once; nobody is stuck."""
+        begin(real, 10**9)
+        told = 0
+        for kill in range(KILLS):
+            with self._process(folder, "tell", 10**6) as writer:
+                _say(writer)
+                for _ in range(10 + 7 * kill):
+                    assert _hear(writer)["settled"]
+                writer.kill()
+                rest, _ = writer.communicate(timeout=LIMIT_S)
+                told += 10 + 7 * kill + sum(line.endswith("}") for line in rest.splitlines())
+            spend(real, 1, 1)
+        calls = real.totals("s").calls
+        assert told + KILLS <= calls <= told + 2 * KILLS  # settled, and killed before it could be told
+        assert real.check() == []
+
+    @contextmanager
+    def _process(self, folder: Path, what: str, times: int) -> Iterator[subprocess.Popen[str]]:
+        arguments = [self.process_factory, str(folder), what, str(times)]
+        command = [sys.executable, "-m", "ib_kernel.testing._store_child", *arguments]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603
+            try:
+                assert _hear(process)["ready"]
+                yield process
+            finally:
+                process.kill()
+
+
+def _together(count: int, work: Any) -> None:
+    barrier = threading.Barrier(count)
+
+    def start() -> None:
+        barrier.wait(LIMIT_S)
+        work()
+
+    threads = [threading.Thread(target=start) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+
+
+def _say(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def _hear(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the other process ended without a word"
+    return json.loads(line)
