@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from ib_kernel.protocols import LLMClient
 from ib_kernel.settings import Settings
 from ib_kernel.testing import LLMClientContract
 from ib_openai.client import OpenAIClient
-
-
-def settings_for(base_url: str, api_key: str | None, **further: Any) -> Settings:
-    """Return settings, with *further* ones that a client may look for."""
-    known = Settings(base_url=base_url, api_key=api_key)
-    values = {
-        name: getattr(known, name) for name in ("base_url", "api_key", "models", "first_piece_s", "gap_s")
-    }
-    return cast(Settings, SimpleNamespace(**{**values, **further}))
 
 
 class TestChat(LLMClientContract):
@@ -38,7 +28,7 @@ class TestResponses(LLMClientContract):
 
     def make_client(self, base_url: str, api_key: str) -> LLMClient:
         """Return a client for *base_url* that speaks the Responses API."""
-        return OpenAIClient(settings_for(base_url, api_key, api="responses"))
+        return OpenAIClient(Settings(base_url=base_url, api_key=api_key, api="responses"))
 
     def detailed_usage(self) -> dict[str, Any]:
         """Return a usage object with details, in the shape of the Responses API."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,15 +16,6 @@ from ib_openai.client import OpenAIClient
 from ib_openai.dialects import DIALECTS, detect
 from ib_openai.responses import responses_body
 from ib_openai.values import sendable
-
-
-def settings_for(base_url: str, api_key: str | None, **further: Any) -> Settings:
-    """Return settings, with *further* ones that a client may look for."""
-    known = Settings(base_url=base_url, api_key=api_key)
-    names = ("base_url", "api_key", "models", "first_piece_s", "gap_s")
-    values = {name: getattr(known, name) for name in names}
-    return cast(Settings, SimpleNamespace(**{**values, **further}))
-
 
 HELLO = ({"role": "user", "content": "Hello"},)
 
@@ -75,7 +65,7 @@ def test_a_dialect_can_be_set_and_a_wrong_one_is_named() -> None:
 def test_a_models_own_cap_field_wins() -> None:
     """What the user's settings say about a model beats every guess."""
     models = {"m": {"cap_field": "max_completion_tokens"}}
-    settings = settings_for("http://127.0.0.1:1/v1", None, models=models)
+    settings = Settings(base_url="http://127.0.0.1:1/v1", models=models)
     assert OpenAIClient(settings).body(request(model="m"))["max_completion_tokens"] == 50
 
 

@@ -8,8 +8,7 @@ import logging
 import pickle
 import subprocess
 import sys
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -24,14 +23,6 @@ from ib_openai.client import OpenAIClient
 from ib_openai.limits import read_rate_limits
 
 KEY = "sk-parts-0123456789abcdef"
-
-
-def settings_for(base_url: str, api_key: str | None, **further: Any) -> Settings:
-    """Return settings, with *further* ones that a client may look for."""
-    known = Settings(base_url=base_url, api_key=api_key)
-    names = ("base_url", "api_key", "models", "first_piece_s", "gap_s")
-    values = {name: getattr(known, name) for name in names}
-    return cast(Settings, SimpleNamespace(**{**values, **further}))
 
 
 HELLO = ({"role": "user", "content": "Hello"},)
@@ -93,7 +84,7 @@ def test_a_silence_that_nobody_watches_ends() -> None:
     """Without a pipeline the transport's own limit ends a hanging attempt, its outcome unknown."""
     with FaultServer() as server:
         server.script("hang-before-headers")
-        settings = settings_for(server.base_url, KEY, first_piece_s=0.05, gap_s=0.05)
+        settings = Settings(base_url=server.base_url, api_key=KEY, first_piece_s=0.05, gap_s=0.05)
         with pytest.raises(errors.TimedOut) as caught:
             asyncio.run(_ask(OpenAIClient(settings)))
     assert (caught.value.outcome, caught.value.retryable) == ("unknown", True)
@@ -116,7 +107,7 @@ def test_usage_is_kept_as_it_came(api: str) -> None:
     usage = {f"{words[0]}_tokens": 9, f"{words[1]}_tokens": 4, "cost_in_moons": 3}
     with FaultServer() as server:
         server.reply("Well.", usage=usage)
-        heard = asyncio.run(_ask(OpenAIClient(settings_for(server.base_url, KEY, api=api))))
+        heard = asyncio.run(_ask(OpenAIClient(Settings(base_url=server.base_url, api_key=KEY, api=api))))
     assert heard.done.usage == Usage(9, 4)
     assert json.loads(heard.done.raw_usage) == usage
 
@@ -169,7 +160,7 @@ def test_a_server_that_wants_a_key_is_named() -> None:
 def test_azure_gets_its_header_and_its_version() -> None:
     """The dialect's header carries the key, and the address's query goes with every request."""
     with FaultServer() as server:
-        settings = settings_for(server.base_url + "?api-version=preview", KEY, dialect="azure")
+        settings = Settings(base_url=server.base_url + "?api-version=preview", api_key=KEY, dialect="azure")
         asyncio.run(_ask(OpenAIClient(settings)))
         seen = server.requests[0]
     assert seen.path == "/v1/chat/completions?api-version=preview"
