@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,12 @@ from ib_kernel.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the developer's keys, settings and ledger out of every test."""
     for name in [n for n in os.environ if n.startswith(("IB_", "OPENAI_")) and n != "IB_COUNTING_CORPUS"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("IB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("IB_CONFIG", str(tmp_path / "no-config.toml"))
-    yield
 
 
 @pytest.fixture
