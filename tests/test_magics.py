@@ -58,9 +58,7 @@ def test_a_role_needs_no_quotes_and_dollars_and_braces_are_left_alone(nb):
 
 def test_every_start_option_reaches_the_session(nb):
     """Budget, minutes, temperature, persona and model end up in the ledger."""
-    nb.ok(
-        "%interview start --budget 9_000 --minutes 1.5 --temperature 0.5 --as assistant --client demo --model demo"
-    )
+    nb.ok("%interview start --budget 9_000 --minutes 1.5 --temperature 0.5 --as assistant --model demo")
     session = nb.magics.engine.interview.session
     assert (session.token_budget, session.time_limit_s, session.persona) == (9_000, 90.0, "assistant")
     assert session.meta["temperature"] == 0.5
@@ -154,7 +152,7 @@ def test_model_output_is_harmless_in_html_and_in_text(nb):
 
 @pytest.mark.parametrize("front_end", [True, False])
 def test_an_interrupt_keeps_what_arrived_and_fails_with_one_line(nb, front_end):
-    """Stop ends the stream, keeps the partial reply on screen and in the ledger, and says what was counted."""
+    """Stop ends the stream, keeps the partial reply on screen and in the ledger, and says what it counted."""
     if front_end:
         nb.shell.kernel = object()
     client = paced(nb, ["first ", "second ", *["more "] * 500], pause=0.01)

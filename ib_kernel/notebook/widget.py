@@ -110,12 +110,12 @@ class BudgetWidget(anywidget.AnyWidget):
         live: bool = True,
         **kwargs: Any,
     ) -> None:
+        self._stop, self._awake = threading.Event(), threading.Event()  # closing needs them
+        self._reading = threading.Lock()
+        self._ears_name = ""
         self._service, found = _find(session, service, interview)
         self._view = look(self._service, found)
         self._seen_at = time.monotonic()
-        self._stop, self._awake = threading.Event(), threading.Event()
-        self._reading = threading.Lock()
-        self._ears_name = ""
         super().__init__(_esm=_front_end(), session_id=found, **_traits(self._view), **kwargs)
         if live:
             self._ears_name = f"BudgetWidget {self.model_id or id(self)}"
