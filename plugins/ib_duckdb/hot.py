@@ -157,7 +157,7 @@ class Hot:
             db.execute("BEGIN IMMEDIATE")
             db.execute(_SCHEMA.read_text(encoding="utf-8"))
             # A new hot ledger beside an old usage.duckdb must not give its session keys again.
-            values = (VERSION, uuid.uuid4().hex, int(now), now)
+            values = (VERSION, uuid.uuid4().hex, int(now * 1000), now)
             db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", values)
             db.execute("COMMIT")
         version, self.ledger_id = _one(db, "SELECT version, ledger_id FROM ledger")

@@ -118,9 +118,7 @@ class DuckDBStore(Sessions, Holds, Part):
 
     def _moved_soon(self, *, now: bool = False) -> None:
         self._touched = True
-        if self._background and now:
-            self._mover.once()
-        elif self._background:
+        if self._background and not (now and self._mover.once()):
             self._mover.wake()
 
 
