@@ -50,7 +50,9 @@ def test_model_names_map_to_their_encoding(model: str, encoding: str) -> None:
     assert profile(model).encoding == encoding
 
 
-@pytest.mark.parametrize("model", ["gpt-6", "llama-3", "", "GPT-4o", "ft:gpt-4.1-mini:o::x"])
+@pytest.mark.parametrize(
+    "model", ["gpt-6", "gpt-5.7-sol", "gpt-oss-20b", "llama-3", "", "GPT-4o", "ft:gpt-4.1-mini:o::x"]
+)
 def test_names_that_were_not_measured_are_never_exact(model: str) -> None:
     """An unknown, oddly spelt or fine-tuned model gets an estimate, a bound and a reason."""
     count = ib_tiktoken.count_request({"messages": [{"role": "user", "content": "Hello there"}]}, model)
@@ -66,6 +68,14 @@ def test_unknown_model_is_bounded_by_bytes() -> None:
     assert ib_tiktoken.count_text(text, "llama-3").upper == len(text.encode())
 
 
+def test_guessed_encoding_is_never_exact() -> None:
+    """A text for a model whose encoding is a guess is bounded by half as much again."""
+    count = ib_tiktoken.count_text("Name three primary colours. " * 20, "gpt-6-sol")
+    assert not count.exact
+    assert count.upper is not None
+    assert count.tokens < count.upper <= count.tokens * 1.5 + 9
+
+
 def test_aliases_name_the_model_behind_a_deployment() -> None:
     """An Azure deployment name given in the settings counts as the model it stands for."""
     counter = ib_tiktoken.TiktokenCounter(Settings(model_aliases={"my-deployment": "gpt-5"}))
@@ -77,7 +87,13 @@ def test_aliases_name_the_model_behind_a_deployment() -> None:
 
 def test_every_table_says_where_it_comes_from() -> None:
     """Each table of constants carries a source and a date."""
-    tables = [rules()["encoding"], rules()["image"], rules()["margin"], *rules()["family"].values()]
+    tables = [
+        rules()["encoding"],
+        rules()["image"],
+        rules()["margin"],
+        rules()["measured"],
+        *rules()["family"].values(),
+    ]
     for table in [*tables, *rules()["variant"], *rules()["doubt"]]:
         assert table["source"]
         assert isinstance(table["date"], datetime.date)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -54,9 +55,12 @@ class RuleCounter:
         try:
             found = self._profile(model)
             tokens = self._cache(found.encoding).count(text)
-            if found.known:
+            if found.known and not found.share:
                 return _exact(tokens)
-            return Count(tokens, exact=False, upper=max(tokens, utf8_length(text)), reason=found.doubt("all"))
+            upper = max(tokens, utf8_length(text))
+            if found.share:
+                upper = min(upper, math.ceil(tokens * (1 + found.share)) + 8)
+            return Count(tokens, exact=False, upper=upper, reason=found.doubt("all"))
         except BaseException as error:
             if not is_failure(error):
                 raise
@@ -105,4 +109,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, Uncountable):
         return str(error)
     log.debug("counting fell back to the bytes bound", exc_info=error)
-    return f"the request cannot be read ({type(error).__name__})"
+    return f"counting failed ({type(error).__name__}: {str(error)[:80]})"

@@ -18,8 +18,9 @@ class Profile:
     """How one model counts. All figures are tokens; ``rules.toml`` says what each means and its source.
 
     `model` is the normalised name, `known` whether any rule names it. `doubts` are (scope, reason) pairs
-    that forbid claiming an exact count. `tile` is (base, per tile) and `patch` the factor per 32x32 patch;
-    both None when the model's image cost is not known.
+    that forbid claiming an exact count, and `share` widens the bound by that part of it (above 0 the
+    encoding is a guess). `tile` is (base, per tile) and `patch` the factor per 32x32 patch; both None when
+    the model's image cost is not known.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Profile:
     known: bool
     fine_tuned: bool
     doubts: tuple[tuple[str, str], ...]
+    share: float
     tile: tuple[int, int] | None
     patch: float | None
     reasoning: bool
@@ -104,11 +106,10 @@ def profile(model: str) -> Profile:
     if fine_tuned:
         doubts.append(("all", "fine-tuned models have not been measured"))
     table = rules()
-    doubts += [
-        (entry["scope"], entry["why"])
-        for entry in table["doubt"]
-        if best(name, entry["prefixes"]) is not None
-    ]
+    if known and best(name, table["measured"]["prefixes"]) is None:
+        doubts.append(("all", table["measured"]["why"]))
+    entries = [entry for entry in table["doubt"] if best(name, entry["prefixes"]) is not None]
+    doubts += [(entry["scope"], entry["why"]) for entry in entries]
     tiles, patches = table["image"]["tile"], table["image"]["patch"]
     image = best(name, [*tiles, *patches])
     tile = tiles.get(image) if image else None
@@ -118,6 +119,7 @@ def profile(model: str) -> Profile:
         known=known,
         fine_tuned=fine_tuned,
         doubts=tuple(doubts),
+        share=sum(entry.get("share", 0.0) for entry in entries),
         tile=(tile[0], tile[1]) if tile else None,
         patch=patches.get(image) if image else None,
         **_constants(name),

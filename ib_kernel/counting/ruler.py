@@ -31,7 +31,9 @@ class Ruler:
         self.bounded = True
         self.doubts: list[str] = []
         self._count = count
-        self.doubt(profile.doubt("all"))
+        for scope, reason in profile.doubts:
+            if scope == "all":
+                self.doubt(reason)
 
     def text(self, text: str) -> int:
         """Return the tokens of *text* (not added). One that cannot be encoded costs its bytes, in doubt."""
@@ -56,7 +58,9 @@ class Ruler:
         if not self.doubts:
             return Count(tokens)
         margin = rules()["margin"]
-        upper = tokens + math.ceil(tokens * margin["share"]) + margin["fixed"] + self.slack
+        upper = (
+            tokens + math.ceil(tokens * (margin["share"] + self.profile.share)) + margin["fixed"] + self.slack
+        )
         return Count(
             tokens, exact=False, upper=upper if self.bounded else None, reason="; ".join(self.doubts)
         )
