@@ -30,6 +30,12 @@ _SCHEMA = Path(__file__).with_name("hot.sql")
 _inherited: list[apsw.Connection] = []  # a forked child must never close its parent's connection
 
 
+def _undo(db: apsw.Connection) -> None:
+    """End a transaction that is still open: an interrupt can come between any two statements."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+
+
 def make_folder(folder: Path) -> None:
     """Create the ledger's folder, readable by its owner only. `StoreError` when that is impossible."""
     try:
@@ -64,13 +70,13 @@ class Hot:
             try:
                 if not self._lock.acquire(BUSY_S):
                     raise apsw.BusyError("locked")
-                db.execute("BEGIN IMMEDIATE")
                 try:
+                    _undo(db)
+                    db.execute("BEGIN IMMEDIATE")
                     yield db
                     db.execute("COMMIT")
                 except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
+                    _undo(db)
                     raise
             finally:
                 self._lock.release()
@@ -80,11 +86,12 @@ class Hot:
         """Yield the connection for a short read; several statements see one state of the ledger."""
         with self._mine(), self._explained():
             db = self._connection()
-            db.execute("BEGIN")
             try:
+                _undo(db)
+                db.execute("BEGIN")
                 yield db
             finally:
-                db.execute("ROLLBACK")
+                _undo(db)
 
     @contextmanager
     def snapshot(self) -> Iterator[apsw.Connection]:
