@@ -29,7 +29,7 @@ SHARE = 10
 FULL_SPEED = 20_000
 """Characters of HTML up to which the full rate is kept; the front end's work grows with the length."""
 
-_FOOT = "margin-top:6px;font-size:90%;color:#767676"
+_FOOT = "margin-top:6px;font-size:90%"
 
 
 def show_reply(shell: Any, reply: Reply, *, stream: str, waiting_for: str) -> None:

@@ -174,14 +174,14 @@ def gauge_text(view: BudgetView) -> str:
 
 def gauge_html(view: BudgetView) -> str:
     """Return the gauge for a front end: inline styles only, readable without them."""
+    block = "display:inline-block;box-sizing:border-box"
     bar = "".join(
-        f'<div style="display:inline-block;height:14px;width:{n / 10:.1f}%;'
-        f'background-color:{_COLOURS[key]};border-top:{_edge(key)}"></div>'
+        f'<div style="{block};vertical-align:top;height:14px;width:{n / 10:.1f}%;{_look(key)}"></div>'
         for key, n in _shares(view, 1000)
     )
     words = " &nbsp; ".join(
-        f'<span style="white-space:nowrap"><span style="display:inline-block;width:10px;height:10px;'
-        f'background-color:{_COLOURS[key]};border-top:{_edge(key)}"></span> {escape(text)}</span>'
+        f'<span style="white-space:nowrap"><span style="{block};width:10px;height:10px;{_look(key)}"></span> '
+        f"{escape(text)}</span>"
         for key, text in legend(view)
     )
     lines = "".join(f"<div>{escape(line)}</div>" for line in facts(view))
@@ -192,8 +192,9 @@ def gauge_html(view: BudgetView) -> str:
     )
 
 
-def _edge(key: str) -> str:
-    return {"held": "4px dashed #ffffff", "in doubt": "4px dotted #ffffff"}.get(key, "0 solid #ffffff")
+def _look(key: str) -> str:
+    edge = {"held": "4px dashed #ffffff", "in doubt": "4px dotted #ffffff"}.get(key, "0 solid #ffffff")
+    return f"background-color:{_COLOURS[key]};border-top:{edge}"
 
 
 def _shares(view: BudgetView, width: int) -> Sequence[tuple[str, int]]:

@@ -35,10 +35,10 @@ function render({ model, el }) {
   notes.setAttribute("role", "status");
   const segments = {}, words = {};
   for (const [key, colour, edge] of PARTS) {
-    const look = `display:inline-block;box-sizing:border-box;background-color:${colour};border-top:${edge}`;
+    const look = `display:inline-block;box-sizing:border-box;vertical-align:top;background-color:${colour};border-top:${edge}`;
     segments[key] = element("div", `${look};height:14px`, bar);
     const item = element("span", "white-space:nowrap;margin-right:12px", legend);
-    element("span", `${look};width:10px;height:10px;margin-right:4px`, item).setAttribute("aria-hidden", "true");
+    element("span", `${look};width:10px;height:10px;margin:4px 4px 0 0`, item).setAttribute("aria-hidden", "true");
     words[key] = element("span", "", item);
   }
   let received = Date.now();
