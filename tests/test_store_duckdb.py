@@ -317,7 +317,14 @@ def test_an_analysis_in_the_same_kernel_is_in_nobodys_way(store: DuckDBStore, fo
         call(store, 2, (10, 5))
         store.flush()
         assert store.sql("SELECT count(*) FROM calls").rows == [(2,)]
+        assert store.sql("SELECT count(*) FROM calls").rows == [(2,)]
         assert mine.execute("SELECT count(*) FROM calls").fetchall() == [(1,)]
+        write = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+        with pytest.raises(subprocess.CalledProcessError) as caught:  # our queries left its lock alone
+            run(write, str(folder / "usage.duckdb"))
+        assert "Conflicting lock" in caught.value.stderr
+    store.flush()
+    assert plain(folder, "SELECT count(*) FROM calls") == [(2,)]
     with duckdb.connect(str(folder / "usage.duckdb")), pytest.raises(StoreBusy, match="this very process"):
         store.sql("SELECT 1")
     assert store.sql("SELECT count(*) FROM calls").rows == [(2,)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
-from ib_duckdb.record import VIEWS, Damaged, InUse, Record, is_damage, rows_above, sorted_out, version
+from ib_duckdb.faults import Damaged, InUse, is_damage, sorted_out
+from ib_duckdb.record import VIEWS, Record, rows_above, version
 from ib_kernel.errors import QueryError, StoreBusy, StoreError
 from ib_kernel.results import QueryResult
 
@@ -26,6 +27,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",  # or SELECT … FROM name would read our Python variables
     "temp_directory": "",
 }
+_CATALOG = "record"
 _ALLOWED = "SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE, PIVOT or EXPLAIN"
 
 
@@ -36,7 +38,6 @@ def run(record: Record, hot: Hot, query: str, now: float, parameters: Sequence[A
     _check(query)
     with connected(record, hot, now) as db:
         try:
-            db.execute("BEGIN TRANSACTION READ ONLY")
             db.execute(query, list(parameters))
             names = tuple(column[0] for column in db.description or ())
             return QueryResult(names, db.fetchall())
@@ -54,23 +55,31 @@ def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyC
     """Yield a locked-down connection on which the record's names cover the hot rows too."""
     import duckdb
 
-    db = duckdb.connect(":memory:", config=_CONFIG)
-    try:
-        with record.turn():
-            with record.alone(WAIT_S):  # another kernel's mover finishes before we attach
-                catalog = _attach(record, db)
+    with record.turn():  # one thread at a time: two handles of one file in a process share no lock
+        db = record.parked()
+        catalog: str | None = _CATALOG
+        fresh = db is None
+        if db is None:
+            db = duckdb.connect(":memory:", config=_CONFIG)
+        try:
+            if fresh:
+                with record.alone(WAIT_S):  # another kernel's mover finishes before we attach
+                    catalog = _attach(record, db)
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
                 _fill(db, rows, hot.ledger_id, catalog, now)
             _views(db, catalog)
-            db.execute(
-                "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
-            )
+            if fresh:
+                db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+                db.execute("SET lock_configuration = true")
+            db.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 yield db
             finally:
-                db.close()  # before another thread's turn: two handles of one file share no lock
-    finally:
-        db.close()
+                with suppress(duckdb.Error):  # a damaged file can end the connection
+                    db.execute("ROLLBACK")
+        finally:
+            if not (catalog and record.park(db)):
+                db.close()
 
 
 def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
@@ -79,7 +88,7 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
     path = str(record.path).replace("'", "''")
     try:
         with sorted_out(record.path):
-            db.execute(f"ATTACH '{path}' AS record (READ_ONLY)")
+            db.execute(f"ATTACH '{path}' AS {_CATALOG} (READ_ONLY)")
     except InUse as busy:
         raise StoreBusy(
             f"{record.path.name} is open for writing in {busy.holder}; calls go on, and %%usage works again "
@@ -88,7 +97,7 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
     except Damaged as damage:
         record.set_aside(str(damage))
         return None
-    known = version(db, "record")
+    known = version(db, _CATALOG)
     if known is None:
         db.execute("DETACH record")
         return None
@@ -97,13 +106,14 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
             f"{record.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
             "upgrade interview-buddy-kernel"
         )
-    return "record"
+    return _CATALOG
 
 
 def _fill(db: duckdb.DuckDBPyConnection, hot: Any, ledger: str, catalog: str | None, now: float) -> None:
-    db.execute("CREATE SCHEMA hot")
+    db.execute("CREATE SCHEMA IF NOT EXISTS hot")
     for table in TABLES:
         db.execute(table.create("hot"))
+        db.execute(f"DELETE FROM hot.{table.name}")  # noqa: S608 (a parked connection has some)
         rows = rows_above(hot, db, ledger, table, catalog)
         if table is CALLS:
             rows += list(hot.execute(IN_DOUBT, (now,)))
@@ -116,10 +126,10 @@ def _insert(db: duckdb.DuckDBPyConnection, table: Table, rows: list[tuple[Any, .
 
 
 def _views(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
-    db.execute("CREATE SCHEMA internal")
+    db.execute("CREATE SCHEMA IF NOT EXISTS internal")
     for table in TABLES:
         moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
-        db.execute(f"CREATE VIEW {table.schema}.{table.name} AS {moved}FROM hot.{table.name}")
+        db.execute(f"CREATE OR REPLACE VIEW {table.schema}.{table.name} AS {moved}FROM hot.{table.name}")
     db.execute(VIEWS.read_text(encoding="utf-8"))
 
 

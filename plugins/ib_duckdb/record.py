@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from ib_duckdb.columns import TABLES, VERSION, Table
+from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, process_lock
 from ib_kernel.errors import StoreError
@@ -33,19 +33,7 @@ CHUNK = 20_000
 """Rows that are moved in one transaction."""
 
 VIEWS = Path(__file__).with_name("views.sql")
-_HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
-
-
-class InUse(Exception):
-    """The record is open elsewhere; `holder` names the process where the system reports it."""
-
-    def __init__(self, holder: str) -> None:
-        super().__init__(holder)
-        self.holder = holder
-
-
-class Damaged(Exception):
-    """The record is not a readable DuckDB file."""
+_parked: dict[str, duckdb.DuckDBPyConnection] = {}  # by path; at most one per process
 
 
 class Record:
@@ -63,6 +51,25 @@ class Record:
         """Wait until no other thread of this process uses the record."""
         with process_lock(self.path):
             yield
+
+    def parked(self) -> duckdb.DuckDBPyConnection | None:
+        """Return the connection that `park` kept, or close it when the user's own is gone."""
+        kept = _parked.get(str(self.path))
+        if kept is not None and not held_here(self.path):
+            _parked.pop(str(self.path)).close()
+            return None
+        return kept
+
+    def park(self, db: duckdb.DuckDBPyConnection) -> bool:
+        """Keep *db* open if the user has the file open in this process too; False when it may be closed.
+
+        Closing any handle drops the whole process's lock on the file (POSIX), so that another kernel
+        would write under the user's own read-only connection.
+        """
+        if not held_here(self.path):
+            return False
+        _parked[str(self.path)] = db
+        return True
 
     @contextmanager
     def alone(self, wait_s: float) -> Iterator[bool]:
@@ -115,6 +122,8 @@ class Record:
         with self._hot.snapshot() as hot:
             if self._nothing_new(hot):
                 return 0
+        if self.parked() is not None:
+            raise InUse("this very process")
         with self._hot.snapshot() as hot, opened(self.path) as db:
             self._prepare(db)
             moved = sum(self._move_table(hot, db, table) for table in TABLES)
@@ -209,53 +218,6 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             yield db
         finally:
             db.close()
-
-
-@contextmanager
-def sorted_out(path: Path) -> Iterator[None]:
-    """Sort DuckDB's errors about the file into `InUse`, `Damaged` and `StoreError`."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.Error, OSError) as error:
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        holder = in_use_by(error)
-        if holder is not None:
-            raise InUse(holder) from None
-        if is_damage(error):
-            raise Damaged(text) from None
-        raise StoreError(
-            f"{path} cannot be used: {text}; calls go on, their rows wait in the hot ledger"
-        ) from None
-
-
-def in_use_by(error: BaseException) -> str | None:
-    """Return who holds the file if *error* says that it is in use, else None."""
-    import duckdb
-
-    text = str(error)
-    found = _HOLDER.search(text)
-    if found:
-        mine = int(found[2]) == os.getpid()
-        return "this very process" if mine else f"{Path(found[1]).name} (process {found[2]})"
-    # A subclass of nothing more telling than OperationalError, and absent from older versions.
-    busy = getattr(duckdb, "ResourceInUseException", duckdb.ConnectionException)
-    if isinstance(error, (busy, duckdb.ConnectionException)) or "Unique file handle conflict" in text:
-        return "this very process"
-    return "another process" if "Could not set lock" in text or "being used by another" in text else None
-
-
-def is_damage(error: BaseException) -> bool:
-    """Tell whether *error* means that the file's content is broken (and not its disk or permissions)."""
-    text = str(error)
-    signs = (
-        "not a valid DuckDB database",
-        "Corrupt database file",
-        "Could not read enough bytes",
-        "checksum",
-    )
-    return any(sign in text for sign in signs)
 
 
 def rows_above(

@@ -1,0 +1,89 @@
+"""Why ``usage.duckdb`` cannot be used right now: in use, damaged, or something to tell the user."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ib_kernel.errors import StoreError
+
+_HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
+
+
+class InUse(Exception):
+    """The record is open elsewhere; `holder` names the process where the system reports it."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class Damaged(Exception):
+    """The record is not a readable DuckDB file."""
+
+
+@contextmanager
+def sorted_out(path: Path) -> Iterator[None]:
+    """Sort DuckDB's errors about the file into `InUse`, `Damaged` and `StoreError`."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        holder = in_use_by(error)
+        if holder is not None:
+            raise InUse(holder) from None
+        if is_damage(error):
+            raise Damaged(text) from None
+        raise StoreError(
+            f"{path} cannot be used: {text}; calls go on, their rows wait in the hot ledger"
+        ) from None
+
+
+def in_use_by(error: BaseException) -> str | None:
+    """Return who holds the file if *error* says that it is in use, else None."""
+    import duckdb
+
+    text = str(error)
+    found = _HOLDER.search(text)
+    if found:
+        mine = int(found[2]) == os.getpid()
+        return "this very process" if mine else f"{Path(found[1]).name} (process {found[2]})"
+    # A subclass of nothing more telling than OperationalError, and absent from older versions.
+    busy = getattr(duckdb, "ResourceInUseException", duckdb.ConnectionException)
+    if isinstance(error, (busy, duckdb.ConnectionException)) or "Unique file handle conflict" in text:
+        return "this very process"
+    return "another process" if "Could not set lock" in text or "being used by another" in text else None
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether *error* means that the file's content is broken (and not its disk or permissions)."""
+    text = str(error)
+    signs = (
+        "not a valid DuckDB database",
+        "Corrupt database file",
+        "Could not read enough bytes",
+        "checksum",
+    )
+    return any(sign in text for sign in signs)
+
+
+def held_here(path: Path) -> bool:
+    """Tell whether the user has the file open in this very process, without disturbing that.
+
+    DuckDB shares one instance per file and process, and refuses a second configuration before it touches
+    the file; ours is one that nobody else asks for.
+    """
+    import duckdb
+
+    try:
+        duckdb.connect(str(path), read_only=True, config={"custom_user_agent": "ib_duckdb probe"}).close()
+    except duckdb.ConnectionException:
+        return True
+    except (duckdb.Error, OSError):
+        return False
+    return False
