@@ -37,7 +37,9 @@ class AfterCall:
 class CallFailed:
     """An attempt failed. `error` is our error's class name, `outcome` what it has cost.
 
-    `retry_in_s` is how long the pipeline waits before the next attempt (None: there is none).
+    `retry_in_s` is how long the pipeline waits before the next attempt (None: there is none); then `gave_up`
+    says why: "cannot help" (the error's kind), "reply had begun", "asked to wait too long", "attempts",
+    "deadline" or "retry budget".
     """
 
     session_id: str
@@ -49,6 +51,7 @@ class CallFailed:
     message: str
     outcome: str
     retry_in_s: float | None = None
+    gave_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,10 @@ from ib_kernel.plugins import Plugins
 from ib_kernel.prompt import build_messages, prompt_version
 from ib_kernel.protocols import ChatRequest, LLMClient, Message, NewSession, Session, Status
 from ib_kernel.reply import Reply
+from ib_kernel.retry import RetryBudget
 from ib_kernel.settings import Settings
 from ib_kernel.token_service import TokenService, default_candidate
-from ib_kernel.turn import Turn, TurnRequest, TurnResult
+from ib_kernel.turn import Shared, Turn, TurnRequest, TurnResult
 
 
 class Interview:
@@ -54,6 +55,7 @@ class Interview:
         self._owns_service = service is None
         self._loop = BackgroundLoop()
         self._clients: dict[str, LLMClient] = {}
+        self._shared = Shared(RetryBudget(self.settings.retry_budget))
         self._lock = threading.RLock()
         self._session_id: str | None = None
         self._challenges: dict[str, Challenge | None] = {}
@@ -207,7 +209,7 @@ class Interview:
             extra=dict(extra or {}),
         )
         ask = TurnRequest(session, request, info, question, explicit=max_tokens is not None)
-        return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit))
+        return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit, self._shared))
 
     # --- parts
 
@@ -232,6 +234,8 @@ class Interview:
         """Close clients, the loop and the ledger. Idempotent."""
         with self._lock:
             clients, self._clients = list(self._clients.values()), {}
+        if self._shared.draining:
+            self._loop.call(self._shared.end_draining())
         for client in clients:
             self._loop.call(client.aclose())
         self._loop.close()

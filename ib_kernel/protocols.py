@@ -128,8 +128,10 @@ class LLMClient(Protocol):
     `retryable` and `retry_after_s` are right; no message holds a secret. A stream that ends without
     a finish reason raises `StreamBroken`.
 
-    Two attributes are optional: `default_model` names the model to use when the user names none, and
-    `billed` (default True) is False when nobody bills this client's tokens, so that our count is final.
+    Three attributes are optional: `default_model` names the model to use when the user names none;
+    `billed` (default True) is False when nobody bills this client's tokens, so that our count is final;
+    `rate_limits` maps models to what the service last said (`ib_kernel.pacing.RateLimits`): the pipeline
+    waits for a short limit, and `%interview doctor` shows them.
     """
 
     name: str

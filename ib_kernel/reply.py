@@ -69,6 +69,11 @@ class Reply:
 
     def stop_line(self) -> Stopped:
         """Return the one line for a turn that its reader has ended."""
+        if self._turn.draining:
+            return Stopped(
+                "The reply so far is kept; the rest is read in the background, and settled when its real "
+                "usage is known (see %budget)."
+            )
         if self.result is None:
             return Stopped(
                 "Nothing of the reply had arrived; if it was sent, its tokens are in doubt (see %budget)."

@@ -2,14 +2,16 @@
 
 Rules (settings in brackets): at most `attempts`; full jitter from `backoff_s` doubling up to
 `backoff_cap_s`; never sooner than the server asked; not at all when it asks for more than
-`retry_after_max_s`, when the error says that trying again cannot help, or after the deadline.
+`retry_after_max_s`, when the error says that trying again cannot help, or after the deadline; and only
+while the interview's `RetryBudget` lasts, so that an outage does not multiply the load.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from ib_kernel.errors import ClientError
 from ib_kernel.settings import Settings
@@ -19,39 +21,94 @@ if TYPE_CHECKING:
 
 _jitter = random.SystemRandom()
 
+EARNED = 0.2
+"""How much of a retry each answered turn earns back: in the long run at most one retry per five answers.
+(gRPC's ``retryThrottling`` has the same shape: gRFC A6, read 2026-11.)"""
 
-def retrying(
-    settings: Settings,
-    started: Callable[[], bool],
-    time_left: Callable[[], float],
-    before_wait: Callable[[ClientError, float], Awaitable[None]],
-) -> tenacity.AsyncRetrying:
-    """Return the retrier for one turn.
+GaveUp = Literal[
+    "", "cannot help", "reply had begun", "asked to wait too long", "attempts", "deadline", "retry budget"
+]
+"""Why a failed attempt is not followed by another ("" when it is)."""
 
-    *started* tells whether a piece has arrived, *time_left* the seconds to the turn's deadline;
-    *before_wait* is awaited with the error and the seconds before each wait. Errors leave as they are.
+
+class RetryBudget:
+    """The retries that an interview has in reserve; used on one event loop only.
+
+    Starts full with *capacity* retries. Each retry spends one, each answered turn earns `EARNED` back.
     """
-    import tenacity
 
-    def again(error: BaseException) -> bool:
-        if not isinstance(error, ClientError) or not error.retryable or started():
+    def __init__(self, capacity: float) -> None:
+        self.capacity = self.left = float(capacity)
+
+    def earn(self) -> None:
+        """Note an answered turn."""
+        self.left = min(self.capacity, self.left + EARNED)
+
+    def spend(self) -> bool:
+        """Take one retry; False when there is none left."""
+        if self.left < 1 - 1e-9:
             return False
-        asked = error.retry_after_s or 0.0
-        return asked <= settings.retry_after_max_s and asked < time_left()
+        self.left -= 1
+        return True
 
-    def wait(state: tenacity.RetryCallState) -> float:
-        ceiling = min(settings.backoff_cap_s, settings.backoff_s * 2.0 ** (state.attempt_number - 1))
+
+@dataclass
+class Retries:
+    """The retries of one turn.
+
+    *started* tells whether a piece has arrived, *time_left* the seconds to the turn's deadline; *before_wait*
+    is awaited with the error and the seconds before each wait, *sleep* does the waiting. After a failure
+    that is final, `gave_up` says why.
+    """
+
+    settings: Settings
+    budget: RetryBudget
+    started: Callable[[], bool]
+    time_left: Callable[[], float]
+    before_wait: Callable[[ClientError, float], Awaitable[None]]
+    sleep: Callable[[float], Awaitable[None]]
+    gave_up: GaveUp = ""
+
+    def retrier(self) -> tenacity.AsyncRetrying:
+        """Return tenacity's retrier for the turn. Errors leave as they are."""
+        import tenacity
+
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(self._may_help),
+            wait=self._wait,
+            stop=self._stop,
+            before_sleep=self._before_sleep,
+            sleep=self.sleep,
+            reraise=True,
+        )
+
+    def _may_help(self, error: BaseException) -> bool:
+        asked = getattr(error, "retry_after_s", None) or 0.0
+        if not isinstance(error, ClientError) or not error.retryable:
+            self.gave_up = "cannot help"
+        elif self.started():
+            self.gave_up = "reply had begun"
+        elif asked > self.settings.retry_after_max_s:
+            self.gave_up = "asked to wait too long"
+        else:
+            self.gave_up = ""
+        return not self.gave_up
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        doubled = self.settings.backoff_s * 2.0 ** min(state.attempt_number - 1, 64)
         asked = getattr(state.outcome and state.outcome.exception(), "retry_after_s", None) or 0.0
-        return max(asked, _jitter.uniform(0.0, ceiling))
+        return max(asked, _jitter.uniform(0.0, min(self.settings.backoff_cap_s, doubled)))
 
-    async def before_sleep(state: tenacity.RetryCallState) -> None:
-        error: Any = state.outcome and state.outcome.exception()
-        await before_wait(error, state.upcoming_sleep)
+    def _stop(self, state: tenacity.RetryCallState) -> bool:
+        if state.attempt_number >= self.settings.attempts:
+            self.gave_up = "attempts"
+        elif state.upcoming_sleep >= self.time_left():
+            self.gave_up = "deadline"
+        elif not self.budget.spend():  # asked last: what is not retried anyway spends nothing
+            self.gave_up = "retry budget"
+        return bool(self.gave_up)
 
-    return tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(again),
-        stop=lambda state: state.attempt_number >= settings.attempts or state.upcoming_sleep >= time_left(),
-        wait=wait,
-        before_sleep=before_sleep,
-        reraise=True,
-    )
+    async def _before_sleep(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ClientError):
+            await self.before_wait(error, state.upcoming_sleep)

@@ -109,6 +109,16 @@ class Settings:
     deadline_s: float = _setting(parsing.duration, 300.0, "seconds for a whole turn, retries included")
     first_piece_s: float = _setting(parsing.duration, 60.0, "seconds to wait for the first piece of a reply")
     gap_s: float = _setting(parsing.duration, 30.0, "seconds to wait for each further piece")
+    retry_budget: int = _setting(
+        parsing.whole(0), 20, "retries an interview has in reserve; five answers earn one back"
+    )
+    rate_limit_wait_s: float = _setting(
+        parsing.seconds, 20.0, "wait up to so many seconds for a known rate limit instead of being refused"
+    )
+    cancel: str = _setting(
+        parsing.one_of("close", "drain"), "close", "a stop ends the stream, or reads on for the real usage"
+    )
+    drain_s: float = _setting(parsing.duration, 30.0, "seconds that drain reads on at most")
     models: Mapping[str, Any] = _setting(parsing.table, dict, "limits of further models, by name")
     model_aliases: Mapping[str, Any] = _setting(
         parsing.table, dict, "deployment names and the model each stands for"

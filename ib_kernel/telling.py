@@ -49,15 +49,22 @@ class Teller:
         self.plugins.tell("ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals))
         return self._warn(attempt.before, totals)
 
-    def failed(self, number: int, error: ClientError, retry_in_s: float | None) -> None:
-        """Tell that an attempt failed, and whether there is another."""
-        log.info("attempt %d of turn %d failed: %s", number, self.turn, type(error).__name__)
+    def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
+        """Tell that an attempt failed, and whether there is another or why there is none."""
+        log.info(
+            "attempt %d of turn %d failed: %s (%s)",
+            number,
+            self.turn,
+            type(error).__name__,
+            gave_up or "trying again",
+        )
         event = CallFailed(
             **self._facts(number),
             error=type(error).__name__,
             message=str(error),
             outcome=error.outcome,
             retry_in_s=retry_in_s,
+            gave_up=gave_up,
         )
         self.plugins.tell("ib_call_failed", event)
 

@@ -11,50 +11,27 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from ib_kernel.admission import Plan, plan_turn, refused
+from ib_kernel.admission import Plan
 from ib_kernel.billing import Attempt, Biller
-from ib_kernel.errors import BudgetRefused, ClientError, StreamBroken, TimedOut
+from ib_kernel.booking import Booking, Pause, TurnRequest
+from ib_kernel.errors import ClientError, StreamBroken, TimedOut
+from ib_kernel.lease import Lease
 from ib_kernel.loop import to_end
 from ib_kernel.meter import CapMeter
 from ib_kernel.models import ModelInfo
-from ib_kernel.protocols import (
-    CallEnd,
-    CallStart,
-    ChatRequest,
-    Count,
-    Done,
-    LLMClient,
-    Message,
-    Piece,
-    Refusal,
-    Reservation,
-    Session,
-    Totals,
-)
-from ib_kernel.retry import retrying
-from ib_kernel.telling import Teller
+from ib_kernel.pacing import RateLimits, countdown
+from ib_kernel.protocols import CallEnd, Count, Done, LLMClient, Piece, Totals
+from ib_kernel.retry import Retries, RetryBudget
 from ib_kernel.token_service import TokenService
+
+__all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRequest:
-    """What one turn sends: `request` with the reply tokens asked for, `question` the message to keep.
-
-    `explicit` says that the person named the reply's length: then it is never shrunk.
-    """
-
-    session: Session
-    request: ChatRequest
-    model: ModelInfo
-    question: Message
-    explicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +63,25 @@ class TurnResult:
     warning: float | None = None
 
 
+@dataclass(slots=True)
+class Shared:
+    """What the turns of one interview have in common: their retries, and replies being read to their end."""
+
+    retries: RetryBudget
+    draining: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def end_draining(self) -> None:
+        """Stop reading what is read in the background; each is settled with what has arrived."""
+        for task in (tasks := list(self.draining)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Turn:
     """Runs one turn. *emit* gets every `Piece` and `Notice` as it comes, on the loop's thread.
 
-    When the turn is cancelled, `partial` holds the result of what had arrived (None when nothing had).
+    When the turn is cancelled, `partial` holds the result of what had arrived (None when nothing had), and
+    `draining` tells that the rest is being read in the background.
     """
 
     def __init__(
@@ -98,105 +90,85 @@ class Turn:
         client: LLMClient,
         ask: TurnRequest,
         emit: Callable[[Piece | Notice], None],
+        shared: Shared | None = None,
     ) -> None:
         self.service, self.client, self.ask, self.emit = service, client, ask, emit
         self.settings, self.store = service.settings, service.store
+        self.shared = shared or Shared(RetryBudget(self.settings.retry_budget))
         self.partial: TurnResult | None = None
+        self.draining = False
         self._counts_as = ask.model.counts_as or ask.model.name
         billed = getattr(client, "billed", True) and not ask.model.counts_as
-        self._biller = Biller(ask.model, billed, self._count_text)
-        self._tell = Teller(
-            service.plugins,
-            self.store,
-            ask.session.session_id,
-            client.name,
-            ask.request.model,
-            self.settings.warn_at,
-        )
+        biller = Biller(ask.model, billed, self._count_text)
+        self._book = Booking(service, ask, client.name, self._counts_as, biller)
         self._attempt: Attempt | None = None
         self._deadline = time.monotonic() + self.settings.deadline_s
+        self._retries = Retries(
+            self.settings,
+            self.shared.retries,
+            self._has_started,
+            self._time_left,
+            self._before_wait,
+            self._wait,
+        )
+        self._waits_for = ""
 
     async def run(self) -> TurnResult:
         """Run to the end and return the result, or raise what refused or failed the turn."""
+        self._deadline = time.monotonic() + self.settings.deadline_s
         try:
             return await self._attempts()
         except ClientError as error:
             await self._told(error, None)
+            if self._retries.gave_up == "retry budget":
+                self.emit(Notice("not tried again: this interview's retries are used up for now"))
             raise
 
     async def _attempts(self) -> TurnResult:
-        body = self.client.body(self.ask.request)
-        count = await _uncancelled(lambda: self.service.counter.count_request(body, self._counts_as))
-        log.debug("turn counts %d prompt tokens (exact=%s)", count.tokens, count.exact)
-        retrier = retrying(self.settings, self._has_started, self._time_left, self._before_wait)
-        async for attempt in retrier:
+        async for attempt in self._retries.retrier():
             with attempt:
-                result = await self._one_attempt(attempt.retry_state.attempt_number, count)
+                result = await self._one_attempt(attempt.retry_state.attempt_number)
+        self.shared.retries.earn()
         return result
 
     # --- one attempt
 
-    async def _one_attempt(self, number: int, count: Count) -> TurnResult:
-        attempt = self._attempt = await self._hold(number, count)
-        async with self._heartbeat(attempt.reservation):
+    async def _one_attempt(self, number: int) -> TurnResult:
+        attempt = self._attempt = await self._hold(number)
+        if self.settings.cancel == "drain":
+            return await self._drainable(attempt)
+        return await self._to_its_end(attempt)
+
+    async def _to_its_end(self, attempt: Attempt) -> TurnResult:
+        with Lease(self.settings.lease_s, lambda: self._book.renew(attempt)):
             try:
                 done = await self._receive(attempt)
             except asyncio.CancelledError:
                 self.partial = await self._stopped(attempt)
                 raise
             except BaseException as error:
-                await self._failed(attempt, error)
+                await to_end(lambda error=error: self._book.failed(attempt, error))  # type: ignore[misc]
                 raise
             return await self._settle(attempt, done)
 
-    async def _hold(self, number: int, count: Count) -> Attempt:
-        """Plan and hold; when another call took its share in between, plan once more."""
-        for chance in (1, 2):
-            totals = await _uncancelled(lambda: self.store.totals(self.ask.session.session_id))
-            plan = plan_turn(
-                count,
-                self.ask.model,
-                left=totals.left,
-                budget=totals.token_budget,
-                asked=self.ask.request.max_completion_tokens,
-                explicit=self.ask.explicit,
-                minimum=self.settings.min_reply_tokens,
-                n=self.ask.request.n,
+    async def _hold(self, number: int) -> Attempt:
+        """Wait for a short rate limit, then hold."""
+        body = self.client.body(self.ask.request)
+        limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
+        patience = self.settings.rate_limit_wait_s
+        while True:
+            known, most = limits.get(self.ask.request.model), min(patience, self._time_left())
+            held, cancelled = await to_end(
+                lambda known=known, most=most: self._book.hold(number, body, known, most)  # type: ignore[misc]
             )
-            self._tell.turn = totals.turns + 1
-            held, cancelled = await to_end(lambda plan=plan: self._reserve(plan, number, count))  # type: ignore[misc]
-            if isinstance(held, Reservation):
-                if cancelled:
-                    await to_end(lambda held=held: self.store.release(held.reservation_id))  # type: ignore[misc]
-                    raise asyncio.CancelledError
-                return Attempt(number, plan, count, held, totals)
-            if held.reason != "budget" or chance == 2:
-                raise refused(held, plan, totals)
-        raise AssertionError("unreachable")
-
-    def _reserve(self, plan: Plan, number: int, count: Count) -> Reservation | Refusal:
-        nano: int | None = 0
-        if self.ask.session.budget_nano_usd is not None:
-            nano = self._biller.worst_case(plan)
-        if nano is None:
-            raise BudgetRefused(
-                f"not sent. The session has a money budget and no price is known for {self.ask.model.name}."
-            )
-        call = CallStart(
-            turn=self._tell.turn,
-            attempt=number,
-            client=self.client.name,
-            model=self.ask.request.model,
-            counted_tokens=count.tokens,
-            counted_exact=count.exact,
-            prompt_version=self.ask.session.prompt_version,
-        )
-        held = self.service.reserve(
-            self.ask.session.session_id, plan.tokens, lease_s=self.settings.lease_s, nano_usd=nano, call=call
-        )
-        if held:
-            self._tell.before(number, count, plan.tokens)
-        return held
+            if cancelled:
+                if isinstance(held, Attempt):
+                    await to_end(lambda held=held: self._book.undo(held))  # type: ignore[misc]
+                raise asyncio.CancelledError
+            if isinstance(held, Attempt):
+                return held
+            patience -= held.seconds  # several turns may wait for one limit: none of them for ever
+            await self._wait_for_limit(held)
 
     async def _receive(self, attempt: Attempt) -> Done:
         request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
@@ -210,16 +182,18 @@ class Turn:
                     return event
                 piece = meter.take(event.text)
                 attempt.add(piece)
-                self.emit(Piece(piece))
+                self.emit(event if piece is event.text else Piece(piece))
                 if meter.full:
                     return Done("cap")
 
     async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
         """Await *step*; raise `TimedOut` when the first piece, a further one or the end is late."""
-        waited = time.monotonic() - attempt.started
-        limit = self.settings.first_piece_s - waited if attempt.first_piece is None else self.settings.gap_s
+        now = time.monotonic()
+        limit = self.settings.gap_s
+        if attempt.first_piece is None:
+            limit = self.settings.first_piece_s - (now - attempt.started)
         try:
-            async with asyncio.timeout(max(0.0, min(limit, self._time_left()))):
+            async with asyncio.timeout(max(0.0, min(limit, self._deadline - now))):
                 return await step
         except TimeoutError:
             what = "no reply came" if attempt.first_piece is None else "the reply stalled and was given up"
@@ -237,40 +211,16 @@ class Turn:
         """End an attempt that we closed: counted after the first piece, in doubt before it."""
         if attempt.first_piece is not None:
             return await self._settle(attempt, Done("stopped"))
-        rid = attempt.reservation.reservation_id
-        await to_end(lambda: self.store.doubt(rid, "stopped before the first piece"))
+        await to_end(lambda: self._book.doubt(attempt, "stopped before the first piece"))
         return None
-
-    async def _failed(self, attempt: Attempt, error: BaseException) -> None:
-        """End an attempt that failed: charged as in doubt, for its prompt, or not at all."""
-        outcome = error.outcome if isinstance(error, ClientError) else "unknown"
-        name, rid = type(error).__name__, attempt.reservation.reservation_id
-
-        def work() -> None:
-            if outcome == "unknown":
-                messages = self._messages(attempt, partial=True) if attempt.pieces else ()
-                self.store.doubt(rid, name, messages=messages)
-            elif outcome == "prompt_billed":
-                self.store.settle(rid, self._biller.failed(attempt, name, prompt_billed=True))
-            else:
-                self.store.release(rid, self._biller.failed(attempt, name, prompt_billed=False))
-
-        await to_end(work)
 
     async def _settle(self, attempt: Attempt, done: Done) -> TurnResult:
         stopped = done.finish_reason in ("stopped", "cap")
-
-        def work() -> tuple[CallEnd, Totals, float | None]:
-            end = self._biller.ended(attempt, done)
-            messages = self._messages(attempt, partial=stopped)
-            self.store.settle(attempt.reservation.reservation_id, end, messages=messages)
-            totals = self.store.totals(self.ask.session.session_id)
-            return end, totals, self._tell.after(attempt, end, totals)
-
-        (end, totals, warning), _ = await to_end(work)  # settled: a stop that came meanwhile is too late
+        # once settled, a stop that came meanwhile is too late
+        (end, totals, warning), _ = await to_end(lambda: self._book.settle(attempt, done, partial=stopped))
         return TurnResult(
             attempt.text,
-            self._tell.turn,
+            self._book.tell.turn,
             end,
             totals,
             attempt.plan,
@@ -278,25 +228,57 @@ class Turn:
             self.ask.model,
             self.client.name,
             created=done.created or int(time.time()),
-            billed=self._biller.billed,
+            billed=self._book.biller.billed,
             stopped=stopped,
             warning=warning,
         )
 
-    def _messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
-        now, turn = time.time(), self._tell.turn
-        reply = Message(turn, "assistant", attempt.text, now, partial)
-        return (dataclasses.replace(self.ask.question, turn=turn, created_at=now), reply)
+    async def _drainable(self, attempt: Attempt) -> TurnResult:
+        """Run the attempt so that a stop ends the turn at once, and the attempt when its usage is known."""
+        work = asyncio.create_task(self._to_its_end(attempt))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self.draining = not work.done()
+            drain = asyncio.create_task(self._drain(work))
+            self.shared.draining.add(drain)
+            drain.add_done_callback(self.shared.draining.discard)
+            raise
+
+    async def _drain(self, work: asyncio.Task[Any]) -> None:
+        """Read *work* to its end, for `drain_s` at most; then it ends with what has arrived."""
+        self.emit = _nobody
+        try:
+            await asyncio.wait([work], timeout=min(self.settings.drain_s, max(0.0, self._time_left())))
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+            error = None if work.cancelled() else work.exception()
+            if isinstance(error, ClientError):
+                await self._told(error, None)
 
     # --- small things
 
     async def _before_wait(self, error: ClientError, seconds: float) -> None:
-        self.emit(Notice(f"{type(error).__name__}: trying again in {seconds:.1f} s…"))
+        self._waits_for = type(error).__name__
         await self._told(error, seconds)
 
+    async def _wait(self, seconds: float) -> None:
+        await countdown(
+            seconds, lambda left: self.emit(Notice(f"{self._waits_for}: trying again in {left:.1f} s…"))
+        )
+
+    async def _wait_for_limit(self, pause: Pause) -> None:
+        log.info("waiting %.1f s for the service's rate limit", pause.seconds)
+        await countdown(
+            pause.seconds, lambda left: self.emit(Notice(f"rate limit reached: sending in {left:.1f} s…"))
+        )
+
     async def _told(self, error: ClientError, retry_in_s: float | None) -> None:
-        if (last := self._attempt) is not None:  # refused before anything was held: nothing failed
-            await to_end(lambda: self._tell.failed(last.number, error, retry_in_s))
+        last = self._attempt
+        if last is not None:  # else refused before anything was held: nothing failed
+            why = self._retries.gave_up
+            await to_end(lambda: self._book.tell.failed(last.number, error, retry_in_s, why))
 
     def _count_text(self, text: str) -> int:
         return self.service.counter.count_text(text, self._counts_as).tokens
@@ -307,26 +289,6 @@ class Turn:
     def _time_left(self) -> float:
         return self._deadline - time.monotonic()
 
-    @contextlib.asynccontextmanager
-    async def _heartbeat(self, reservation: Reservation) -> AsyncIterator[None]:
-        """Renew the lease while the attempt lives."""
 
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(self.settings.lease_s / 3)
-                ids, lease_s = [reservation.reservation_id], self.settings.lease_s
-                await asyncio.to_thread(self.store.renew, ids, lease_s=lease_s)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-
-async def _uncancelled(work: Callable[[], T]) -> T:
-    """Run blocking *work* to its end, then pass on a cancellation that came meanwhile."""
-    result, cancelled = await to_end(work)
-    if cancelled:
-        raise asyncio.CancelledError
-    return result
+def _nobody(item: Piece | Notice) -> None:
+    """Take what nobody reads any more."""

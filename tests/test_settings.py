@@ -104,6 +104,10 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "deadline_s": ("30", 30.0),
     "first_piece_s": ("10", 10.0),
     "gap_s": ("3", 3.0),
+    "retry_budget": ("0", 0),
+    "rate_limit_wait_s": ("0", 0.0),
+    "cancel": ("Drain", "drain"),
+    "drain_s": ("5", 5.0),
 }
 TABLES = {"models", "model_aliases"}  # only config.toml and a dict can hold one
 

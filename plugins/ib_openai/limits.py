@@ -5,29 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from ib_kernel.pacing import RateLimits
+
+__all__ = ["RateLimits", "read_duration", "read_rate_limits", "read_retry_after"]
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimits:
-    """One model's limits as the last answer told them (None: not told).
-
-    Limits and remainders are requests and tokens per window, resets are seconds from `seen_at` (Unix
-    time) until the remainder is full again.
-    """
-
-    limit_requests: int | None = None
-    remaining_requests: int | None = None
-    reset_requests_s: float | None = None
-    limit_tokens: int | None = None
-    remaining_tokens: int | None = None
-    reset_tokens_s: float | None = None
-    seen_at: float = 0.0
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
