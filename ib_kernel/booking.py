@@ -6,6 +6,7 @@ Each function is one trip to a worker thread, because each trip costs more than 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ from ib_kernel.protocols import (
 )
 from ib_kernel.telling import Teller
 from ib_kernel.token_service import TokenService
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Booking:
         count = self._count
         if count is None:
             count = self._count = self._service.counter.count_request(body, self._counts_as)
+            log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
         if limits is not None:
             wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
             if 0 < wait <= patience_s:
