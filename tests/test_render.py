@@ -107,6 +107,7 @@ class Reader(HTMLParser):
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.comments: list[str] = []
         self.stack: list[str] = []
+        self.typeset: list[str] = []
         self.feed(text)
         self.close()
 
@@ -121,6 +122,10 @@ class Reader(HTMLParser):
 
     def handle_comment(self, data):
         self.comments.append(data)
+
+    def handle_data(self, data):
+        if not {"code", "pre"} & set(self.stack):  # mathematics is never looked for in code
+            self.typeset.append(data)
 
 
 def assert_harmless(html: str) -> None:
@@ -138,7 +143,7 @@ def assert_harmless(html: str) -> None:
     assert "javascript:" not in " ".join(
         str(a.get("href", "")).split("?")[0] for _, a in reader.found
     ).replace("https:javascript:", "")
-    assert "\\href" not in html
+    assert "\\href" not in "".join(reader.typeset)
     assert plain(html) == html
 
 
