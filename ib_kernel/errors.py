@@ -11,7 +11,8 @@
     ├── SessionError              a session that cannot do what was asked
     │   ├── NoSession             nothing started or chosen yet
     │   ├── UnknownSession        no session of that id in the ledger
-    │   └── SessionInactive       the session is paused, ended or expired
+    │   ├── SessionInactive       the session is paused, ended or expired
+    │   └── Locked                the session is locked, and the passphrase is missing or wrong
     ├── BudgetRefused             not sent: the turn does not fit into what is left
     ├── ReservationError          an unknown reservation, or one that has already ended otherwise
     ├── StoreError                the ledger cannot do what was asked
@@ -121,6 +122,14 @@ class SessionInactive(SessionError):
     def __init__(self, message: str, status: str = "") -> None:
         super().__init__(message)
         self.status = status
+
+
+class Locked(SessionError):
+    """The session is locked, and the passphrase is missing or `wrong`."""
+
+    def __init__(self, message: str, wrong: bool = False) -> None:
+        super().__init__(message)
+        self.wrong = wrong
 
 
 class BudgetRefused(BuddyError):

@@ -78,11 +78,13 @@ class Interview:
         temperature: float | None = None,
         persona: str | None = None,
         session_id: str | None = None,
+        passphrase: str | None = None,
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
-        *challenge* is a shipped challenge's name or a file. Raises `ConfigError` (with a did-you-mean) for
-        anything that cannot be used, before anything is recorded.
+        *challenge* is a shipped challenge's name or a file. A *passphrase* locks the session's limits (see
+        `TokenService.create_session`). Raises `ConfigError` (with a did-you-mean) for anything that cannot
+        be used, before anything is recorded.
         """
         settings = self.settings.but(client=client, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
@@ -111,6 +113,7 @@ class Interview:
             client=chosen.name,
             prompt_version=version,
             meta=meta,
+            passphrase=passphrase,
         )
         self._challenges[session.session_id] = posed
         self._session_id = session.session_id

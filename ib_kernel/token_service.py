@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ib_kernel import lock
 from ib_kernel.counting_api import CountingApi
-from ib_kernel.errors import ConfigError, ReservationError, SessionInactive
+from ib_kernel.errors import ConfigError, Locked, ReservationError, SessionInactive
 from ib_kernel.events import SessionChanged
 from ib_kernel.models import get_model
 from ib_kernel.plugins import Plugins
@@ -26,6 +27,7 @@ from ib_kernel.protocols import (
     BudgetStore,
     CallEnd,
     CallStart,
+    LedgerEvent,
     NewSession,
     Refusal,
     Reservation,
@@ -96,12 +98,14 @@ class TokenService(CountingApi):
         *,
         session_id: str | None = None,
         start: bool = True,
+        passphrase: str | None = None,
         **details: Any,
     ) -> Session:
         """Open a session and start it, unless *start* is false (then `start` does, and starts its clock).
 
-        What is not given comes from the settings; *details* are further fields of `NewSession`. Raises
-        `ConfigError` for a budget, limit or model that cannot be used.
+        What is not given comes from the settings; *details* are further fields of `NewSession`. With a
+        *passphrase* the session is locked: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
+        `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or passphrase that cannot be used.
         """
         settings = self.settings
         budget = settings.token_budget if token_budget is None else _whole("token_budget", token_budget)
@@ -111,6 +115,8 @@ class TokenService(CountingApi):
                 f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
             )
         get_model(model or settings.model, settings)  # raises for one without known limits
+        if passphrase is not None:
+            details["meta"] = {**details.get("meta", {}), lock.META_KEY: lock.make_lock(passphrase)}
         new = NewSession(
             session_id=session_id or uuid.uuid4().hex[:12],
             candidate=candidate or settings.candidate or default_candidate(),
@@ -125,6 +131,9 @@ class TokenService(CountingApi):
 
     def start(self, session_id: str) -> Session:
         """Start a session that was only created; its clock runs from now."""
+        session = self.get_session(session_id)
+        if session.status is not Status.CREATED:  # or it would be a way around the lock of `resume`
+            self._unlock(session, None, "resuming")
         return self._move(session_id, Status.ACTIVE, "started")
 
     def get_session(self, session_id: str) -> Session:
@@ -135,8 +144,9 @@ class TokenService(CountingApi):
         """Stop the clock and refuse turns until `resume`."""
         return self._move(session_id, Status.PAUSED, "paused")
 
-    def resume(self, session_id: str) -> Session:
+    def resume(self, session_id: str, *, passphrase: str | None = None) -> Session:
         """Let a paused session (or an expired one that got more time) go on."""
+        self._unlock(self.get_session(session_id), passphrase, "resuming")
         return self._move(session_id, Status.ACTIVE, "resumed")
 
     def complete(self, session_id: str) -> Session:
@@ -151,26 +161,49 @@ class TokenService(CountingApi):
         self.store.flush()
         return session
 
-    def extend_budget(self, session_id: str, additional_tokens: int) -> Session:
+    def extend_budget(
+        self, session_id: str, additional_tokens: int, *, passphrase: str | None = None
+    ) -> Session:
         """Add tokens to the total (a negative number takes away). `BudgetRefused` below what is charged."""
-        self._open(session_id)
+        session = self._open(session_id)
         if isinstance(additional_tokens, bool) or not isinstance(additional_tokens, int):
             raise ConfigError(f"additional_tokens cannot be {additional_tokens!r}; give a whole number")
+        self._unlock(session, passphrase, "another budget")
         session = self.store.extend_budget(session_id, additional_tokens, who=default_candidate())
         return self._changed(session, "budget")
 
-    def set_budget(self, session_id: str, token_budget: int) -> Session:
+    def set_budget(self, session_id: str, token_budget: int, *, passphrase: str | None = None) -> Session:
         """Set the total. `BudgetRefused` below used + held + in doubt."""
-        self._open(session_id)
+        session = self._open(session_id)
         tokens = _whole("token_budget", token_budget)
+        self._unlock(session, passphrase, "another budget")
         return self._changed(
             self.store.set_budget(session_id, tokens=tokens, who=default_candidate()), "budget"
         )
 
-    def set_time_limit(self, session_id: str, seconds: float | None) -> Session:
+    def set_time_limit(
+        self, session_id: str, seconds: float | None, *, passphrase: str | None = None
+    ) -> Session:
         """Set the time limit in active seconds; None lifts it."""
-        self._open(session_id)
+        self._unlock(self._open(session_id), passphrase, "another time limit")
         return self._changed(self.store.set_time_limit(session_id, seconds, who=default_candidate()), "time")
+
+    def write_off(self, reservation_id: str, *, reason: str = "", passphrase: str | None = None) -> bool:
+        """Free what a reservation in doubt still charges; False when that was done before.
+
+        It is recorded who did it. `ReservationError` for one that is unknown, still held or settled.
+        """
+        found = next((r for r in self.store.reservations() if r.reservation_id == reservation_id), None)
+        if found is not None:
+            self._unlock(self.get_session(found.session_id), passphrase, "writing off")
+        done = self.store.write_off(reservation_id, who=default_candidate(), reason=reason)
+        if done and found is not None:
+            self._changed(self.get_session(found.session_id), "written off")
+        return done
+
+    def is_locked(self, session_id: str) -> bool:
+        """Tell whether changes of the session's limits need its passphrase."""
+        return lock.is_locked(self.get_session(session_id))
 
     # --- spending
 
@@ -337,6 +370,16 @@ class TokenService(CountingApi):
                 f"session {session_id} is {session.status}; it can no longer be changed", session.status
             )
         return session
+
+    def _unlock(self, session: Session, passphrase: str | None, what: str) -> None:
+        """Let a change of a locked session pass; a wrong passphrase is recorded as an event."""
+        try:
+            lock.require(session, passphrase, what)
+        except Locked as refused:
+            if refused.wrong:
+                fact = LedgerEvent(session.session_id, "refused", 0.0, default_candidate(), {"what": what})
+                self.store.add_event(fact)
+            raise
 
     def _oldest(self, session_id: str) -> Reservation | None:
         with self._lock:
