@@ -43,7 +43,8 @@ class Reply:
         self._ready = threading.Condition()
         self._wake: Callable[[], Any] | None = None
         self._task: asyncio.Task[TurnResult] | None = None
-        self._ended = threading.Event()
+        self._began, self._ended = threading.Event(), threading.Event()
+        self._stopping = False
         self._cancel: Callable[[], None] = lambda: None
         self._read: list[str] = []
         self.on_notice: Callable[[str], None] = lambda text: None
@@ -67,6 +68,12 @@ class Reply:
         """Whether the turn was ended early by its reader."""
         return self._task is not None and self._task.cancelled()
 
+    def stop(self) -> None:
+        """End the turn early: its stream and its hold. Safe from any thread and from a signal's handler."""
+        if not self._stopping:  # once: a second cancellation would cut the first one's tidying short
+            self._stopping = True
+            self._cancel()
+
     def stop_line(self) -> Stopped:
         """Return the one line for a turn that its reader has ended."""
         if self._turn.draining:
@@ -78,6 +85,8 @@ class Reply:
             return Stopped(
                 "Nothing of the reply had arrived; if it was sent, its tokens are in doubt (see %budget)."
             )
+        if not self.result.stopped:
+            return Stopped("The reply was complete by then; it is kept and counted.")
         return Stopped(
             f"The reply so far is kept; {self.result.end.output_tokens:,} reply tokens were counted."
         )
@@ -91,7 +100,7 @@ class Reply:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._cancel()
+        self.stop()
         self._await_end()
 
     def __iter__(self) -> Iterator[str]:
@@ -121,7 +130,7 @@ class Reply:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._cancel()
+        self.stop()
         await asyncio.to_thread(self._await_end)
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -141,7 +150,30 @@ class Reply:
     # --- inside
 
     def _start(self) -> None:
-        self._cancel = self._loop.start(self._turn.run(), self._on_done)
+        work = self._run()
+        try:
+            self._loop.start(work, self._on_done)
+        except BaseException:  # interrupted before the with block was reached: nobody else would end it
+            self.stop()
+            if self._began.wait(1.0):
+                self._await_end()
+            else:
+                work.close()
+            raise
+
+    async def _run(self) -> TurnResult:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+
+        def cancel() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed, which cancels everything
+                loop.call_soon_threadsafe(task.cancel)
+
+        self._cancel = cancel
+        self._began.set()
+        if self._stopping:
+            raise asyncio.CancelledError
+        return await self._turn.run()
 
     def _on_done(self, task: asyncio.Task[TurnResult]) -> None:
         if not task.cancelled():

@@ -15,6 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from ib_kernel.errors import ConfigError, Stopped
 from ib_kernel.notebook import complete
 from ib_kernel.notebook.args import UsageError, parse, value_of, whole
+from ib_kernel.notebook.cell import Cell
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import Engine
 from ib_kernel.notebook.grammar import ASK, BUDGET, SQL, USAGE
@@ -56,6 +57,7 @@ class InterviewMagics(Magics):
     def __init__(self, shell: Any = None, **kwargs: Any) -> None:
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
+        self.cell = Cell(shell)
         self.matcher: Any = None
 
     def overrides(self) -> dict[str, Any]:
@@ -117,6 +119,9 @@ class InterviewMagics(Magics):
     def budget(self, line: str) -> None:
         """Show the budget of the session in use; ``%budget 30000`` sets the total first.
 
+        ``%budget --live`` follows the session while it goes on (``--controls`` adds the interviewer's
+        controls) and leaves a summary that a reopened notebook still shows.
+
         The gauge shows tokens used (in and out), held, in doubt and left, cost, turns left at this rate, and
         time left. A total below what is used and held is refused.
         """
@@ -131,7 +136,15 @@ class InterviewMagics(Magics):
         session = interview.session
         if parsed.positional:
             total = value_of("the budget", parsed.positional, whole)
-            interview.service.set_budget(session.session_id, total)
+            from ib_kernel.notebook.secret import passphrase_for
+
+            key = passphrase_for(interview.service, session.session_id)
+            interview.service.set_budget(session.session_id, total, passphrase=key)
+        if parsed.get("live") or parsed.get("controls"):
+            from ib_kernel.notebook.widget import show_live
+
+            show_live(interview, controls=bool(parsed.get("controls")))
+            return
         view = look(interview.service, session.session_id)
         publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{uuid.uuid4().hex}")
 
@@ -183,7 +196,13 @@ class InterviewMagics(Magics):
             interview = self.engine.interview
             reply = interview.ask(text, **options)
             waiting_for = options.get("model") or interview.session.model
-            show_reply(self.shell, reply, stream=interview.settings.stream, waiting_for=waiting_for)
+            show_reply(
+                self.shell,
+                reply,
+                stream=interview.settings.stream,
+                waiting_for=waiting_for,
+                alone=self.cell.ours(),
+            )
         except KeyboardInterrupt:
             raise Stopped("Nothing was lost; %budget shows where the session stands.") from None
 
@@ -207,6 +226,7 @@ def load(shell: Any) -> None:
             setattr(magics, name, value)
     shell.register_magics(magics)
     magics.matcher = complete.install(shell, magics.engine)
+    magics.cell.listen()
 
 
 def unload(shell: Any) -> None:
@@ -224,6 +244,7 @@ def unload(shell: Any) -> None:
     manager.registry.pop("InterviewMagics", None)
     shell.configurables[:] = [c for c in shell.configurables if c is not magics]
     complete.remove(shell, magics.matcher)
+    magics.cell.leave()
     magics.engine.close()
     _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}
 

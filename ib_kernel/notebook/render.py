@@ -44,6 +44,7 @@ class Growing:
 
     def __init__(self) -> None:
         self._done: list[str] = []
+        self._done_text: list[str] = []
         self._open = ""
         self._env: dict[str, Any] = {}
 
@@ -60,8 +61,24 @@ class Growing:
             lines = text.split("\n")
             head, self._open = "\n".join(lines[:start]), "\n".join(lines[start:])
             self._done.append(_render(head, self._env))
+            self._done_text.append(f"{head}\n")
             return self.html()
         return f"{_OPEN}{''.join(self._done)}{_clean_tokens(tokens, self._env)}</div>"
+
+    def text(self) -> str:
+        """Return what `html` shows as plain text."""
+        return plain("".join([*self._done_text, self._open]))
+
+    def finished(self, at_least: int) -> tuple[str, str] | None:
+        """Hand over the finished blocks as HTML and text, once they are *at_least* characters of HTML.
+
+        They are no longer part of `html` and `text` then.
+        """
+        if sum(map(len, self._done)) < at_least:
+            return None
+        shown = f"{_OPEN}{''.join(self._done)}</div>", plain("".join(self._done_text))
+        self._done, self._done_text = [], []
+        return shown
 
 
 def _last_block_line(tokens: Sequence[Token]) -> int:
