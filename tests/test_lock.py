@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from notebook_shell import notebook
 
 from ib_kernel import TokenService, lock
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError, SessionInactive
@@ -198,3 +199,64 @@ def test_new_locks_cost_what_they_should(monkeypatch):
     made = make_lock(PASS)
     assert (made["n"], made["r"], made["p"]) == (2**15, 8, 3)
     assert opens(made, PASS)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Answer getpass with the texts of a list; the list of prompts is what the user saw."""
+    answers: list[str] = []
+    prompts: list[str] = []
+
+    def answer(prompt: str = "") -> str:
+        prompts.append(prompt)
+        if not answers:
+            raise EOFError
+        return answers.pop(0)
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    return answers, prompts
+
+
+def test_the_magics_ask_for_the_passphrase(asked):
+    """`--lock` asks twice; a change asks once, fails with one line when it is wrong, and works when right."""
+    answers, prompts = asked
+    with notebook() as nb:
+        answers += [PASS, PASS]
+        shown = nb.ok("%interview start Engineer --client demo --budget 1000 --minutes 10 --lock")
+        assert "locked" in shown.text
+        answers.append("wrong passphrase")
+        assert nb.fails("%budget 2000").startswith("Locked: wrong passphrase")
+        answers.append(PASS)
+        assert "of 2,000" in nb.ok("%budget 2000").text
+        nb.ok("%interview pause")
+        assert "needs its passphrase" not in nb.ok("%budget").text
+        answers.append("")
+        assert "needs its passphrase" in nb.fails("%interview resume")
+        answers.append(PASS)
+        assert "20 min left" in nb.ok("%interview resume --minutes 10").text
+        assert len(prompts) == 6
+        assert PASS not in "".join(prompts)
+
+
+def test_two_passphrases_that_differ_start_nothing(asked):
+    """A typing mistake does not lock the interviewer out."""
+    answers, _ = asked
+    with notebook() as nb:
+        answers += [PASS, PASS + "!"]
+        assert "the two passphrases differ" in nb.fails("%interview start --client demo --lock")
+        assert "no session" in nb.fails("%budget")
+
+
+def test_where_nobody_can_be_asked_one_line_says_so(asked):
+    """As in nbconvert: the cell fails and nothing has started."""
+    with notebook() as nb:
+        assert "cannot ask for a passphrase" in nb.fails("%interview start --client demo --lock")
+
+
+def test_without_a_lock_nobody_is_asked(asked):
+    """Today's sessions behave as before."""
+    with notebook() as nb:
+        nb.ok("%interview start --client demo --budget 1000 --minutes 10")
+        nb.ok("%budget 2000")
+        nb.ok("%interview resume --minutes 10")
+        assert asked[1] == []

@@ -50,6 +50,10 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
     given: dict[str, Any] = dict(parsed.values)
     limit = given.pop("minutes", None)
     interview = engine.interview
+    if given.pop("lock", False):
+        from ib_kernel.notebook.secret import new_passphrase
+
+        given["passphrase"] = new_passphrase()
     session = interview.start(parsed.positional, time_limit_s=None if limit is None else 60 * limit, **given)
     settings, notes = engine.settings(), []
     if session.client == "demo" and settings.client is None and "client" not in given:
@@ -95,14 +99,18 @@ def _pause(engine: Engine, parsed: Parsed) -> Output:
 def _resume(engine: Engine, parsed: Parsed) -> Output:
     interview = engine.interview
     session, more = interview.session, parsed.get("minutes")
-    if more is not None:
-        if session.time_limit_s is None:
-            raise UsageError("--minutes: this session has no time limit; type %interview resume alone")
-        session = interview.service.set_time_limit(session.session_id, session.time_limit_s + 60 * more)
-    if session.status == "expired" and not session.time_left_s:
+    if more is not None and session.time_limit_s is None:
+        raise UsageError("--minutes: this session has no time limit; type %interview resume alone")
+    if session.status == "expired" and not session.time_left_s and more is None:
         raise SessionInactive("its time is up; %interview resume --minutes N gives it more.", "expired")
+    from ib_kernel.notebook.secret import passphrase_for
+
+    service, key = interview.service, passphrase_for(interview.service, session.session_id)
+    if more is not None:
+        limit = (session.time_limit_s or 0.0) + 60 * more
+        session = service.set_time_limit(session.session_id, limit, passphrase=key)
     if session.status != "active" or more is None:
-        interview.service.resume(session.session_id)
+        service.resume(session.session_id, passphrase=key)
     return _with_time(interview, "Resumed")
 
 

@@ -24,6 +24,7 @@ START = Command(
             "what the AI is",
             completes="personas",
         ),
+        Option("--lock", "lock", help="ask for a passphrase that more tokens and more time then need"),
     ),
     positional="ROLE",
     many=True,
@@ -68,7 +69,14 @@ ASK = Command(
 )
 
 BUDGET = Command(
-    "%budget", "Show the gauge; with N, set the total first.", positional="N", example="%budget 30000"
+    "%budget",
+    "Show the gauge; with N, set the total first.",
+    (
+        Option("--live", "live", help="a gauge that follows the session, and a summary that stays"),
+        Option("--controls", "controls", help="the same with the interviewer's controls"),
+    ),
+    positional="N",
+    example="%budget 30000",
 )
 USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positional="WHAT", completes="usage")
 SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, messages, events.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ib_kernel.lock import is_locked
 from ib_kernel.notebook.gauge import time_line
 from ib_kernel.notebook.render import to_html
 from ib_kernel.notebook.show import Output, escape, plain
@@ -69,5 +70,6 @@ def limits_line(session: Session, totals: Totals) -> str:
         f"Budget: {tokens}",
         time_line(session),
         f"model {session.model}, client {session.client}",
+        *(["locked"] if is_locked(session) else []),
     ]
     return f"{' · '.join(parts)} · the AI is the {session.persona}"
