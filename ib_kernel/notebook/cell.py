@@ -49,5 +49,7 @@ class Cell:
             self._shell.events.unregister("pre_run_cell", self.begins)
 
     def _current(self) -> Any:
-        parent = getattr(self._shell, "get_parent", dict)() or {}
+        """Return the id of the front end's request that runs, None outside a kernel."""
+        ask = getattr(self._shell, "get_parent", None)
+        parent = ask() if ask is not None else None
         return parent.get("header", {}).get("msg_id") if isinstance(parent, dict) else None

@@ -109,4 +109,4 @@ def _clear() -> None:
     """Let the next output of this cell replace the ones so far, without a flicker in between."""
     from IPython.display import clear_output
 
-    clear_output(wait=True)
+    clear_output(wait=True)  # type: ignore[no-untyped-call]
