@@ -193,7 +193,13 @@ class Interview:
         temperature: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Send *messages* as they are, under the session's budget; the transcript keeps *question*."""
+        """Send *messages* as they are, under the session's budget; the transcript keeps *question*.
+
+        *extra* holds further request fields by their API names; ``{"stream": False}`` asks for the reply in
+        one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
+        held follows from them.
+        """
+        extra, n, max_tokens = _read_extra(extra or {}, max_tokens)
         session = self.session
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             raise inactive(session.status)
@@ -209,7 +215,8 @@ class Interview:
                 self.settings.reply_tokens if max_tokens is None else max_tokens
             ),
             temperature=temperature if info.accepts_temperature else None,
-            extra=dict(extra or {}),
+            n=n,
+            extra=extra,
         )
         ask = TurnRequest(session, request, info, question, explicit=max_tokens is not None)
         return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit, self._shared))
@@ -276,6 +283,21 @@ def _recorded_challenge(session: NewSession) -> Challenge | None:
     if isinstance(recorded, Mapping):
         return Challenge(name=session.challenge, origin="recorded", **recorded)
     return load_challenge(session.challenge) if session.challenge else None
+
+
+def _read_extra(extra: Mapping[str, Any], cap: int | None) -> tuple[dict[str, Any], int, int | None]:
+    """Return *extra* without what decides how much is held, the number of choices, and the reply's cap."""
+    rest = dict(extra)
+    caps = [rest.pop(name) for name in _CAPS if name in rest]
+    choices = rest.pop("n", 1)
+    if isinstance(choices, bool) or not isinstance(choices, int) or choices < 1:
+        raise ConfigError(
+            f"n, the number of choices, cannot be {choices!r}; give a whole number from 1 to 128"
+        )
+    return rest, choices, min([c for c in (cap, *caps) if c is not None], default=None)
+
+
+_CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 def _reply_tokens(value: int) -> int:

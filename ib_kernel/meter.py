@@ -31,7 +31,10 @@ class CapMeter:
         return piece
 
     def _longest_fitting(self, before: str, piece: str) -> str:
-        low, high = 0, len(piece)
+        low, high = 0, 16 * (self._cap + 1)
+        while high < len(piece) and self._count(before + piece[:high]) <= self._cap:
+            low, high = high, 4 * high
+        high = min(high, len(piece))
         while low < high:
             middle = (low + high + 1) // 2
             fits = self._count(before + piece[:middle]) <= self._cap

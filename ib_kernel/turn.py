@@ -172,18 +172,22 @@ class Turn:
 
     async def _receive(self, attempt: Attempt) -> Done:
         request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
+        body = self.client.body(request)
+        whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
         meter = CapMeter(attempt.plan.cap, self._count_text)
         async with contextlib.AsyncExitStack() as stack:
-            opening = stack.enter_async_context(self.client.stream(self.client.body(request)))
+            opening = stack.enter_async_context(self.client.stream(body))
             stream = await self._in_time(opening, attempt)
             while True:
                 event = await self._in_time(anext(stream), attempt)
                 if isinstance(event, Done):
-                    return event
+                    return dataclasses.replace(event, finish_reason="cap") if meter.full else event
+                if meter.full:
+                    continue
                 piece = meter.take(event.text)
                 attempt.add(piece)
                 self.emit(event if piece is event.text else Piece(piece))
-                if meter.full:
+                if meter.full and not whole:
                     return Done("cap")
 
     async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
