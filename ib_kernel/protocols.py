@@ -363,6 +363,17 @@ class LedgerEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One settled attempt that used tokens: when it ended, and the session's budget at that moment."""
+
+    turn: int
+    ended_at: float
+    input_tokens: int
+    output_tokens: int
+    token_budget: int
+
+
 @runtime_checkable
 class BudgetStore(Protocol):
     """The ledger. Synchronous; safe from several threads and, if it says so, several processes.
@@ -371,6 +382,9 @@ class BudgetStore(Protocol):
     new ≤ budget``, checked and held in one conditional durable write; a reservation ends exactly once and
     a repeated end with the same id is a no-op; nothing acknowledged is lost; expired leases become in
     doubt, never free.
+
+    One more method is optional: ``spent(session_id) -> list[Spent]``, the session's settled attempts in
+    order, cheap enough to be read after every turn. Without it, widgets ask `sql`.
     """
 
     name: str

@@ -1,87 +1,59 @@
-"""`BudgetWidget`: the live gauge, on the ipywidgets stack.
+"""`BudgetWidget`: the live gauge of one session, with or without the interviewer's controls.
 
-One background thread per widget reads the hot ledger: at once when this kernel's plugins hear of a call or a
-change, and every `POLL_S` seconds for what other kernels do. It ends when the widget is closed. A saved or
-exported notebook shows the static gauge of the moment the widget was displayed.
+A saved or exported notebook has no live widget: its output also holds the static gauge of the moment it was
+displayed, and `show_live` (``%budget --live``) leaves that as an output of its own and keeps it up to date.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import cache
+import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import ConfigError, NoSession
-from ib_kernel.notebook.gauge import BudgetView, gauge_html, gauge_text, look, title, warnings
+import traitlets as t
 
-try:
-    import anywidget
-    import traitlets as t
-except ImportError as missing:
-    raise ConfigError(
-        f"BudgetWidget needs {missing.name}, which is not installed; install it with: "
-        "pip install anywidget ipywidgets, or use %budget"
-    ) from None
-
-from ib_kernel.hookspecs import hookimpl
+from ib_kernel.errors import NoSession
+from ib_kernel.lock import is_locked
+from ib_kernel.notebook.gauge import (
+    BudgetView,
+    facts,
+    gauge_html,
+    gauge_text,
+    legend,
+    look,
+    title,
+    warnings,
+)
+from ib_kernel.notebook.show import escape, has_front_end, publish
+from ib_kernel.notebook.spending import per_turn, spent
+from ib_kernel.notebook.watching import Watching, find_service, source
 
 if TYPE_CHECKING:
     from ib_kernel.interview import Interview
     from ib_kernel.protocols import Session
     from ib_kernel.token_service import TokenService
 
-POLL_S = 1.0
-"""Seconds between two looks at the ledger when nothing was heard of; another kernel shows within two."""
-
 DRIFT_S = 2.0
 """The front end counts the time down itself and is corrected when it would be off by more than this."""
 
 
-@cache
-def _front_end() -> str:
-    from importlib import resources
-
-    return resources.files("ib_kernel.notebook").joinpath("widget.js").read_text(encoding="utf-8")
-
-
-class _Ears:
-    """An observer plugin that wakes the widget when something happens to its session."""
-
-    def __init__(self, session_id: str, wake: Any) -> None:
-        self._session_id, self._wake = session_id, wake
-
-    def _heard(self, session_id: str) -> None:
-        if session_id == self._session_id:
-            self._wake()
-
-    @hookimpl
-    def ib_before_call(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_after_call(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_call_failed(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_session_changed(self, event: Any) -> None:
-        self._heard(event.session.session_id)
-
-
-class BudgetWidget(anywidget.AnyWidget):
+class BudgetWidget(Watching):
     """The live budget of one session; composes with ``HBox``, ``link`` and ``observe``.
 
     *session* is a `Session`, a session's id, or None for the one in use in this notebook. The ledger is that
     of *service* or *interview*, by default the notebook's own. ``live=False`` updates on `refresh` only.
+    ``controls=True`` adds the interviewer's buttons: add tokens, add minutes, pause, resume, end, and write
+    off what is in doubt; a locked session asks for its passphrase there.
+
     `budget`, `used`, `input_tokens`, `output_tokens`, `held`, `in_doubt` and `left` are tokens, `turns_left`
-    is None before the first turn, `time_left_s` None without a time limit. `notes` are lines that need
-    attention. Raises `NoSession` or `UnknownSession`; importing this raises `ConfigError` when a package is
-    missing.
+    is None before the first turn, `time_left_s` None without a time limit. `history` has ``[turn, input,
+    output]`` of the last turns, `doubts` ``[reservation id, line]``, `notes` lines that need attention.
+    Raises `NoSession` or `UnknownSession`; importing this raises `ConfigError` when a package is missing.
     """
+
+    _esm = source("parts.js", "gauge.js", "controls.js", "widget.js")
+    _css = source("widget.css")
 
     session_id = t.Unicode().tag(sync=True)
     title = t.Unicode().tag(sync=True)
@@ -99,74 +71,71 @@ class BudgetWidget(anywidget.AnyWidget):
     cost = t.Unicode().tag(sync=True)
     time_left_s = t.Float(None, allow_none=True).tag(sync=True)
     notes = t.List(t.Unicode()).tag(sync=True)
-    revision = t.Int(0).tag(sync=True)
+    history: t.List[Any] = t.List().tag(sync=True)
+    doubts: t.List[Any] = t.List().tag(sync=True)
+    locked = t.Bool(False).tag(sync=True)
+    controls = t.Bool(False).tag(sync=True)
 
     def __init__(
         self,
         session: Session | str | None = None,
         *,
+        controls: bool = False,
         service: TokenService | None = None,
         interview: Interview | None = None,
         live: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._stop, self._awake = threading.Event(), threading.Event()  # closing needs them
-        self._reading = threading.Lock()
-        self._ears_name = ""
-        self._service, found = _find(session, service, interview)
+        self._service, interview = find_service(service, interview)
+        if session is None:
+            if interview is None:
+                raise NoSession("BudgetWidget needs a session: pass one, or its session_id.")
+            session = interview.session
+        found = session if isinstance(session, str) else session.session_id
         self._view = look(self._service, found)
+        self._history_of = -1, -1
+        self._turns: list[list[int]] = []
         self._seen_at = time.monotonic()
-        super().__init__(_esm=_front_end(), session_id=found, **_traits(self._view), **kwargs)
+        self._static_id = ""
+        super().__init__(session_id=found, controls=controls, **self._figures(), **kwargs)
         if live:
-            self._ears_name = f"BudgetWidget {self.model_id or id(self)}"
-            self._service.plugins.register(_Ears(found, self._awake.set), name=self._ears_name)
-            threading.Thread(target=self._watch, name="ib-budget-widget", daemon=True).start()
+            self._follow()
 
-    def refresh(self) -> None:
-        """Read the ledger now and show what has changed, in one message at most."""
-        with self._reading:
-            view = look(self._service, self.session_id)
-            new = _traits(view)
-            changed = {name: value for name, value in new.items() if getattr(self, name) != value}
-            if set(changed) == {"time_left_s"} and not self._drifted(view):
-                return
-            self._view = view
-            if changed:
-                self._seen_at = time.monotonic()
-                with self.hold_sync():
-                    for name, value in changed.items():
-                        setattr(self, name, value)
-                    self.revision += 1
+    def _look(self) -> dict[str, Any]:
+        self._view = look(self._service, self.session_id)
+        return self._figures()
 
-    def close(self) -> None:
-        """Stop watching and remove the widget from the front end. Idempotent."""
-        self._stop.set()
-        self._awake.set()
-        if self._ears_name:
-            self._service.plugins.unregister(self._ears_name)
-            self._ears_name = ""
-        super().close()
+    def _figures(self) -> dict[str, Any]:
+        totals, session = self._view.totals, self._view.session
+        if self._history_of != (totals.calls, totals.used):  # read again only when a call was settled
+            self._turns = per_turn(spent(self._service, session.session_id))
+            self._history_of = totals.calls, totals.used
+        return {**view_traits(self._view), "history": self._turns}
 
-    def _watch(self) -> None:
-        while not self._stop.is_set():
-            self._awake.wait(POLL_S)
-            self._awake.clear()
-            if self._stop.is_set():
-                return
-            try:
-                self.refresh()
-            except Exception as error:  # noqa: BLE001 - the ledger was closed: say so once and stop
-                if not self._stop.is_set():
-                    self.notes = [*self.notes, f"no longer updated: {error}"]
-                    self.revision += 1
-                return
+    def _cares(self, session_id: str) -> bool:
+        return session_id == self.session_id
 
-    def _drifted(self, view: BudgetView) -> bool:
+    def _target(self, message: Mapping[str, Any]) -> str | None:
+        return self.session_id if self.controls else None
+
+    def _worth_sending(self, changed: Mapping[str, Any]) -> bool:
+        return bool(changed) and (set(changed) != {"time_left_s"} or self._drifted(changed["time_left_s"]))
+
+    def _shown(self) -> None:
+        self._seen_at = time.monotonic()
+        if self._static_id:
+            show_static(self._view, self._static_id, update=True)
+
+    def _lost(self, error: Exception) -> None:
+        self.notes = [*self.notes, f"no longer updated: {error}"]
+        self.revision += 1
+
+    def _drifted(self, left: float | None) -> bool:
         """Tell whether the front end's own countdown would now be wrong."""
-        if view.session.time_left_s is None or self.time_left_s is None:
+        if left is None or self.time_left_s is None:
             return True
-        passed = time.monotonic() - self._seen_at if view.session.status == "active" else 0.0
-        return abs(self.time_left_s - passed - view.session.time_left_s) > DRIFT_S
+        passed = time.monotonic() - self._seen_at if self.status == "active" else 0.0
+        return abs(self.time_left_s - passed - left) > DRIFT_S
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle: Any = super()._repr_mimebundle_(**kwargs)
@@ -177,7 +146,8 @@ class BudgetWidget(anywidget.AnyWidget):
         return {**data, **static}, metadata
 
 
-def _traits(view: BudgetView) -> dict[str, Any]:
+def view_traits(view: BudgetView) -> dict[str, Any]:
+    """Return what a gauge in the front end draws, by trait; `history` is read apart."""
     totals, session = view.totals, view.session
     return {
         "title": title(view),
@@ -195,22 +165,34 @@ def _traits(view: BudgetView) -> dict[str, Any]:
         "cost": view.cost,
         "time_left_s": session.time_left_s,
         "notes": warnings(view),
+        "doubts": [[r.reservation_id, f"{r.tokens:,} tokens of turn {r.call.turn}"] for r in view.doubts],
+        "locked": is_locked(session),
     }
 
 
-def _find(
-    session: Session | str | None, service: TokenService | None, interview: Interview | None
-) -> tuple[TokenService, str]:
-    """Return the service and the session's id that the arguments mean."""
-    from ib_kernel.notebook.magics import current_engine
-    from ib_kernel.token_service import get_token_service
+def show_live(interview: Interview, *, controls: bool = False) -> BudgetWidget | None:
+    """Display a widget for the session in use, and under it a summary that a reopened notebook still shows.
 
-    engine = current_engine()
-    if interview is None and service is None and engine is not None:
-        interview = engine.interview
-    chosen = service or (interview.service if interview is not None else get_token_service())
-    if session is None:
-        if interview is None:
-            raise NoSession("BudgetWidget needs a session: pass one, or its session_id.")
-        session = interview.session
-    return chosen, session if isinstance(session, str) else session.session_id
+    In a terminal the gauge's text is shown once, and nothing follows the session: None.
+    """
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    if not has_front_end(get_ipython()):
+        view = look(interview.service, interview.session.session_id)
+        publish(gauge_html(view), gauge_text(view))
+        return None
+    widget = BudgetWidget(interview=interview, controls=controls)
+    display(widget)  # type: ignore[no-untyped-call]
+    widget._static_id = f"ib-budget-{uuid.uuid4().hex}"
+    show_static(widget._view, widget._static_id)
+    return widget
+
+
+def show_static(view: BudgetView, display_id: str, *, update: bool = False) -> None:
+    """Publish the summary: the gauge's words, for readers whose page has no live widget."""
+    short = " · ".join(words for _, words in legend(view))
+    head = f"Saved with this notebook: {short}"
+    rows = "".join(f"<div>{escape(line)}</div>" for line in [title(view), *facts(view)])
+    html = f'<details><summary style="cursor:pointer">{escape(head)}</summary>{rows}</details>'
+    publish(html, "\n".join([head, title(view), *facts(view)]), display_id=display_id, update=update)

@@ -17,7 +17,7 @@ from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.sessions import Sessions
-from ib_kernel.protocols import LedgerEvent, Message, Totals
+from ib_kernel.protocols import LedgerEvent, Message, Spent, Totals
 from ib_kernel.results import QueryResult
 
 
@@ -77,10 +77,22 @@ class DuckDBStore(Sessions, Holds, Part):
             LedgerEvent(session_id, kind, when, who, json.loads(detail)) for kind, when, who, detail in rows
         ]
 
-    def _older(self, columns: str, table: str, row: Row) -> Sequence[Any]:
+    def spent(self, session_id: str) -> list[Spent]:
+        """Return the session's settled attempts that used tokens, in order."""
+        names = "input_tokens, output_tokens, token_budget"
+        used = "AND status = 'settled' AND input_tokens + output_tokens > 0"
+        with self._hot.read() as db:
+            row = get(db, session_id)
+            sql = f"SELECT turn, ended_at, {names} FROM calls WHERE session_key = ? {used} ORDER BY seq"  # noqa: S608
+            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
+        if row["pruned_calls"]:  # older than 30 days: only the record still holds them
+            rows = self._older(f"turn, epoch(ended_at), {names}", "calls", row, used)
+        return [Spent(*values) for values in rows]
+
+    def _older(self, columns: str, table: str, row: Row, more: str = "") -> Sequence[Any]:
         from ib_duckdb import query
 
-        sql = f"SELECT {columns} FROM {table} WHERE session_key = ? ORDER BY seq"  # noqa: S608 (our own names)
+        sql = f"SELECT {columns} FROM {table} WHERE session_key = ? {more} ORDER BY seq"  # noqa: S608 (our own names)
         return query.run(self._record, self._hot, sql, self._now(), (row["session_key"],)).rows
 
     def sql(self, query: str) -> QueryResult:

@@ -1,0 +1,65 @@
+"""How a session's tokens went over time: per turn for the small bars, and as a burn-down line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ib_kernel.errors import StoreError
+from ib_kernel.protocols import Spent
+
+if TYPE_CHECKING:
+    from ib_kernel.protocols import Session
+    from ib_kernel.token_service import TokenService
+
+TURNS = 40
+"""Turns that the bars show, the newest ones."""
+
+POINTS = 300
+"""Points that a burn-down line has at most; of a longer one, evenly spread calls and the last are kept."""
+
+
+def spent(service: TokenService, session_id: str) -> list[Spent]:
+    """Return the session's settled attempts in order; empty while another tool keeps them from being read."""
+    direct = getattr(service.store, "spent", None)
+    try:
+        if direct is not None:
+            return list(direct(session_id))
+        name = session_id.replace("'", "''")
+        rows = service.store.sql(
+            "SELECT turn, epoch(ended_at), input_tokens, output_tokens, token_budget FROM calls "  # noqa: S608
+            f"WHERE session_id = '{name}' AND status = 'settled' AND total_tokens > 0 ORDER BY ended_at"
+        )
+        return [Spent(*row) for row in rows]
+    except (StoreError, TypeError):  # another store's own tables, or a busy file: no history is no failure
+        return []
+
+
+def per_turn(calls: Sequence[Spent]) -> list[list[int]]:
+    """Return ``[turn, input tokens, output tokens]`` of the last `TURNS` turns, oldest first."""
+    sums: dict[int, list[int]] = {}
+    for call in calls:
+        row = sums.setdefault(call.turn, [call.turn, 0, 0])
+        row[1] += call.input_tokens
+        row[2] += call.output_tokens
+    return [sums[turn] for turn in sorted(sums)][-TURNS:]
+
+
+def burn_down(session: Session, calls: Sequence[Spent]) -> list[list[float]]:
+    """Return ``[seconds since the start, tokens left, budget then]`` after every call, the start first.
+
+    Tokens left count settled tokens only and are never negative; the last point has today's budget.
+    """
+    began = session.started_at if session.started_at is not None else session.created_at
+    points: list[list[float]] = [[0.0, 0, calls[0].token_budget if calls else session.token_budget]]
+    points[0][1] = points[0][2]
+    used = 0
+    for call in calls:
+        used += call.input_tokens + call.output_tokens
+        at = round(max(points[-1][0], call.ended_at - began), 1)
+        points.append([at, max(0, call.token_budget - used), call.token_budget])
+    points.append([points[-1][0], max(0, session.token_budget - used), session.token_budget])
+    if len(points) > POINTS:
+        step = (len(points) - 1) / (POINTS - 1)
+        points = [points[round(i * step)] for i in range(POINTS)]
+    return points
