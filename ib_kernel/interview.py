@@ -24,6 +24,7 @@ from ib_kernel.errors import ConfigError, NoSession, UnknownSession
 from ib_kernel.loop import BackgroundLoop
 from ib_kernel.models import get_model
 from ib_kernel.names import did_you_mean
+from ib_kernel.pacing import RateLimits
 from ib_kernel.plugins import Plugins
 from ib_kernel.prompt import build_messages, prompt_version
 from ib_kernel.protocols import ChatRequest, LLMClient, Message, NewSession, Session, Status
@@ -54,7 +55,7 @@ class Interview:
         self.service = service or TokenService(self.settings, plugins=self.plugins)
         self._owns_service = service is None
         self._loop = BackgroundLoop()
-        self._clients: dict[str, LLMClient] = {}
+        self._clients: dict[tuple[str, str], LLMClient] = {}
         self._shared = Shared(RetryBudget(self.settings.retry_budget))
         self._lock = threading.RLock()
         self._session_id: str | None = None
@@ -75,6 +76,7 @@ class Interview:
         time_limit_s: float | None = None,
         model: str | None = None,
         client: str | None = None,
+        api: str | None = None,
         temperature: float | None = None,
         persona: str | None = None,
         session_id: str | None = None,
@@ -86,13 +88,15 @@ class Interview:
         `TokenService.create_session`). Raises `ConfigError` (with a did-you-mean) for anything that cannot
         be used, before anything is recorded.
         """
-        settings = self.settings.but(client=client, temperature=temperature, persona=persona)
+        settings = self.settings.but(client=client, api=api, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
         posed = load_challenge(challenge) if challenge else None
-        chosen = self.client(settings.client_name)
+        chosen = self.client(settings.client_name, settings.api)
         model = model or self._default_model(chosen, settings)
         get_model(model, settings)
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
+        if api is not None:
+            meta["api"] = settings.api
         if posed and posed.origin != "shipped":  # the file may change or go: keep what was posed
             meta["challenge"] = {
                 "title": posed.title,
@@ -203,7 +207,7 @@ class Interview:
         session = self.session
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             raise inactive(session.status)
-        client = self.client(session.client or self.settings.client_name)
+        client = self.client(session.client or self.settings.client_name, session.meta.get("api"))
         name = model or session.model
         info = get_model(name, self.settings)
         if temperature is None:
@@ -223,12 +227,19 @@ class Interview:
 
     # --- parts
 
-    def client(self, name: str) -> LLMClient:
-        """Return the client plugin called *name*, built once per interview."""
+    def client(self, name: str, api: str | None = None) -> LLMClient:
+        """Return the client plugin called *name* for *api* (None: the settings'), built once."""
+        settings = self.settings.but(client=name, api=api)
         with self._lock:
-            if name not in self._clients:
-                self._clients[name] = self.plugins.client(self.settings.but(client=name))
-            return self._clients[name]
+            if (name, settings.api) not in self._clients:
+                self._clients[name, settings.api] = self.plugins.client(settings)
+            return self._clients[name, settings.api]
+
+    def rate_limits(self) -> dict[str, RateLimits]:
+        """Return what the services said last about their rate limits, by model."""
+        with self._lock:
+            clients = list(self._clients.values())
+        return {model: told for c in clients for model, told in getattr(c, "rate_limits", {}).items()}
 
     def call(self, work: Any) -> Any:
         """Run a client's coroutine on the interview's loop and wait for its result."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 def run(engine: Engine, line: str) -> None:
     """Run ``%interview LINE``. Raises `UsageError` for mistakes and what the engine raises."""
+    if "sk-" in line:
+        from ib_kernel.notebook.key import refuse_keys
+
+        refuse_keys(line, None)
     word, _, rest = line.strip().partition(" ")
     if not word:
         word = "status" if engine.session_id is not None else "help"
@@ -24,6 +28,10 @@ def run(engine: Engine, line: str) -> None:
         word = "help"
     if word == "list":
         word = "sessions"
+    if word == "key":
+        from ib_kernel.notebook.key import refuse_argument
+
+        refuse_argument(rest)
     pick(word, SUBCOMMANDS, "subcommand")
     command = SUBCOMMANDS[word]
     parsed = parse(command, rest)
@@ -174,6 +182,12 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
     return Output(table_html(headers, rows), table_text(headers, rows))
 
 
+def _key(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook import key
+
+    return text_output(key.run(engine, parsed))
+
+
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.doctor import report
 
@@ -199,6 +213,7 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "sessions": _sessions,
     "use": _use,
     "models": _models,
+    "key": _key,
     "doctor": _doctor,
     "help": _help,
 }

@@ -74,6 +74,7 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
     if kind == "sessions":
         return [s.session_id for s in engine.service.store.sessions(limit=50)]
     return {
+        "apis": ("chat", "responses"),
         "personas": ("interviewer", "assistant"),
         "usage": ("session", "all", "accuracy"),
     }.get(kind, ())

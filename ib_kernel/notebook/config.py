@@ -13,6 +13,8 @@ ORIGIN = "%config"
 
 CONFIGURABLE = (
     "client",
+    "api",
+    "cancel",
     "model",
     "base_url",
     "candidate",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,13 @@ def report(engine: Engine) -> Output:
         settings = engine.settings()
     except BuddyError as error:  # a bad value in a file or variable: say so, and what can still be said
         return _output([("Settings", ["problem"], [[str(error)]]), _plugins(engine, None), _versions()])
-    sections = [_settings(settings), _plugins(engine, settings), _versions(), _ledger(engine)]
+    sections = [
+        _settings(settings),
+        _plugins(engine, settings),
+        _versions(),
+        _limits(engine),
+        _ledger(engine),
+    ]
     return _output([section for section in sections if section[2]])
 
 
@@ -96,6 +103,26 @@ def _versions() -> Section:
         except importlib.metadata.PackageNotFoundError:
             rows.append([name, "not installed"])
     return ("Versions", ["package", "version"], rows)
+
+
+def _limits(engine: Engine) -> Section:
+    """What services have said about their rate limits since the interview was opened."""
+    rows = []
+    for model, limits in engine.rate_limits().items():
+        age = max(0.0, time.time() - limits.seen_at)
+        for what, left, most, reset in (
+            ("requests", limits.remaining_requests, limits.limit_requests, limits.reset_requests_s),
+            ("tokens", limits.remaining_tokens, limits.limit_tokens, limits.reset_tokens_s),
+        ):
+            if (left, most, reset) != (None, None, None):
+                share = f"{_number(left)} of {_number(most)} left"
+                full = "" if reset is None else f"all back {max(0.0, reset - age):.0f} s from now"
+                rows.append([model, what, share, full, f"told {age:.0f} s ago"])
+    return ("Rate limits", ["model", "of", "remaining", "reset", "as of"], rows)
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
 
 
 def _ledger(engine: Engine) -> Section:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ib_kernel.interview import Interview
+    from ib_kernel.pacing import RateLimits
     from ib_kernel.plugins import Plugins
+    from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
     from ib_kernel.token_service import TokenService
 
@@ -31,12 +33,14 @@ class Engine:
         self._service: TokenService | None = None
         self._interview: Interview | None = None
         self.wanted_session: str | None = None
+        self.key: Secret | None = None
+        """The key that `%interview key` has read; it comes before any other."""
 
     def settings(self) -> Settings:
         """Return the settings as they are now. `ConfigError` names a value that cannot be used."""
         from ib_kernel.settings import Settings
 
-        return Settings().but("%config", **self._overrides())
+        return Settings().but("%config", **self._overrides()).but("%interview key", api_key=self.key)
 
     @property
     def plugins(self) -> Plugins:
@@ -65,6 +69,10 @@ class Engine:
     def session_id(self) -> str | None:
         """The id of the session in use, without building anything."""
         return self._interview.session_id if self._interview else self.wanted_session
+
+    def rate_limits(self) -> Mapping[str, RateLimits]:
+        """Return what services have said about their limits, by model, without building anything."""
+        return self._interview.rate_limits() if self._interview else {}
 
     def close(self) -> None:
         """Close the interview, its loop and the ledger. Idempotent; the next use opens them again."""

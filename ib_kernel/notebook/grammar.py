@@ -15,6 +15,7 @@ START = Command(
         Option("--minutes", "minutes", minutes, "N", "time limit"),
         Option("--model", "model", some, "MODEL", "the model", completes="models"),
         Option("--client", "client", some, "CLIENT", "the client plugin", completes="clients"),
+        Option("--api", "api", one_of("chat", "responses"), "API", "OpenAI's API to speak", completes="apis"),
         Option("--temperature", "temperature", temperature, "T", "0 to 2"),
         Option(
             "--as",
@@ -52,6 +53,16 @@ SUBCOMMANDS: dict[str, Command] = {
     "sessions": Command("%interview sessions", "List the sessions of this ledger."),
     "use": Command("%interview use", "Go on with an earlier session.", positional="ID", completes="sessions"),
     "models": Command("%interview models", "List the known models and their limits."),
+    "key": Command(
+        "%interview key",
+        "Ask for the API key, without showing it, and keep it in this kernel's memory.",
+        (
+            Option("--keep", "keep", help="keep it in the operating system's keyring too"),
+            Option("--new", "new", help="ask even when the keyring has one"),
+            Option("--forget", "forget", help="forget it, in the keyring too"),
+        ),
+        positional="",
+    ),
     "doctor": Command("%interview doctor", "Show settings, plugins, versions and the ledger's health."),
     "help": Command("%interview help", "Show examples, and the challenges that ship."),
 }

@@ -25,6 +25,7 @@ The session
   %interview transcript ada.md             or .json, .ipynb; without a file it is shown
   %interview sessions                      all of them; %interview use ID goes on with one
   %interview models                        known models and their limits
+  %interview key                           ask for an API key: not shown, kept in memory only
   %interview doctor                        settings, plugins, and whether the ledger adds up
   %config InterviewMagics                  every setting that a cell can change
   Any of these with --help says what it takes; Tab completes.

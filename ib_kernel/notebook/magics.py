@@ -34,6 +34,8 @@ class InterviewMagics(Magics):
     shell: Any
 
     client = Setting("client")
+    api = Setting("api")
+    cancel = Setting("cancel")
     model = Setting("model")
     base_url = Setting("base_url")
     candidate = Setting("candidate")
@@ -104,7 +106,7 @@ class InterviewMagics(Magics):
             %%interview --vars        {{name}} becomes the value of the variable called name
 
         %interview SUBCOMMAND: start, status, transcript [FILE.md|.json|.ipynb], pause, resume [--minutes N],
-        end, sessions, use ID, models, doctor, help. Each takes --help. An interrupt (■) ends a reply and
+        end, sessions, use ID, models, key, doctor, help. Each takes --help. An interrupt (■) ends a reply and
         keeps what has arrived.
         """
         if cell is None:
@@ -193,7 +195,10 @@ class InterviewMagics(Magics):
                 from ib_kernel.prompt import expand_vars
 
                 text = expand_vars(text, self.shell.user_ns)
+            from ib_kernel.notebook.key import refuse_keys
+
             interview = self.engine.interview
+            refuse_keys(text, interview.settings.api_key)
             reply = interview.ask(text, **options)
             waiting_for = options.get("model") or interview.session.model
             show_reply(

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 NEXT = "Next: begin a cell with %%interview and write your answer below it. %interview help shows the rest."
 
 DEMO = (
-    "No API key is set, so the scripted demo interviewer answers. For a real model put your key into "
-    "OPENAI_API_KEY before Jupyter starts, or run: "
-    'import os, getpass; os.environ["OPENAI_API_KEY"] = getpass.getpass()'
+    "No API key is set, so the scripted demo interviewer answers. For a real model type %interview key, then "
+    "start again; or put your key into OPENAI_API_KEY before Jupyter starts."
 )
 
 
