@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ib_kernel.errors import StoreError
@@ -72,12 +72,29 @@ def is_damage(error: BaseException) -> bool:
     return any(sign in text for sign in signs)
 
 
-def held_here(path: Path) -> bool:
+def held_here(path: Path, ours: int = 0) -> bool:
     """Tell whether the user has the file open in this very process, without disturbing that.
 
-    DuckDB shares one instance per file and process, and refuses a second configuration before it touches
-    the file; ours is one that nobody else asks for.
+    *ours* is how many connections of our own have it open. Linux lists a process's open files; elsewhere we
+    ask DuckDB, which shares one instance per file and process, and refuses a second configuration before it
+    touches the file; ours is one that nobody else asks for.
     """
+    try:
+        return _handles(path) > ours
+    except OSError:
+        return _refused_here(path)
+
+
+def _handles(path: Path) -> int:
+    """Count this process's open handles of *path*. `OSError` where the system does not list them."""
+    name, found = str(path.resolve()), 0
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # closed since, or the listing's own
+            found += os.readlink(f"/proc/self/fd/{fd}") == name
+    return found
+
+
+def _refused_here(path: Path) -> bool:
     import duckdb
 
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, is_damage, sorted_out
-from ib_duckdb.record import VIEWS, Record, rows_above, version
+from ib_duckdb.record import VIEWS, Record, rows_above, schema_version
 from ib_kernel.errors import QueryError, StoreBusy, StoreError
 from ib_kernel.results import QueryResult
 
@@ -63,8 +63,8 @@ def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyC
             db = duckdb.connect(":memory:", config=_CONFIG)
         try:
             if fresh:
-                with record.alone(WAIT_S):  # another kernel's mover finishes before we attach
-                    catalog = _attach(record, db)
+                with record.alone(WAIT_S) as free:  # another kernel's mover finishes before we attach
+                    catalog = _attach(record, db, mend=free)
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
                 _fill(db, rows, hot.ledger_id, catalog, now)
             _views(db, catalog)
@@ -82,7 +82,7 @@ def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyC
                 db.close()
 
 
-def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
+def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str | None:
     if not record.path.exists():
         return None
     path = str(record.path).replace("'", "''")
@@ -95,9 +95,11 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
             "when that is closed"
         ) from None
     except Damaged as damage:
-        record.set_aside(str(damage))
-        return None
-    known = version(db, _CATALOG)
+        if not mend:
+            raise StoreBusy(f"{record.path.name} is being repaired; calls go on, try again") from None
+        record.restore(str(damage))
+        return _attach(record, db, mend=False) if record.path.exists() else None
+    known = schema_version(db, _CATALOG)
     if known is None:
         db.execute("DETACH record")
         return None

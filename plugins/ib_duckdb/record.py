@@ -22,6 +22,7 @@ from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, process_lock
+from ib_duckdb.repair import mend
 from ib_kernel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Record:
     def parked(self) -> duckdb.DuckDBPyConnection | None:
         """Return the connection that `park` kept, or close it when the user's own is gone."""
         kept = _parked.get(str(self.path))
-        if kept is not None and not held_here(self.path):
+        if kept is not None and not held_here(self.path, ours=1):
             _parked.pop(str(self.path)).close()
             return None
         return kept
@@ -66,7 +67,7 @@ class Record:
         Closing any handle drops the whole process's lock on the file (POSIX), so that another kernel
         would write under the user's own read-only connection.
         """
-        if not held_here(self.path):
+        if not held_here(self.path, ours=1):
             return False
         _parked[str(self.path)] = db
         return True
@@ -96,8 +97,20 @@ class Record:
                 log.debug("rows stay in the hot ledger: the record is in use by %s", busy.holder)
                 return None
             except Damaged as damage:
-                self.set_aside(str(damage))
+                self.restore(str(damage))
                 return self._move()
+
+    def restore(self, why: str) -> None:
+        """Mend a file that cannot be opened, or rename it so that the next move builds a new one.
+
+        Called with the record's locks held.
+        """
+        if mend(self.path, why):
+            log.warning(
+                "usage.duckdb was cut short by a crash during a checkpoint; its checksum was corrected"
+            )
+        else:
+            self.set_aside(why)
 
     def set_aside(self, why: str) -> None:
         """Rename a file that cannot be opened; the next move builds a new one from the hot rows."""
@@ -142,7 +155,7 @@ class Record:
         """Create what is missing, in one transaction. `StoreError` when the file is a newer version's."""
         text = VIEWS.read_text(encoding="utf-8")
         digest = hashlib.sha256(text.encode()).hexdigest()
-        known = version(db)
+        known = schema_version(db)
         if known is not None and known[0] > VERSION:
             raise StoreError(
                 f"{self.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
@@ -189,14 +202,15 @@ def _look(path: Path) -> tuple[int, int, int] | None:
     return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:
+def schema_version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:
     """Return the record's schema version and the digest of its views; None for a new file."""
-    database = f"'{catalog}'" if catalog else "current_database()"
-    sql = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'internal' AND table_name = 'version'"
-    if not db.execute(f"{sql} AND database_name = {database}").fetchone():
-        return None
+    import duckdb
+
     prefix = f"{catalog}." if catalog else ""
-    row = db.execute(f"SELECT version, views FROM {prefix}internal.version").fetchone()  # noqa: S608
+    try:
+        row = db.execute(f"SELECT version, views FROM {prefix}internal.version").fetchone()  # noqa: S608
+    except (duckdb.CatalogException, duckdb.InvalidInputException):
+        return None
     return (int(row[0]), str(row[1])) if row else None
 
 
