@@ -11,6 +11,7 @@ import getpass
 import logging
 import os
 import threading
+import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -105,7 +106,8 @@ class TokenService(CountingApi):
 
         What is not given comes from the settings; *details* are further fields of `NewSession`. With a
         *passphrase* the session is locked: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
-        `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or passphrase that cannot be used.
+        `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or
+        passphrase that cannot be used.
         """
         settings = self.settings
         budget = settings.token_budget if token_budget is None else _whole("token_budget", token_budget)
@@ -118,7 +120,7 @@ class TokenService(CountingApi):
         if passphrase is not None:
             details["meta"] = {**details.get("meta", {}), lock.META_KEY: lock.make_lock(passphrase)}
         new = NewSession(
-            session_id=session_id or uuid.uuid4().hex[:12],
+            session_id=session_id or new_session_id(),
             candidate=candidate or settings.candidate or default_candidate(),
             token_budget=budget,
             model=model or settings.model,
@@ -421,6 +423,14 @@ def warning_level(totals: Totals, warn_at: Sequence[float]) -> str:
 def turns_left(totals: Totals) -> int | None:
     """Return how many turns of the average size so far still fit; None before the first."""
     return totals.left * totals.turns // totals.used if totals.turns and totals.used else None
+
+
+def new_session_id() -> str:
+    """Return a new session's id: the second it was made in, then chance, so that ids sort by time.
+
+    A ledger that keeps history in the order of time finds such a session without looking through all of it.
+    """
+    return f"{int(time.time()):08x}{uuid.uuid4().hex[:6]}"
 
 
 def default_candidate() -> str:
