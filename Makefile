@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test lab lint types contracts check clean bench-counting bench-load
+.PHONY: demo test lab lint types contracts check clean bench-counting bench-load bench-ledger bench-crash
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -33,6 +33,12 @@ bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/r
 
 bench-load: $(VENV)/.installed ## %load_ext ib_kernel beside import openai, in fresh processes
 	$(PY) benchmarks/load_ext.py
+
+bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and Postgres; writes benchmarks/results/ledger.md
+	$(PY) benchmarks/ledger.py
+
+bench-crash: $(VENV)/.installed ## 500 times kill -9, then an audit
+	$(PY) benchmarks/crash.py
 
 clean:
 	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
