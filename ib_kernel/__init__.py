@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ib_kernel.hookspecs import hookimpl
     from ib_kernel.interview import Interview
     from ib_kernel.models import get_model_limit
+    from ib_kernel.notebook.board import SessionsWidget
     from ib_kernel.notebook.magics import current_interview
     from ib_kernel.notebook.widget import BudgetWidget
     from ib_kernel.plugins import Plugins
@@ -32,6 +33,7 @@ _WHERE = {
     "BudgetWidget": "notebook.widget",
     "Interview": "interview",
     "Plugins": "plugins",
+    "SessionsWidget": "notebook.board",
     "Settings": "settings",
     "TokenService": "token_service",
     "TokenUsage": "token_service",
@@ -50,6 +52,7 @@ __all__ = [
     "BudgetWidget",
     "Interview",
     "Plugins",
+    "SessionsWidget",
     "Settings",
     "TokenService",
     "TokenUsage",

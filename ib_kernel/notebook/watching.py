@@ -82,6 +82,7 @@ class Watching(anywidget.AnyWidget):
         self._stop, self._awake = threading.Event(), threading.Event()
         self._reading = threading.RLock()
         self._ears_name = ""
+        self._showing = 0  # the thread that is redrawing now
         super().__init__(**kwargs)
         self.on_msg(self._asked)
 
@@ -119,15 +120,19 @@ class Watching(anywidget.AnyWidget):
 
     def _show(self, more: Mapping[str, Any]) -> None:
         with self._reading:
-            new = {**self._look(), **more}
-            changed = {name: value for name, value in new.items() if getattr(self, name) != value}
-            if not self._worth_sending(changed):
-                return
-            with self.hold_sync():
-                for name, value in changed.items():
-                    setattr(self, name, value)
-                self.revision += 1
-            self._shown()
+            before, self._showing = self._showing, threading.get_ident()
+            try:
+                new = {**self._look(), **more}
+                changed = {name: value for name, value in new.items() if getattr(self, name) != value}
+                if not self._worth_sending(changed):
+                    return
+                with self.hold_sync():
+                    for name, value in changed.items():
+                        setattr(self, name, value)
+                    self.revision += 1
+                self._shown()
+            finally:
+                self._showing = before
 
     def _shown(self) -> None:
         """Take note that a redraw was sent."""
