@@ -38,9 +38,7 @@ MESSAGES = 30
 SORTS = ("newest", "candidate", "status", "used", "left")
 """By what the board is sorted: newest first, by name, by state, most used first, least left first."""
 
-_ORDER = {
-    name: i for i, name in enumerate(("active", "paused", "created", "expired", "completed", "cancelled"))
-}
+_STATES = ("active", "paused", "created", "expired", "completed", "cancelled")
 
 _SHOWN = ("query", "state", "sort", "page", "selected", "messages_shown")
 
@@ -50,9 +48,9 @@ class SessionsWidget(Watching):
 
     The ledger is that of *service* or *interview*, by default the notebook's own; ``live=False`` updates on
     `refresh` only, ``controls=False`` leaves the buttons out. These traits may be set and observed: `query`
-    (words that candidate, role, level, challenge, model, client or id must contain), `state` (a `Status` or
-    "" for all), `sort` (one of `SORTS`), `page` (from 0), `selected` (a session's id or ""), `messages_shown`.
-    `rows` is the page, `found` how many sessions match, `total` how many there are.
+    (words that candidate, role, level, challenge, model, client or id must contain), `state` (a `Status`
+    or "" for all), `sort` (one of `SORTS`), `page` (from 0), `selected` (a session's id or "") and
+    `messages_shown`. `rows` is the page, `found` how many sessions match, `total` how many there are.
     """
 
     _esm = source("parts.js", "gauge.js", "controls.js", "talk.js", "board.js")
@@ -226,7 +224,7 @@ def _key(sort: str, sums: Callable[[Session], Totals]) -> Callable[[Session], An
     keys: dict[str, Callable[[Session], Any]] = {
         "newest": lambda s: -s.created_at,
         "candidate": lambda s: (s.candidate.casefold(), -s.created_at),
-        "status": lambda s: (_ORDER.get(str(s.status), 9), -s.created_at),
+        "status": lambda s: (_STATES.index(s.status), -s.created_at),
         "used": lambda s: (-sums(s).used, -s.created_at),
         "left": lambda s: (sums(s).left, -s.created_at),
     }
