@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test lab lint types contracts check clean bench-counting bench-load bench-ledger bench-crash
+.PHONY: demo test test-browser lab lint types contracts check clean bench-counting bench-load bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -12,6 +12,9 @@ demo: $(VENV)/.installed ## run the first interview without a key and print what
 test: $(VENV)/.installed ## run every test and every notebook
 	$(PY) -m pytest
 	$(PY) -m pytest notebooks
+
+test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
+	$(PY) -m pytest tests/browser -rs
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
@@ -39,6 +42,9 @@ bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and 
 
 bench-crash: $(VENV)/.installed ## 500 times kill -9, then an audit
 	$(PY) benchmarks/crash.py
+
+bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md
+	$(PY) benchmarks/browser.py
 
 clean:
 	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

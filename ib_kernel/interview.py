@@ -20,6 +20,7 @@ from typing import Any
 
 from ib_kernel.admission import inactive
 from ib_kernel.challenges import Challenge, load_challenge
+from ib_kernel.doubts import left_behind
 from ib_kernel.errors import ConfigError, NoSession, UnknownSession
 from ib_kernel.loop import BackgroundLoop
 from ib_kernel.models import get_model
@@ -81,12 +82,13 @@ class Interview:
         persona: str | None = None,
         session_id: str | None = None,
         passphrase: str | None = None,
+        budget_usd: Any = None,
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
-        *challenge* is a shipped challenge's name or a file. A *passphrase* locks the session's limits (see
-        `TokenService.create_session`). Raises `ConfigError` (with a did-you-mean) for anything that cannot
-        be used, before anything is recorded.
+        *challenge* is a shipped challenge's name or a file. A *passphrase* locks the session's limits, and
+        *budget_usd* is a budget in dollars (see `TokenService.create_session`). Raises `ConfigError` (with a
+        did-you-mean) for anything that cannot be used, before anything is recorded.
         """
         settings = self.settings.but(client=client, api=api, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
@@ -118,6 +120,7 @@ class Interview:
             prompt_version=version,
             meta=meta,
             passphrase=passphrase,
+            budget_usd=budget_usd,
         )
         self._challenges[session.session_id] = posed
         self._session_id = session.session_id
@@ -284,9 +287,11 @@ class Interview:
         if not active:
             return f"{line}, or %interview use ID to go on with an earlier one."
         last = active[0]
-        return (
+        line = (
             f"{line}, or %interview use {last.session_id} to go on with {last.candidate}'s ({last.status})."
         )
+        doubts = left_behind(self.service.store.reservations(last.session_id), own=last.session_id)
+        return f"{line} There {doubts}" if doubts else line
 
 
 def _recorded_challenge(session: NewSession) -> Challenge | None:

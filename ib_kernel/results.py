@@ -90,7 +90,9 @@ class QueryResult:
         body = "".join(row("td", [_text(value) for value in values]) for values in self.rows[:MAX_SHOWN])
         more = "".join(f"<p>{line}</p>" for line in self._more())
         head = row('th scope="col"', [_text(name) for name in self.columns])
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{more}"
+        tex = "$" in body or "\\" in body  # a model's text: a typesetter must not run the TeX in it
+        keep = ' class="tex2jax_ignore mathjax_ignore"' if tex else ""
+        return f"<table{keep}><thead>{head}</thead><tbody>{body}</tbody></table>{more}"
 
     def _more(self) -> list[str]:
         if not self.rows:

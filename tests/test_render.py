@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ib_kernel.notebook.render import Growing, highlight, to_html
 from ib_kernel.notebook.sanitize import LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
-from ib_kernel.notebook.show import escape, plain
+from ib_kernel.notebook.show import escape, plain, untypeset
+from ib_kernel.results import QueryResult
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -276,3 +277,31 @@ def test_a_finished_block_is_not_rendered_again() -> None:
         growing.html()
     assert "Paragraph 49" in growing._open
     assert "Paragraph 48" not in growing._open
+
+
+def test_tex_in_a_name_or_a_table_is_left_to_no_typesetter() -> None:
+    """Whatever holds TeX is marked, so that a front end shows it as it is; other HTML stays as it was."""
+    assert untypeset("<p>plain</p>") == "<p>plain</p>"
+    assert untypeset(r"<p>$\href{javascript:x}{y}$</p>").startswith(
+        '<div class="tex2jax_ignore mathjax_ignore">'
+    )
+    table = QueryResult(["content"], [(r"\(x\)",)])._repr_html_()
+    assert table.startswith('<table class="tex2jax_ignore mathjax_ignore">')
+
+
+def test_finished_blocks_are_handed_over_once_they_are_long_enough() -> None:
+    """What is handed over and what is left are the whole, in HTML and in text."""
+    growing, html, texts = Growing(), "", []
+    text = "".join(f"Paragraph {n}.\n\n" for n in range(60))
+    for start in range(0, len(text), 7):
+        growing.add(text[start : start + 7])
+        growing.html()
+        if done := growing.finished(300):
+            assert len(done[0]) >= 300
+            html += done[0].removeprefix('<div class="tex2jax_ignore mathjax_ignore">').removesuffix("</div>")
+            texts.append(done[1])
+            assert growing.finished(300) is None
+    html += growing.html().removeprefix('<div class="tex2jax_ignore mathjax_ignore">')
+    assert len(texts) >= 3
+    assert "".join(texts) + growing.text() == text
+    assert f'<div class="tex2jax_ignore mathjax_ignore">{html}' == to_html(text)

@@ -69,6 +69,7 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
     retired = retirement_note(get_model(session.model, settings))
     if retired:
         notes.append(retired)
+    notes += _left_behind(interview, None)
     totals = interview.service.totals(session.session_id)
     return started(session, interview.challenge(session), totals, verb="Interview started", notes=notes)
 
@@ -161,7 +162,16 @@ def _use(engine: Engine, parsed: Parsed) -> Output:
     session = interview.use(parsed.positional)
     totals = interview.service.totals(session.session_id)
     notes = [] if session.status == "active" else [f"This session is {session.status}."]
+    notes += _left_behind(interview, session.session_id)
     return started(session, interview.challenge(session), totals, verb="Going on with", notes=notes)
+
+
+def _left_behind(interview: Interview, session_id: str | None) -> list[str]:
+    """Say what a killed kernel has left charged: in this session, or anywhere in the ledger."""
+    from ib_kernel.doubts import left_behind
+
+    line = left_behind(interview.service.store.reservations(session_id), own=session_id)
+    return [line] if line else []
 
 
 def _models(engine: Engine, parsed: Parsed) -> Output:

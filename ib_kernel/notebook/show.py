@@ -25,6 +25,16 @@ def escape(text: object) -> str:
     return html.escape(plain(str(text)))
 
 
+def untypeset(html_text: str) -> str:
+    """Return *html_text* so that a front end's mathematics typesetter leaves it alone.
+
+    Names and replies are other people's text: TeX in it is shown, not run.
+    """
+    if not any(mark in html_text for mark in ("$", "\\")) or "mathjax_ignore" in html_text[:60]:
+        return html_text
+    return f'<div class="tex2jax_ignore mathjax_ignore">{html_text}</div>'
+
+
 def has_front_end(shell: Any) -> bool:
     """Tell whether outputs go to a notebook's front end (a kernel runs) rather than to a terminal."""
     return getattr(shell, "kernel", None) is not None
@@ -37,7 +47,7 @@ class Output:
         self.html, self.text = html_text, text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.html, "text/plain": self.text}
+        return {"text/html": untypeset(self.html), "text/plain": self.text}
 
     def __repr__(self) -> str:
         return self.text
@@ -47,7 +57,7 @@ def publish(html_text: str, text: str, *, display_id: str | None = None, update:
     """Show an HTML and plain-text pair, under *display_id* when it is to be updated later."""
     from IPython.display import display
 
-    data = {"text/html": html_text, "text/plain": text}
+    data = {"text/html": untypeset(html_text), "text/plain": text}
     display(data, raw=True, display_id=display_id, update=update)  # type: ignore[no-untyped-call]
 
 
@@ -59,7 +69,9 @@ def lines_html(text: str, *, muted: bool = False) -> str:
 
 def table_html(headers: list[str], rows: list[list[str]]) -> str:
     """Return a plain HTML table; every cell is escaped."""
-    head = "".join(f'<th style="text-align:left">{escape(cell)}</th>' for cell in headers)
+    head = "".join(
+        f'<th style="text-align:left">{escape(cell)}</th>' if cell else "<td></td>" for cell in headers
+    )  # a screen reader announces an empty header as a header
     body = "".join(
         "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
         for row in rows
