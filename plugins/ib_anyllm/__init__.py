@@ -1,0 +1,31 @@
+"""The ``anyllm`` client: many providers through any-llm, a thin adapter over one well-kept library.
+
+The model names the provider: ``anthropic:claude-…``, ``mistral:…``, ``gemini:…``, ``ollama:…``. Needs
+``pip install 'interview-buddy-kernel[many]'`` and, for most providers, any-llm's extra for it. Nothing heavy
+is imported before the first request. See docs/decisions/0009-more-providers.md for why this library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ib_kernel.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ib_kernel.catalog import Catalog
+    from ib_kernel.protocols import LLMClient
+    from ib_kernel.settings import Settings
+
+__all__ = ["ib_register"]
+
+
+def _client(settings: Settings) -> LLMClient:
+    from ib_anyllm.client import AnyLLMClient
+
+    return AnyLLMClient(settings)
+
+
+@hookimpl
+def ib_register(catalog: Catalog) -> None:
+    """Offer the client under the name ``anyllm``."""
+    catalog.add_client("anyllm", _client)

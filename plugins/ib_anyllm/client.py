@@ -1,0 +1,233 @@
+"""`AnyLLMClient`: one attempt per call through any-llm, whatever provider the model's name starts with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NoReturn
+
+from ib_anyllm.mapping import mapped
+from ib_kernel.errors import AuthFailed, ClientError, ConfigError, StreamBroken
+from ib_kernel.protocols import ChatRequest, Done, Piece, ReplyStream, Usage
+from ib_kernel.settings import Settings
+
+INSTALL = (
+    "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
+    "extra, such as pip install 'any-llm-sdk[mistral]'"
+)
+"""The one line for the missing library."""
+
+
+class AnyLLMClient:
+    """The ``anyllm`` client. Implements `ib_kernel.protocols.LLMClient`.
+
+    A model is written ``provider:model``; without a provider it is ``openai``'s. The key and address of the
+    settings go to that provider, but OPENAI_API_KEY and OPENAI_BASE_URL go to ``openai`` only; what is
+    not given any-llm reads from the provider's own variable (``ANTHROPIC_API_KEY``, …).
+    """
+
+    name = "anyllm"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read_s = 1.25 * max(settings.first_piece_s, settings.gap_s)
+        # Providers hold keys in plain attributes: kept in a closure, like a `Secret`.
+        self._provider: Callable[[str], Any] = functools.cache(lambda name: _create(name, settings))
+        self._building = threading.Lock()
+        self._used: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"AnyLLMClient({', '.join(sorted(self._used)) or 'not used yet'})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled: it holds keys and connections")
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the JSON body that `stream` would send for *request*. Pure."""
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [_sendable(dict(message)) for message in request.messages],
+            "max_tokens": request.max_completion_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.n != 1:
+            body["n"] = request.n
+        body.update(_sendable(dict(request.extra)))
+        if not body["stream"]:
+            body.pop("stream_options", None)
+        return body
+
+    @contextlib.asynccontextmanager
+    async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[ReplyStream]:
+        """Send *body*, once; yield `Piece`s, then one `Done`. Leaving the context ends the HTTP response."""
+        name, model = _split(str(body["model"]))
+        provider = await self._ready(name)
+        fields = {**body, "model": model}
+        if name not in _NO_TIMEOUT:
+            fields["timeout"] = self._read_s
+        answer = await self._tried(provider.acompletion(**fields))
+        reply = self._read(answer, streamed=bool(body.get("stream")))
+        try:
+            yield reply
+        finally:
+            await reply.aclose()  # type: ignore[attr-defined]
+            close = getattr(answer, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
+                    await close()
+
+    async def validate_api_key(self) -> bool:
+        """Ask for the list of models: True when the key is accepted, False on 401. Costs no tokens."""
+        provider = await self._ready(_split(self._settings.model)[0])
+        try:
+            await self._tried(provider.alist_models())
+        except AuthFailed as error:
+            if error.status == 401:
+                return False
+            raise
+        return True
+
+    async def aclose(self) -> None:
+        """Close connections, where the provider's SDK can. Idempotent."""
+        used, self._used = self._used, set()
+        for name in used:
+            close = getattr(getattr(self._provider(name), "client", None), "close", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
+                    await close()
+
+    async def _ready(self, name: str) -> Any:
+        def build() -> Any:
+            with self._building:
+                return self._provider(name)
+
+        if name not in self._used:  # importing an SDK takes half a second: not on the loop
+            await asyncio.to_thread(build)
+            self._used.add(name)
+        return self._provider(name)
+
+    async def _tried(self, work: Any) -> Any:
+        try:
+            return await work
+        except StopAsyncIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+            problem = mapped(error, self._key())
+        raise problem
+
+    def _key(self) -> str | None:
+        return self._settings.api_key.reveal() if self._settings.api_key else None
+
+    async def _read(self, answer: Any, *, streamed: bool) -> AsyncIterator[Piece | Done]:
+        end = _End()
+        if not streamed:
+            for text in end.note(answer, "message"):
+                yield Piece(text)
+            yield end.done()
+            return
+        chunks = aiter(answer)
+        while True:
+            try:
+                chunk = await self._tried(anext(chunks))
+            except StopAsyncIteration:
+                break
+            except ClientError:
+                if end.finish:  # what fails after the finish reason ends a good reply
+                    break
+                raise
+            for text in end.note(chunk, "delta"):
+                yield Piece(text)
+        yield end.done()
+
+
+class _End:
+    """Collects what `Done` tells, from chunks or from a whole answer."""
+
+    def __init__(self) -> None:
+        self.finish = ""
+        self._usage: Usage | None = None
+        self._raw: str | None = None
+        self._about: Any = None
+
+    def note(self, answer: Any, part: str) -> list[str]:
+        """Return the texts of choice 0 in *answer*."""
+        self._about = answer
+        if (usage := getattr(answer, "usage", None)) is not None:
+            self._usage, self._raw = _usage(usage), usage.model_dump_json(exclude_none=True)
+        texts = []
+        for choice in getattr(answer, "choices", None) or ():
+            if getattr(choice, "index", 0) != 0:
+                continue
+            said = getattr(choice, part, None)
+            texts += [t for t in (getattr(said, "content", None), getattr(said, "refusal", None)) if t]
+            self.finish = getattr(choice, "finish_reason", None) or self.finish
+        return texts
+
+    def done(self) -> Done:
+        """Return the end of the reply. `StreamBroken` when there was no finish reason."""
+        if not self.finish:
+            raise StreamBroken("the answer ended without a finish reason, so it is probably cut off")
+        about = self._about
+        return Done(
+            str(self.finish),
+            self._usage,
+            str(getattr(about, "model", None) or ""),
+            str(getattr(about, "id", None) or ""),
+            int(getattr(about, "created", None) or 0),
+            getattr(about, "service_tier", None),
+            self._raw,
+        )
+
+
+_NO_TIMEOUT = frozenset({"bedrock", "sagemaker", "watsonx"})
+"""Providers whose SDKs take no timeout per request."""
+
+
+def _create(name: str, settings: Settings) -> Any:
+    try:
+        from any_llm import AnyLLM
+    except ImportError:
+        raise ConfigError(INSTALL) from None
+    given: dict[str, Any] = {}
+    if settings.api_key and (name == "openai" or settings.origins.get("api_key") != "OPENAI_API_KEY"):
+        given["api_key"] = settings.api_key.reveal()
+    if settings.base_url and (name == "openai" or settings.origins.get("base_url") != "OPENAI_BASE_URL"):
+        given["api_base"] = settings.base_url
+    try:
+        return AnyLLM.create(name, **given, unified_exceptions=True, max_retries=0)
+    except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+        problem = mapped(error, given.get("api_key"))
+    raise problem
+
+
+def _split(model: str) -> tuple[str, str]:
+    provider, colon, name = model.partition(":")
+    return (provider, name) if colon and provider else ("openai", model)
+
+
+def _usage(raw: Any) -> Usage | None:
+    inputs, outputs = getattr(raw, "prompt_tokens", None), getattr(raw, "completion_tokens", None)
+    if not isinstance(inputs, int) or not isinstance(outputs, int) or min(inputs, outputs) < 0:
+        return None
+    return Usage(
+        inputs,
+        outputs,
+        cached_tokens=getattr(getattr(raw, "prompt_tokens_details", None), "cached_tokens", None) or 0,
+        reasoning_tokens=getattr(getattr(raw, "completion_tokens_details", None), "reasoning_tokens", None)
+        or 0,
+    )
+
+
+def _sendable(value: Any) -> Any:
+    """Return *value* with lone surrogates, which UTF-8 has not, replaced by U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {key: _sendable(item) for key, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, (list, tuple)) else value
