@@ -167,7 +167,8 @@ class SessionsWidget(Watching):
         state = session.session_id, totals.calls, totals.used, totals.token_budget
         if state != self._spent_of:
             calls = spent(self._service, session.session_id)
-            self._lines, self._spent_of = (per_turn(calls), burn_down(session, calls)), state
+            events = self._service.store.events(session.session_id)
+            self._lines, self._spent_of = (per_turn(calls), burn_down(session, calls, events)), state
 
     def _conversation(self, session: Session, totals: Totals) -> tuple[list[list[Any]], int]:
         """Return ``[who, is the candidate, HTML]`` of the newest messages, and how many come before them."""
@@ -240,7 +241,7 @@ def _row(session: Session, totals: Totals) -> dict[str, Any]:
         "used": f"{totals.used:,}",
         "left": f"{totals.left:,} of {totals.token_budget:,}",
         "share": totals.used / totals.token_budget if totals.token_budget else 1.0,
-        "time": time_line(session),
+        "time": time_line(session) if session.ended_at is None else "ended",
         "turns": totals.turns,
     }
 

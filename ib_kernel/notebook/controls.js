@@ -31,7 +31,7 @@ function makeControls(parent, send) {
     node.type = "button";
     let armed = 0, revert = 0;
     const disarm = () => { armed = 0; clearTimeout(revert); setText(node, label); node.classList.remove("ib-armed"); };
-    node.addEventListener("keydown", (event) => { if (event.key === "Escape" && armed) { disarm(); event.stopPropagation(); } });
+    node.addEventListener("keydown", (event) => { if (event.key === "Escape" && armed) { disarm(); setText(line, ""); event.stopPropagation(); } });
     node.addEventListener("blur", disarm);
     node.addEventListener("click", () => {
       if (node.getAttribute("aria-disabled") === "true") return;

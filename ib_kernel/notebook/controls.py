@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import BuddyError, ConfigError
+from ib_kernel.errors import BuddyError, ConfigError, Locked
 from ib_kernel.notebook.show import plain
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ def act(service: TokenService, session_id: str, message: Mapping[str, Any]) -> S
         if action is None:
             raise ConfigError(f"unknown control; known: {', '.join(_ACTIONS)}")
         return Said(True, action(service, session_id, message, _passphrase(message)))
+    except Locked as error:
+        missing = "this session is locked; type its passphrase first"
+        return Said(False, "wrong passphrase, nothing was changed" if error.wrong else missing)
     except BuddyError as error:
         return Said(False, plain(str(error)).replace("\n", " "))
     except Exception as error:

@@ -9,14 +9,14 @@ from ib_kernel.errors import StoreError
 from ib_kernel.protocols import Spent
 
 if TYPE_CHECKING:
-    from ib_kernel.protocols import Session
+    from ib_kernel.protocols import LedgerEvent, Session
     from ib_kernel.token_service import TokenService
 
 TURNS = 40
 """Turns that the bars show, the newest ones."""
 
 POINTS = 300
-"""Points that a burn-down line has at most; of a longer one, evenly spread calls and the last are kept."""
+"""Points that a burn-down line has at most; of a longer one, evenly spread ones and the last are kept."""
 
 
 def spent(service: TokenService, session_id: str) -> list[Spent]:
@@ -45,21 +45,27 @@ def per_turn(calls: Sequence[Spent]) -> list[list[int]]:
     return [sums[turn] for turn in sorted(sums)][-TURNS:]
 
 
-def burn_down(session: Session, calls: Sequence[Spent]) -> list[list[float]]:
-    """Return ``[seconds since the start, tokens left, budget then]`` after every call, the start first.
+def burn_down(
+    session: Session, calls: Sequence[Spent], events: Sequence[LedgerEvent] = ()
+) -> list[list[float]]:
+    """Return ``[seconds since the start, tokens left, budget then]`` after every call and change of budget.
 
-    Tokens left count settled tokens only and are never negative; the last point has today's budget.
+    The start comes first. Tokens left count settled tokens only and are never negative; the last point has
+    today's budget.
     """
     began = session.started_at if session.started_at is not None else session.created_at
-    points: list[list[float]] = [[0.0, 0, calls[0].token_budget if calls else session.token_budget]]
-    points[0][1] = points[0][2]
+    changes = [e for e in events if e.kind == "budget" and e.detail.get("unit") == "token_budget"]
+    steps = [(c.ended_at, c.input_tokens + c.output_tokens, c.token_budget) for c in calls]
+    steps += [(e.created_at, 0, e.detail["to"]) for e in changes]
+    steps.sort(key=lambda step: step[0])
+    first = changes[0].detail["from"] if changes else calls[0].token_budget if calls else session.token_budget
+    points: list[list[float]] = [[0.0, first, first]]
     used = 0
-    for call in calls:
-        used += call.input_tokens + call.output_tokens
-        at = round(max(points[-1][0], call.ended_at - began), 1)
-        points.append([at, max(0, call.token_budget - used), call.token_budget])
+    for at, tokens, budget in steps:
+        used += tokens
+        points.append([round(max(points[-1][0], at - began), 1), max(0, budget - used), budget])
     points.append([points[-1][0], max(0, session.token_budget - used), session.token_budget])
     if len(points) > POINTS:
-        step = (len(points) - 1) / (POINTS - 1)
-        points = [points[round(i * step)] for i in range(POINTS)]
+        stride = (len(points) - 1) / (POINTS - 1)
+        points = [points[round(i * stride)] for i in range(POINTS)]
     return points
