@@ -11,10 +11,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import redact
 from ib_kernel.secrets import Secret
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 REFUSED = (ValueError, TypeError, KeyError, OverflowError, RuntimeError)
 """What a parser raises for a value that cannot be used (RuntimeError: the home of an unknown user)."""
@@ -57,6 +60,21 @@ def duration(value: Any) -> float:
     """a number of seconds above 0"""
     number = seconds(value)
     if number == 0:
+        raise ValueError
+    return number
+
+
+def dollars(value: Any) -> Decimal:
+    """US dollars above 0, such as 0.50, with at most nine decimals"""
+    from decimal import Decimal, InvalidOperation
+
+    if isinstance(value, bool):
+        raise TypeError
+    try:
+        number = Decimal(str(value).strip().removeprefix("$"))
+    except InvalidOperation:
+        raise ValueError from None
+    if not (number.is_finite() and 0 < number <= 1_000_000) or number != round(number, 9):
         raise ValueError
     return number
 

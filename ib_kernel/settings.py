@@ -14,11 +14,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ib_kernel import parsing
 from ib_kernel.errors import ConfigError, redact
 from ib_kernel.secrets import Secret
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 APP = "interview-buddy"
 """Name of the folders in the user's data and configuration directories."""
@@ -73,6 +76,9 @@ class Settings:
     candidate: str | None = _setting(parsing.text, None, "who is interviewed; unset: the system's user name")
     token_budget: int = _setting(
         parsing.whole(0), 20_000, "tokens of a new session, input and output together"
+    )
+    budget_usd: Decimal | None = _setting(
+        parsing.dollars, None, "US dollars of a new session, beside its tokens; unset: no budget in money"
     )
     time_limit_s: float | None = _setting(parsing.duration, None, "seconds of a new session; unset: no limit")
     reply_tokens: int = _setting(parsing.whole(1), 1_200, "tokens asked for a reply when none are named")

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ib_kernel import lock
+from ib_kernel import forecast, lock
 from ib_kernel.counting_api import CountingApi
 from ib_kernel.errors import ConfigError, Locked, ReservationError, SessionInactive
 from ib_kernel.events import SessionChanged
-from ib_kernel.models import get_model
+from ib_kernel.models import ModelInfo, get_model
 from ib_kernel.plugins import Plugins
 from ib_kernel.protocols import (
     BudgetStore,
@@ -100,11 +100,13 @@ class TokenService(CountingApi):
         session_id: str | None = None,
         start: bool = True,
         passphrase: str | None = None,
+        budget_usd: Any = None,
         **details: Any,
     ) -> Session:
         """Open a session and start it, unless *start* is false (then `start` does, and starts its clock).
 
-        What is not given comes from the settings; *details* are further fields of `NewSession`. With a
+        What is not given comes from the settings; *details* are further fields of `NewSession`. *budget_usd*
+        is a budget in US dollars beside the one in tokens, refused for a model without a known price. With a
         *passphrase* the session is locked: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
         `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or
         passphrase that cannot be used.
@@ -116,7 +118,12 @@ class TokenService(CountingApi):
             raise ConfigError(
                 f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
             )
-        get_model(model or settings.model, settings)  # raises for one without known limits
+        info = get_model(model or settings.model, settings)  # raises for one without known limits
+        money = settings.budget_usd if budget_usd is None else budget_usd
+        if money is not None and details.get("budget_nano_usd") is None:
+            details["budget_nano_usd"] = nano_dollars(money)
+        if details.get("budget_nano_usd") is not None:
+            require_price(info)
         if passphrase is not None:
             details["meta"] = {**details.get("meta", {}), lock.META_KEY: lock.make_lock(passphrase)}
         new = NewSession(
@@ -182,6 +189,15 @@ class TokenService(CountingApi):
         return self._changed(
             self.store.set_budget(session_id, tokens=tokens, who=default_candidate()), "budget"
         )
+
+    def set_money_budget(self, session_id: str, budget_usd: Any, *, passphrase: str | None = None) -> Session:
+        """Set the total in US dollars, also where there was none; refused without a known price."""
+        session = self._open(session_id)
+        nano = nano_dollars(budget_usd)
+        require_price(get_model(session.model, self.settings))
+        self._unlock(session, passphrase, "another budget")
+        changed = self.store.set_budget(session_id, nano_usd=nano, who=default_candidate())
+        return self._changed(changed, "budget")
 
     def set_time_limit(
         self, session_id: str, seconds: float | None, *, passphrase: str | None = None
@@ -347,8 +363,12 @@ class TokenService(CountingApi):
         return warning_level(self.totals(session_id), self.settings.warn_at)
 
     def estimate_turns_left(self, session_id: str) -> int | None:
-        """Return how many turns of this session's average size still fit; None before the first."""
-        return turns_left(self.totals(session_id))
+        """Return how many more turns fit, when prompts go on growing as they have; None before the first.
+
+        A ledger that cannot list a session's calls cheaply gives turns of the average size so far.
+        """
+        totals, spent = self.totals(session_id), getattr(self.store, "spent", None)
+        return turns_left(totals) if spent is None else forecast.turns_left(spent(session_id), totals.left)
 
     def close(self) -> None:
         """Close the ledger if this service opened it."""
@@ -372,6 +392,10 @@ class TokenService(CountingApi):
                 f"session {session_id} is {session.status}; it can no longer be changed", session.status
             )
         return session
+
+    def unlock(self, session_id: str, passphrase: str | None, what: str) -> None:
+        """Let a change of a session pass, or raise `Locked` when it needs a passphrase that is not given."""
+        self._unlock(self.get_session(session_id), passphrase, what)
 
     def _unlock(self, session: Session, passphrase: str | None, what: str) -> None:
         """Let a change of a locked session pass; a wrong passphrase is recorded as an event."""
@@ -398,6 +422,29 @@ class TokenService(CountingApi):
         totals = self.totals(session_id)
         return TokenUsage(
             input_tokens, output_tokens, input_tokens + output_tokens, totals.left, percentage_used(totals)
+        )
+
+
+def nano_dollars(budget_usd: Any) -> int:
+    """Return US dollars as whole nano-dollars. `ConfigError` for what is no sum of money."""
+    from ib_kernel import parsing
+
+    try:
+        return int(parsing.dollars(budget_usd) * 10**9)
+    except parsing.REFUSED:
+        raise ConfigError(
+            f"a budget in money cannot be {budget_usd!r}; allowed: {parsing.dollars.__doc__}"
+        ) from None
+
+
+def require_price(model: ModelInfo) -> None:
+    """Refuse a budget in money for a model without a known price; a scripted model costs nothing."""
+    from ib_kernel import prices
+
+    if not model.counts_as and prices.worst_case(model.name, 0, 0) is None:
+        raise ConfigError(
+            f"a budget in money needs a price, and none is known for {model.name}; leave --budget-usd out, "
+            "or choose another model (%interview models)"
         )
 
 

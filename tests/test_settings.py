@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "candidate": (" Ada Łovelace ", "Ada Łovelace"),
     "token_budget": ("20,000", 20_000),
     "time_limit_s": ("2700", 2700.0),
+    "budget_usd": ("$0.50", Decimal("0.50")),
     "reply_tokens": ("1_000", 1000),
     "min_reply_tokens": ("64", 64),
     "temperature": ("0.2", 0.2),

@@ -44,6 +44,21 @@ def positive(text: str) -> int:
     return number
 
 
+def figures(text: str) -> tuple[int, int]:
+    """input and output tokens, such as 812+240"""
+    tokens = [whole(part.strip()) for part in text.split("+")]
+    if len(tokens) != 2:
+        raise ValueError
+    return tokens[0], tokens[1]
+
+
+def dollars(text: str) -> Any:
+    """US dollars above 0, such as 0.50, with at most nine decimals"""
+    from ib_kernel import parsing
+
+    return parsing.dollars(text)
+
+
 def minutes(text: str) -> float:
     """a number of minutes above 0, such as 45 or 0.5"""
     number = float(text.replace(",", "."))

@@ -54,7 +54,7 @@ class BudgetView:
 
 def look(service: TokenService, session_id: str) -> BudgetView:
     """Read one session from the ledger. `UnknownSession` when there is none."""
-    from ib_kernel.token_service import turns_left, warning_level
+    from ib_kernel.token_service import warning_level
 
     session, totals = service.get_session(session_id), service.totals(session_id)
     doubts: tuple[Reservation, ...] = ()
@@ -64,7 +64,7 @@ def look(service: TokenService, session_id: str) -> BudgetView:
         session=session,
         totals=totals,
         level=warning_level(totals, service.settings.warn_at),
-        turns_left=turns_left(totals),
+        turns_left=service.estimate_turns_left(session_id),
         cost=cost_line(session, totals, service.settings),
         doubts=doubts,
     )
@@ -85,6 +85,16 @@ def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
     except UnknownModel:
         return "no price known"
     return "no price known" if totals.calls else "nothing yet"
+
+
+def money_line(totals: Totals) -> str:
+    """Say where a budget in money is; held includes what is in doubt."""
+    used, total = totals.cost_nano_usd or 0, totals.budget_nano_usd or 0
+    left = max(0, total - used - totals.held_nano_usd)
+    return (
+        f"money: {dollars(used)} used, {dollars(totals.held_nano_usd)} held, "
+        f"{dollars(left)} of {dollars(total)} left"
+    )
 
 
 def several(n: int, noun: str) -> str:
@@ -119,6 +129,8 @@ def facts(view: BudgetView) -> list[str]:
         f"used {t.used:,} = {t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}",
         f"turns left at this rate: {turns} · cost: {view.cost} · {time_line(view.session)}",
     ]
+    if t.budget_nano_usd is not None:
+        lines.insert(1, money_line(t))
     if t.cached_tokens or t.reasoning_tokens:
         lines.insert(1, f"of these {t.cached_tokens:,} in were cached, {t.reasoning_tokens:,} out reasoning")
     return [*lines, *warnings(view)]
@@ -142,6 +154,8 @@ def warnings(view: BudgetView) -> list[str]:
     for r in view.doubts:
         why = f" ({plain(r.doubt_reason)})" if r.doubt_reason else ""
         lines.append(f"in doubt: {r.tokens:,} tokens of turn {r.call.turn}, {r.reservation_id}{why}")
+    if view.doubts:
+        lines.append("%budget resolve ID --settle IN+OUT charges what was billed; --write-off frees it")
     return lines
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ib_kernel.notebook.args import Command, Option, minutes, one_of, positive, some, temperature
+from ib_kernel.notebook.args import (
+    Command,
+    Option,
+    dollars,
+    figures,
+    minutes,
+    one_of,
+    positive,
+    some,
+    temperature,
+)
 
 START = Command(
     "%interview start",
@@ -12,6 +22,7 @@ START = Command(
         Option("--level", "level", some, "LEVEL", "level to assess for, such as senior"),
         Option("--challenge", "challenge", some, "NAME|FILE", "the task", completes="challenges"),
         Option("--budget", "token_budget", positive, "N", "tokens, input and output together"),
+        Option("--budget-usd", "budget_usd", dollars, "USD", "US dollars, beside the tokens"),
         Option("--minutes", "minutes", minutes, "N", "time limit"),
         Option("--model", "model", some, "MODEL", "the model", completes="models"),
         Option("--client", "client", some, "CLIENT", "the client plugin", completes="clients"),
@@ -83,11 +94,23 @@ BUDGET = Command(
     "%budget",
     "Show the gauge; with N, set the total first.",
     (
+        Option("--usd", "usd", dollars, "USD", "set the budget in US dollars first"),
         Option("--live", "live", help="a gauge that follows the session, and a summary that stays"),
         Option("--controls", "controls", help="the same with the interviewer's controls"),
     ),
     positional="N",
     example="%budget 30000",
+)
+RESOLVE = Command(
+    "%budget resolve",
+    "Decide what a call in doubt has cost; who decided and when is recorded.",
+    (
+        Option("--settle", "settle", figures, "IN+OUT", "it was billed: the tokens of prompt and reply"),
+        Option("--write-off", "write_off", help="it was not billed: free what it holds"),
+        Option("--reason", "reason", some, "TEXT", "why, for the record"),
+    ),
+    positional="ID",
+    example='%budget resolve 3f2a --settle 812+240 --reason "from the usage dashboard"',
 )
 USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positional="WHAT", completes="usage")
 SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, messages, events.")

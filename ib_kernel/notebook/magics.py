@@ -41,6 +41,7 @@ class InterviewMagics(Magics):
     candidate = Setting("candidate")
     persona = Setting("persona")
     token_budget = Setting("token_budget")
+    budget_usd = Setting("budget_usd")
     time_limit_s = Setting("time_limit_s")
     reply_tokens = Setting("reply_tokens")
     min_reply_tokens = Setting("min_reply_tokens")
@@ -121,6 +122,9 @@ class InterviewMagics(Magics):
     def budget(self, line: str) -> None:
         """Show the budget of the session in use; ``%budget 30000`` sets the total first.
 
+        ``%budget --usd 0.50`` sets a budget in US dollars beside it. ``%budget resolve ID`` decides what a
+        call in doubt has cost (``--settle IN+OUT``, or ``--write-off``).
+
         ``%budget --live`` follows the session while it goes on (``--controls`` adds the interviewer's
         controls) and leaves a summary that a reopened notebook still shows.
 
@@ -130,18 +134,27 @@ class InterviewMagics(Magics):
         from ib_kernel.notebook.gauge import gauge_html, gauge_text, look
         from ib_kernel.notebook.show import publish
 
+        if line.split()[:1] == ["resolve"]:
+            from ib_kernel.notebook.resolve import resolve
+
+            self._usage_of(resolve(self.engine, line.split("resolve", 1)[1]))
+            return
         parsed = parse(BUDGET, line)
         if parsed.help:
             self._usage_of(BUDGET.usage())
             return
         interview = self.engine.interview
         session = interview.session
-        if parsed.positional:
-            total = value_of("the budget", parsed.positional, whole)
+        if parsed.positional or "usd" in parsed.values:
+            total = value_of("the budget", parsed.positional, whole) if parsed.positional else None
             from ib_kernel.notebook.secret import passphrase_for
 
             key = passphrase_for(interview.service, session.session_id)
-            interview.service.set_budget(session.session_id, total, passphrase=key)
+            if total is not None:
+                interview.service.set_budget(session.session_id, total, passphrase=key)
+            if "usd" in parsed.values:
+                usd = parsed.values["usd"]
+                interview.service.set_money_budget(session.session_id, usd, passphrase=key)
         if parsed.get("live") or parsed.get("controls"):
             from ib_kernel.notebook.widget import show_live
 
@@ -162,8 +175,8 @@ class InterviewMagics(Magics):
             SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
 
         The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions,
-        calls, messages, events; views: session_usage, usage_by_model, usage_by_day, burn_down,
-        count_accuracy.
+        calls, messages, events; views: session_usage, usage_by_model, usage_by_day, usage_by_hour, burn_down,
+        forecast, forecast_error, latency, attempts, failures, candidates, count_accuracy.
         """
         from ib_kernel.notebook import usage
 
