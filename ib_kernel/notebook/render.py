@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.notebook.sanitize import LINK, PRE_STYLE, TOKEN_STYLES, clean
+from ib_kernel.notebook.sanitize import CODE_STYLE, LINK, PRE_STYLE, TOKEN_STYLES, clean
 from ib_kernel.notebook.show import plain
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def _fence(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Mappin
     token = tokens[i]
     word = token.info.strip().split(" ")[0] if token.info.strip() else ""
     language = word if _LANGUAGE.fullmatch(word) else ""
-    return f'<pre style="{PRE_STYLE}"><code>{highlight(token.content, language)}</code></pre>\n'
+    code = f'<code style="{CODE_STYLE}">{highlight(token.content, language)}</code>'
+    return f'<pre style="{PRE_STYLE}">{code}</pre>\n'
 
 
 def highlight(code: str, language: str) -> str:

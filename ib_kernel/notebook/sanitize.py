@@ -27,6 +27,9 @@ TAGS = frozenset(
 PRE_STYLE = "background-color:#f6f8fa;color:#1f2328;padding:8px"
 """Code keeps its own light background, so that its colours are readable in light and dark themes."""
 
+CODE_STYLE = "background-color:#f6f8fa;color:#1f2328"
+"""Repeated on the code itself: a dark theme gives it a background of its own."""
+
 TOKEN_STYLES = {
     "keyword": "color:#a0111f",
     "name": "color:#6639ba",
@@ -37,7 +40,7 @@ TOKEN_STYLES = {
 """Colours of code, at least 4.5:1 against `PRE_STYLE` (WCAG 2.2, 1.4.3; computed 2026-11)."""
 
 STYLES = frozenset(
-    [PRE_STYLE, *TOKEN_STYLES.values(), "text-align:left", "text-align:right", "text-align:center"]
+    [PRE_STYLE, CODE_STYLE, *TOKEN_STYLES.values(), "text-align:left", "text-align:right", "text-align:center"]
 )
 """Every value that a style attribute may have."""
 
@@ -67,6 +70,7 @@ def _cleaner() -> nh3.Cleaner:
             "th": {"style"},
             "span": {"style"},
             "pre": {"style"},
+            "code": {"style"},
         },
         attribute_filter=_attribute,
         strip_comments=True,
