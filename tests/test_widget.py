@@ -6,11 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
+from notebook_shell import notebook
 
 from ib_kernel import BudgetWidget, Interview, TokenService
-from ib_kernel.errors import NoSession, UnknownSession
+from ib_kernel.errors import NoSession, QueryError, UnknownSession
+from ib_kernel.notebook.spending import spent
 
 
 @pytest.fixture
@@ -86,6 +89,103 @@ def test_refresh_sends_one_message_and_none_when_nothing_has_changed(interview):
     widget.refresh()
     assert len(sent) == 1
     assert {"used", "left", "revision"} <= set(sent[0]["state"])
+
+
+def test_the_history_has_one_entry_per_turn(interview, monkeypatch):
+    """Turn, input and output tokens; read again only when a call was settled."""
+    widget = BudgetWidget(interview=interview, live=False)
+    assert widget.history == []
+    interview.say_sync("A token bucket.")
+    interview.say_sync("In Redis.")
+    widget.refresh()
+    assert [turn for turn, _, _ in widget.history] == [1, 2]
+    assert sum(i for _, i, _ in widget.history) == widget.input_tokens
+    assert sum(o for _, _, o in widget.history) == widget.output_tokens
+    reads: list[str] = []
+    monkeypatch.setattr(
+        "ib_kernel.notebook.widget.spent", lambda service, session_id: reads.append(session_id)
+    )
+    interview.service.pause(interview.session_id)
+    widget.refresh()
+    assert (widget.status, reads) == ("paused", [])
+    widget.close()
+
+
+def test_a_store_without_the_shortcut_is_asked_in_sql(interview):
+    """Other stores need no `spent`; one whose tables differ gives no history instead of an error."""
+    interview.say_sync("A token bucket.")
+    direct = interview.service.store.spent(interview.session_id)
+
+    class Plain:
+        def sql(self, query):
+            return interview.service.store.sql(query)
+
+    class Odd:
+        def sql(self, query):
+            raise QueryError("no table calls")
+
+    for store, expected in ((Plain(), direct), (Odd(), [])):
+        service = types.SimpleNamespace(store=store)
+        found = spent(service, interview.session_id)
+        assert [(s.turn, s.input_tokens, s.output_tokens, s.token_budget) for s in found] == [
+            (s.turn, s.input_tokens, s.output_tokens, s.token_budget) for s in expected
+        ]
+
+
+@pytest.mark.parametrize(("used", "level"), [(2_900, "normal"), (3_100, "warning"), (3_700, "critical")])
+def test_the_warning_levels_are_told_in_words(interview, used, level):
+    """At 75 % and at 90 % a note says so."""
+    interview.service.update_consumption(interview.session_id, used, 0)
+    widget = BudgetWidget(interview=interview, live=False)
+    assert widget.level == level
+    assert any("% of the budget is used" in note for note in widget.notes) == (level != "normal")
+    widget.close()
+
+
+def test_several_widgets_show_one_truth(interview, settings):
+    """Two widgets, one of them on a second service as in another kernel, agree."""
+    other = TokenService(settings)
+    here = BudgetWidget(interview=interview)
+    there = BudgetWidget(interview.session_id, service=other)
+    try:
+        other.update_consumption(interview.session_id, 50, 5)
+        interview.service.update_consumption(interview.session_id, 30, 3)
+        eventually(lambda: here.used == there.used == 88)
+        assert here.history == there.history
+    finally:
+        here.close()
+        there.close()
+        other.close()
+
+
+def test_without_a_front_end_the_live_gauge_is_the_gauge(interview):
+    """A terminal gets text, and nothing goes on in the background."""
+    with notebook() as nb:
+        nb.ok("%interview start --client demo --budget 4000")
+        shown = nb.ok("%budget --live")
+        assert "left 4,000" in shown.text
+        assert not watchers()
+
+
+def test_the_live_gauge_leaves_a_summary_that_stays_right(monkeypatch):
+    """Beside the widget stands an output of its own, updated when the budget moves."""
+    monkeypatch.setattr("ib_kernel.notebook.widget.has_front_end", lambda shell: True)
+    published: list[tuple[str, bool]] = []
+    made: list[BudgetWidget] = []
+    begin = BudgetWidget._follow
+    monkeypatch.setattr(BudgetWidget, "_follow", lambda widget: made.append(widget) or begin(widget))
+    monkeypatch.setattr(
+        "ib_kernel.notebook.widget.publish",
+        lambda html, text, display_id=None, update=False: published.append((text, update)),
+    )
+    with notebook() as nb:
+        nb.ok("%interview start --client demo --budget 4000 --candidate Ada")
+        shown = nb.ok("%budget --live --controls")
+        assert any("application/vnd.jupyter.widget-view+json" in data for data in shown.data)
+        assert published[0][0].startswith("Saved with this notebook: used 0 of 4,000")
+        nb.ok("%budget 5000")
+        eventually(lambda: published[-1][1] and "of 5,000" in published[-1][0])
+        made[0].close()
 
 
 def test_closing_ends_the_thread_and_the_observer(interview):
