@@ -56,9 +56,8 @@ class Report:
         """Add a line that says whether a target was met."""
         met = seen >= limit if at_least else seen <= limit
         words = "at least" if at_least else "at most"
-        self.add(
-            f"- {what}: **{seen:,.3g}{unit}** (target: {words} {limit:g}{unit}), {'met' if met else 'MISSED'}"
-        )
+        shown, verdict = f"{seen:,.0f}" if seen >= 100 else f"{seen:.3g}", "met" if met else "MISSED"
+        self.add(f"- {what}: **{shown}{unit}** (target: {words} {limit:g}{unit}), {verdict}")
         if not met:
             self.missed.append(what)
 
@@ -73,7 +72,8 @@ def pairs(folder: Path, report: Report) -> None:
     report.table(
         ["", "p50 ms", "p99 ms", "pairs/s"],
         [
-            ["two appends, each with `fdatasync`", f"{one['floor p50']:.3f}", f"{one['floor p99']:.2f}", ""],
+            ["two pages written, each with `fdatasync`", f"{one['floor p50']:.3f}", f"{one['floor p99']:.2f}",
+             ""],
             ["reserve + settle, 1 process", f"{one['pair p50']:.3f}", f"{one['pair p99']:.2f}", ""],
             ["reserve + settle, 8 processes on one session", f"{eight['p50']:.2f}", f"{eight['p99']:.1f}",
              f"{eight['pairs/s']:,.0f}"],
@@ -142,7 +142,8 @@ def scale(folder: Path, rows: int, sessions: int, report: Report) -> None:
         f"{seen['load s']:.0f} s ({seen['loaded rows'] / max(seen['load s'], 1e-9):,.0f} rows/s)",
         f"- the last 30 days moved by the mover itself, and {2 * seen['sessions']:,} session rows: "
         f"{seen['moved rows']:,} calls in {seen['move s']:.1f} s",
-        f"- `usage.duckdb` {seen['record bytes'] / 1e6:,.0f} MB, hot ledger {seen['hot bytes'] / 1e6:,.0f} MB",
+        f"- `usage.duckdb` {seen['record bytes'] / 1e6:,.0f} MB, hot ledger "
+        f"{seen['hot bytes'] / 1e6:,.0f} MB",
     )
     store = DuckDBStore(big, background=False)
     start = time.perf_counter()
@@ -228,7 +229,8 @@ def main() -> int:
     report.add(
         "# The ledger, measured",
         "",
-        f"`make bench-ledger`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: Python {platform.python_version()}, duckdb "
+        f"`make bench-ledger`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: Python "
+        f"{platform.python_version()}, duckdb "
         f"{duckdb.__version__}, {os.cpu_count()} cores. Use the ratios; the rest belongs to that machine.",
     )
     try:

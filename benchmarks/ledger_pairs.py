@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pickle
 import statistics
@@ -41,12 +42,19 @@ def pair(store: DuckDBStore, tokens: int = 100) -> bool:
 
 @contextmanager
 def bare_file(path: Path) -> Iterator[Callable[[], None]]:
-    """Yield the floor: a function that appends a page and waits for the disk, twice."""
-    fd, page = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), bytes(4096)
+    """Yield the floor: a function that writes a page and waits for the disk, twice.
+
+    The file is overwritten from beginning to end again and again, as a write-ahead log is: a file that grows
+    costs more.
+    """
+    fd, page, pages = os.open(path, os.O_CREAT | os.O_WRONLY), bytes(4096), 1_024
+    os.write(fd, page * pages)
+    os.fsync(fd)
+    places = itertools.cycle(range(0, pages * 4096, 4096))
 
     def twice() -> None:
         for _ in range(2):
-            os.write(fd, page)
+            os.pwrite(fd, page, next(places))
             os.fdatasync(fd)
 
     yield twice

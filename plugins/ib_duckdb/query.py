@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ib_duckdb import views
 from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, is_damage, sorted_out
-from ib_duckdb.record import VIEWS, Record, rows_above, schema_version
+from ib_duckdb.record import Record, schema_version, watermarks
 from ib_kernel.errors import QueryError, StoreBusy, StoreError
 from ib_kernel.results import QueryResult
 
@@ -36,12 +37,14 @@ def run(record: Record, hot: Hot, query: str, now: float, parameters: Sequence[A
     import duckdb
 
     _check(query)
-    with connected(record, hot, now) as db:
+    with connected(record, hot, now, views.needed(query)) as db:
         try:
             db.execute(query, list(parameters))
             names = tuple(column[0] for column in db.description or ())
             return QueryResult(names, db.fetchall())
         except duckdb.Error as error:
+            if isinstance(error, duckdb.CatalogException):
+                error = _said_with_all_views(db, query, error)
             if is_damage(error):
                 raise StoreError(
                     f"{record.path} is damaged ({one_line(error)}); calls go on. Move the file away to have "
@@ -50,9 +53,28 @@ def run(record: Record, hot: Hot, query: str, now: float, parameters: Sequence[A
             raise QueryError(one_line(error)) from None
 
 
+def _said_with_all_views(
+    db: duckdb.DuckDBPyConnection, query: str, error: duckdb.CatalogException
+) -> duckdb.Error:
+    """Return what DuckDB says when every view is there: its did-you-mean knows their names then."""
+    import duckdb
+
+    try:
+        db.execute("ROLLBACK")
+        db.execute(views.text())
+        db.execute("BEGIN TRANSACTION READ ONLY")
+        db.execute(query)
+    except duckdb.Error as said:
+        return said
+    return error
+
+
 @contextmanager
-def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a locked-down connection on which the record's names cover the hot rows too."""
+def connected(record: Record, hot: Hot, now: float, wanted: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a locked-down connection on which the record's names cover the hot rows too.
+
+    *wanted* are the statements that create the views to have.
+    """
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
@@ -67,7 +89,7 @@ def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyC
                     catalog = _attach(record, db, mend=free)
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
                 _fill(db, rows, hot.ledger_id, catalog, now)
-            _views(db, catalog)
+            _views(db, catalog, wanted)
             if fresh:
                 db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
                 db.execute("SET lock_configuration = true")
@@ -80,6 +102,30 @@ def connected(record: Record, hot: Hot, now: float) -> Iterator[duckdb.DuckDBPyC
         finally:
             if not (catalog and record.park(db)):
                 db.close()
+
+
+def lend(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
+    """Return a connection for the user to keep: the file attached read-only, the hot rows beside it.
+
+    It shows what had been settled when it was made, can write files (``COPY … TO``), and keeps rows from
+    being moved until it is closed. `StoreBusy` when the file is open elsewhere for writing.
+    """
+    import duckdb
+
+    with record.turn():
+        db = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+        try:
+            with record.alone(WAIT_S) as free:
+                catalog = _attach(record, db, mend=free)
+                record.lend(db)
+            with hot.snapshot() as rows:
+                _fill(db, rows, hot.ledger_id, catalog, now)
+            _views(db, catalog, views.text())
+            db.execute("SET TimeZone = 'UTC'")
+        except BaseException:
+            db.close()
+            raise
+        return db
 
 
 def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str | None:
@@ -112,11 +158,13 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str
 
 
 def _fill(db: duckdb.DuckDBPyConnection, hot: Any, ledger: str, catalog: str | None, now: float) -> None:
-    db.execute("CREATE SCHEMA IF NOT EXISTS hot")
+    statements = ["CREATE SCHEMA IF NOT EXISTS hot"]
+    for table in TABLES:  # a parked connection has rows of an earlier query
+        statements += [table.create("hot"), f"TRUNCATE hot.{table.name}"]
+    db.execute("; ".join(statements))
+    marks = watermarks(db, ledger, catalog) if catalog else {}
     for table in TABLES:
-        db.execute(table.create("hot"))
-        db.execute(f"DELETE FROM hot.{table.name}")  # noqa: S608 (a parked connection has some)
-        rows = rows_above(hot, db, ledger, table, catalog)
+        rows = list(hot.execute(table.select(), (marks.get(table.name, 0), -1)))
         if table is CALLS:
             rows += list(hot.execute(IN_DOUBT, (now,)))
         _insert(db, table, rows)
@@ -127,12 +175,13 @@ def _insert(db: duckdb.DuckDBPyConnection, table: Table, rows: list[tuple[Any, .
         db.execute(table.insert("hot"), [list(column) for column in zip(*rows, strict=True)])
 
 
-def _views(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
-    db.execute("CREATE SCHEMA IF NOT EXISTS internal")
+def _views(db: duckdb.DuckDBPyConnection, catalog: str | None, wanted: str) -> None:
+    statements = ["CREATE SCHEMA IF NOT EXISTS internal"]
     for table in TABLES:
         moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
-        db.execute(f"CREATE OR REPLACE VIEW {table.schema}.{table.name} AS {moved}FROM hot.{table.name}")
-    db.execute(VIEWS.read_text(encoding="utf-8"))
+        name = f"{table.schema}.{table.name}"
+        statements.append(f"CREATE OR REPLACE VIEW {name} AS {moved}FROM hot.{table.name}")
+    db.execute("; ".join((*statements, wanted)))
 
 
 def _check(query: str) -> None:

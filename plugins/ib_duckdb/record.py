@@ -14,10 +14,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import apsw
 
+from ib_duckdb import views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
 from ib_duckdb.hot import Hot
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 CHUNK = 20_000
 """Rows that are moved in one transaction."""
 
-VIEWS = Path(__file__).with_name("views.sql")
+_lent: dict[str, list[duckdb.DuckDBPyConnection]] = {}  # by path; closed by whoever asked for it
 _parked: dict[str, duckdb.DuckDBPyConnection] = {}  # by path; at most one per process
 
 
@@ -71,6 +72,17 @@ class Record:
             return False
         _parked[str(self.path)] = db
         return True
+
+    def lend(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Note that the user has *db*, on which the file is attached: nothing moves until it is closed."""
+        _lent.setdefault(str(self.path), []).append(db)
+
+    def lent(self) -> bool:
+        """Tell whether a connection of `lend` is still open."""
+        kept = [db for db in _lent.pop(str(self.path), []) if _is_open(db)]
+        if kept:
+            _lent[str(self.path)] = kept
+        return bool(kept)
 
     @contextmanager
     def alone(self, wait_s: float) -> Iterator[bool]:
@@ -135,7 +147,7 @@ class Record:
         with self._hot.snapshot() as hot:
             if self._nothing_new(hot):
                 return 0
-        if self.parked() is not None:
+        if self.parked() is not None or self.lent() or held_here(self.path):
             raise InUse("this very process")
         with self._hot.snapshot() as hot, opened(self.path) as db:
             self._prepare(db)
@@ -153,7 +165,7 @@ class Record:
 
     def _prepare(self, db: duckdb.DuckDBPyConnection) -> None:
         """Create what is missing, in one transaction. `StoreError` when the file is a newer version's."""
-        text = VIEWS.read_text(encoding="utf-8")
+        text = views.text()
         digest = hashlib.sha256(text.encode()).hexdigest()
         known = schema_version(db)
         if known is not None and known[0] > VERSION:
@@ -191,6 +203,16 @@ class Record:
             db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, rows[-1][-1]])
             db.execute("COMMIT")
             moved += len(rows)
+
+
+def _is_open(db: duckdb.DuckDBPyConnection) -> bool:
+    import duckdb
+
+    try:
+        db.cursor().close()  # asks nothing: a result that the user is reading stays as it is
+    except duckdb.ConnectionException:
+        return False
+    return True
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:
@@ -234,9 +256,7 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             db.close()
 
 
-def rows_above(
-    hot: apsw.Connection, db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog: str | None
-) -> list[tuple[Any, ...]]:
-    """Return the hot rows that the record (attached as *catalog*; None: there is none) does not hold yet."""
-    mark = watermark(db, ledger, table, f"{catalog}.") if catalog else 0
-    return list(hot.execute(table.select(), (mark, -1)))
+def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str) -> dict[str, int]:
+    """Return, by table, up to where *ledger*'s rows are in the record attached as *catalog*."""
+    sql = f"SELECT name, max(seq) FROM {catalog}.internal.moved WHERE ledger = ? GROUP BY name"  # noqa: S608
+    return {str(name): int(seq) for name, seq in db.execute(sql, [ledger]).fetchall()}

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.base import Part
 from ib_duckdb.holds import Holds
@@ -19,6 +19,9 @@ from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.sessions import Sessions
 from ib_kernel.protocols import LedgerEvent, Message, Spent, Totals
 from ib_kernel.results import QueryResult
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class DuckDBStore(Sessions, Holds, Part):
@@ -104,6 +107,16 @@ class DuckDBStore(Sessions, Holds, Part):
 
         self._mover.once()  # before, so that nobody is in the way of a connection the user opens next
         return run(self._record, self._hot, query, self._now())
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return an in-memory DuckDB connection with everything settled so far, for other tools.
+
+        The file is attached read-only; moving rows waits until the connection is closed. `StoreBusy`.
+        """
+        from ib_duckdb.query import lend
+
+        self._mover.once()
+        return lend(self._record, self._hot, self._now())
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""

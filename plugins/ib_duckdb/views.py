@@ -1,0 +1,49 @@
+"""The views that people query (``views.sql``), and which of them one query needs.
+
+Creating all of them takes longer than answering a question about one session, so that a connection of ours
+gets those that the query names, and those that these are made of.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+TEXT = Path(__file__).with_name("views.sql")
+
+_BEGIN = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS", re.M)
+_CATALOG = re.compile(
+    r"\b(show|describe|summarize|duckdb_\w+|information_schema|pg_\w+|sqlite_\w+|pragma\w*)\b"
+)
+
+
+def text() -> str:
+    """Return every view's statement."""
+    return TEXT.read_text(encoding="utf-8")
+
+
+@functools.cache
+def definitions() -> dict[str, str]:
+    """Return each view's statement by its name, a view after those that it is made of."""
+    sql = text()
+    begins = list(_BEGIN.finditer(sql))
+    ends = [*(found.start() for found in begins[1:]), len(sql)]
+    return {found[1]: sql[found.start() : end] for found, end in zip(begins, ends, strict=True)}
+
+
+@functools.cache
+def _made_of(name: str) -> frozenset[str]:
+    """Return the views that *name* is made of, itself included."""
+    body = definitions()[name].partition(" AS")[2]
+    parts = frozenset(re.findall(r"\w+", body)) & definitions().keys() - {name}
+    return frozenset({name}).union(*map(_made_of, parts))
+
+
+def needed(query: str) -> str:
+    """Return the statements that create what *query* may need; all of them where it asks what there is."""
+    words = set(re.findall(r"\w+", query.lower()))
+    if _CATALOG.search(query.lower()):
+        return text()
+    wanted = frozenset[str]().union(*(_made_of(name) for name in definitions() if name in words))
+    return "".join(statement for name, statement in definitions().items() if name in wanted)
