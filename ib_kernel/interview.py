@@ -57,6 +57,8 @@ class Interview:
         self._owns_service = service is None
         self._loop = BackgroundLoop()
         self._clients: dict[tuple[str, str], LLMClient] = {}
+        self._factories: dict[tuple[str, str], Any] = {}
+        self._replaced: list[LLMClient] = []
         self._shared = Shared(RetryBudget(self.settings.retry_budget))
         self._lock = threading.RLock()
         self._session_id: str | None = None
@@ -172,9 +174,10 @@ class Interview:
         if not text.strip():
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
         session = self.session
-        messages = build_messages(session, self.challenge(session), self.history(), text)
+        history = self.service.store.history(session.session_id)
+        messages = build_messages(session, self.challenge(session), history, text)
         question = Message(0, "user", text)
-        return self.send(messages, question, max_tokens=max_tokens, model=model, temperature=temperature)
+        return self._send(session, messages, question, max_tokens, model, temperature, {})
 
     async def say(self, text: str, **options: Any) -> TurnResult:
         """Ask, wait for the whole reply, and return it with its figures (options as in `ask`)."""
@@ -206,8 +209,19 @@ class Interview:
         one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
         held follows from them.
         """
-        extra, n, max_tokens = _read_extra(extra or {}, max_tokens)
-        session = self.session
+        return self._send(self.session, messages, question, max_tokens, model, temperature, extra or {})
+
+    def _send(
+        self,
+        session: Session,
+        messages: Sequence[Mapping[str, Any]],
+        question: Message,
+        max_tokens: int | None,
+        model: str | None,
+        temperature: float | None,
+        extra: Mapping[str, Any],
+    ) -> Reply:
+        extra, n, max_tokens = _read_extra(extra, max_tokens)
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             raise inactive(session.status)
         client = self.client(session.client or self.settings.client_name, session.meta.get("api"))
@@ -231,12 +245,20 @@ class Interview:
     # --- parts
 
     def client(self, name: str, api: str | None = None) -> LLMClient:
-        """Return the client plugin called *name* for *api* (None: the settings'), built once."""
+        """Return the client plugin called *name* for *api* (None: the settings').
+
+        It is built once, and again when its plugin was replaced.
+        """
         settings = self.settings.but(client=name, api=api)
+        key = name, settings.api
         with self._lock:
-            if (name, settings.api) not in self._clients:
-                self._clients[name, settings.api] = self.plugins.client(settings)
-            return self._clients[name, settings.api]
+            self.plugins.load()
+            offered = self.plugins.catalog.clients.offered(name)
+            if key in self._clients and self._factories.get(key) is not offered:
+                self._replaced.append(self._clients.pop(key))  # a turn may still be using it
+            if key not in self._clients:
+                self._clients[key], self._factories[key] = self.plugins.client(settings), offered
+            return self._clients[key]
 
     def rate_limits(self) -> dict[str, RateLimits]:
         """Return what the services said last about their rate limits, by model."""
@@ -257,7 +279,7 @@ class Interview:
     def close(self) -> None:
         """Close clients, the loop and the ledger. Idempotent."""
         with self._lock:
-            clients, self._clients = list(self._clients.values()), {}
+            clients, self._clients, self._replaced = [*self._clients.values(), *self._replaced], {}, []
         if self._shared.draining:
             self._loop.call(self._shared.end_draining())
         for client in clients:
