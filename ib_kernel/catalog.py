@@ -49,6 +49,10 @@ class Shelf(Generic[T]):
             hint = did_you_mean(name, self._entries)
             raise UnknownName(f"no {self.kind} called {name!r}; installed: {installed}{hint}") from None
 
+    def offered(self, name: str) -> Factory[T] | None:
+        """Return the factory called *name*, or None."""
+        return self._entries[name][0] if name in self._entries else None
+
     def names(self) -> dict[str, str]:
         """Return the offered names and the plugin that offers each."""
         return {name: plugin for name, (_, plugin) in sorted(self._entries.items())}
