@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ib_kernel.analysis import connect_usage
     from ib_kernel.client import get_openai_client
     from ib_kernel.counting_api import (
         check_token_limit,
@@ -38,6 +39,7 @@ _WHERE = {
     "TokenService": "token_service",
     "TokenUsage": "token_service",
     "check_token_limit": "counting_api",
+    "connect_usage": "analysis",
     "current_interview": "notebook.magics",
     "count_message_tokens": "counting_api",
     "count_tokens": "counting_api",
@@ -57,6 +59,7 @@ __all__ = [
     "TokenService",
     "TokenUsage",
     "check_token_limit",
+    "connect_usage",
     "count_message_tokens",
     "count_tokens",
     "current_interview",

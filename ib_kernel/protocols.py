@@ -383,8 +383,10 @@ class BudgetStore(Protocol):
     a repeated end with the same id is a no-op; nothing acknowledged is lost; expired leases become in
     doubt, never free.
 
-    One more method is optional: ``spent(session_id) -> list[Spent]``, the session's settled attempts in
-    order, cheap enough to be read after every turn. Without it, widgets ask `sql`.
+    Two more methods are optional. ``spent(session_id) -> list[Spent]`` returns the session's settled
+    attempts in order, cheap enough to be read after every turn; without it, widgets ask `sql`.
+    ``connect()`` returns an open DuckDB connection on which the ledger's tables and views can be read, for
+    `ib_kernel.connect_usage`.
     """
 
     name: str

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import html
 import importlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError
@@ -59,6 +62,24 @@ class QueryResult:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
         return _optional("pyarrow").table([list(column) for column in columns], names=list(self.columns))
 
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write all rows to *path* with a header (UTF-8, NULL empty); return the path written."""
+        import csv
+
+        target = Path(path).expanduser()
+        with _writing(target), target.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(self.columns)
+            writer.writerows(self.rows)
+        return target
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write all rows to *path*; return the path written. `ConfigError` when pyarrow is not installed."""
+        target, table = Path(path).expanduser(), self.arrow()
+        with _writing(target):
+            _optional("pyarrow.parquet").write_table(table, str(target))
+        return target
+
     def __repr__(self) -> str:
         names = [_text(name) for name in self.columns]
         shown = [[_text(value) for value in row] for row in self.rows[:MAX_SHOWN]]
@@ -99,6 +120,14 @@ class QueryResult:
             return ["(no rows)"]
         hidden = len(self.rows) - MAX_SHOWN
         return [f"… and {hidden:,} more row{'s' if hidden > 1 else ''}"] if hidden > 0 else []
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _optional(module: str) -> Any:
