@@ -58,7 +58,7 @@ function makeGauge(parent) {
   const title = element("div", "ib-title", root);
   const bar = element("div", "ib-bar", root);
   bar.setAttribute("aria-hidden", "true"); // the words below say everything it does
-  const legend = element("div", "", root), facts = element("div", "", root), time = element("div", "ib-time", root);
+  const legend = element("div", "", root), facts = element("div", "", root), money = element("div", "", root), time = element("div", "ib-time", root);
   const notes = element("div", "ib-notes", root);
   notes.setAttribute("role", "status");
   const turns = makeTurns(root);
@@ -96,6 +96,7 @@ function makeGauge(parent) {
     setText(facts,
       `${number(now.input_tokens)} in + ${number(now.output_tokens)} out, over ${several(now.turns, "turn")}` +
       ` · turns left at this rate: ${left} · cost: ${now.cost}${now.locked ? " · locked" : ""}`);
+    setText(money, now.money);
     if (JSON.stringify(now.notes) !== noted) {
       noted = JSON.stringify(now.notes);
       notes.replaceChildren();

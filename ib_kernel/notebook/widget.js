@@ -1,7 +1,7 @@
 // BudgetWidget's view; parts.js, gauge.js and controls.js stand before it in the same module.
 const STATE = [
   "session_id", "title", "status", "level", "budget", "used", "held", "in_doubt", "left", "input_tokens", "output_tokens",
-  "turns", "turns_left", "cost", "time_left_s", "notes", "history", "doubts", "locked",
+  "turns", "turns_left", "cost", "money", "time_left_s", "notes", "history", "doubts", "locked",
 ];
 
 function render({ model, el }) {

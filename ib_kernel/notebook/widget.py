@@ -22,6 +22,7 @@ from ib_kernel.notebook.gauge import (
     gauge_text,
     legend,
     look,
+    money_line,
     title,
     warnings,
 )
@@ -47,8 +48,9 @@ class BudgetWidget(Watching):
     off what is in doubt; a locked session asks for its passphrase there.
 
     `budget`, `used`, `input_tokens`, `output_tokens`, `held`, `in_doubt` and `left` are tokens, `turns_left`
-    is None before the first turn, `time_left_s` None without a time limit. `history` has ``[turn, input,
-    output]`` of the last turns, `doubts` ``[reservation id, line]``, `notes` lines that need attention.
+    is None before the first turn, `time_left_s` None without a time limit, `money` "" without a budget in
+    money. `history` has ``[turn, input, output]`` of the last turns, `doubts` ``[reservation id, line]``,
+    `notes` lines that need attention.
     Raises `NoSession` or `UnknownSession`; importing this raises `ConfigError` when a package is missing.
     """
 
@@ -69,6 +71,7 @@ class BudgetWidget(Watching):
     turns = t.Int().tag(sync=True)
     turns_left = t.Int(None, allow_none=True).tag(sync=True)
     cost = t.Unicode().tag(sync=True)
+    money = t.Unicode().tag(sync=True)
     time_left_s = t.Float(None, allow_none=True).tag(sync=True)
     notes = t.List(t.Unicode()).tag(sync=True)
     history: t.List[Any] = t.List().tag(sync=True)
@@ -163,6 +166,7 @@ def view_traits(view: BudgetView) -> dict[str, Any]:
         "turns": totals.turns,
         "turns_left": view.turns_left,
         "cost": view.cost,
+        "money": "" if totals.budget_nano_usd is None else money_line(totals),
         "time_left_s": session.time_left_s,
         "notes": warnings(view),
         "doubts": [[r.reservation_id, f"{r.tokens:,} tokens of turn {r.call.turn}"] for r in view.doubts],
