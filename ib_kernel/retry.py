@@ -44,6 +44,10 @@ class RetryBudget:
         """Note an answered turn."""
         self.left = min(self.capacity, self.left + EARNED)
 
+    def give_back(self) -> None:
+        """Note that a retry was not made after all."""
+        self.left = min(self.capacity, self.left + 1)
+
     def spend(self) -> bool:
         """Take one retry; False when there is none left."""
         if self.left < 1 - 1e-9:
@@ -78,7 +82,7 @@ class Retries:
             wait=self._wait,
             stop=self._stop,
             before_sleep=self._before_sleep,
-            sleep=self.sleep,
+            sleep=self._sleep,
             reraise=True,
         )
 
@@ -107,6 +111,13 @@ class Retries:
         elif not self.budget.spend():  # asked last: what is not retried anyway spends nothing
             self.gave_up = "retry budget"
         return bool(self.gave_up)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await self.sleep(seconds)
+        except BaseException:  # interrupted: the retry that was paid for is not made
+            self.budget.give_back()
+            raise
 
     async def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
