@@ -92,6 +92,9 @@ class Settings:
     stream: str = _setting(
         parsing.one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"
     )
+    allow_network_fs: bool = _setting(
+        parsing.flag, False, "keep the ledger on a network file system, where its locks cannot be trusted"
+    )
     store_transcript: bool = _setting(parsing.flag, True, "keep the text of messages in the ledger")
     warn_at: tuple[float, ...] = _setting(
         parsing.levels, (0.75, 0.9), "fractions of the budget that are warned about"

@@ -95,6 +95,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "temperature": ("0.2", 0.2),
     "persona": ("Assistant", "assistant"),
     "stream": ("final", "final"),
+    "allow_network_fs": ("yes", True),
     "store_transcript": ("off", False),
     "warn_at": ("0.9, 0.5,0.5", (0.5, 0.9)),
     "lease_s": ("5", 5.0),

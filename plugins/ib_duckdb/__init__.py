@@ -18,7 +18,11 @@ def make_store(settings: Settings) -> BudgetStore:
     """Open the ledger in ``settings.data_dir``, creating it when it is not there. Raises `StoreError`."""
     from ib_duckdb.store import DuckDBStore
 
-    return DuckDBStore(settings.data_dir, store_transcript=settings.store_transcript)
+    return DuckDBStore(
+        settings.data_dir,
+        store_transcript=settings.store_transcript,
+        allow_network=settings.allow_network_fs,
+    )
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from typing import Any
 
 import apsw
 
+from ib_duckdb import migrate
 from ib_duckdb.locks import OsLock
 from ib_kernel.errors import StoreError
 
@@ -168,11 +169,7 @@ class Hot:
             db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", values)
             db.execute("COMMIT")
         version, self.ledger_id = _one(db, "SELECT version, ledger_id FROM ledger")
-        if version > VERSION:
-            raise StoreError(
-                f"the ledger {self.path} was written by a newer version (schema {version}, known: {VERSION})"
-                "; upgrade interview-buddy-kernel, or choose another folder with IB_DATA_DIR"
-            )
+        migrate.hot(db, self.path, version, VERSION)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb import views
+from ib_duckdb import migrate, views
 from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, is_damage, sorted_out
 from ib_duckdb.record import Record, schema_version, watermarks
@@ -149,10 +149,11 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str
     if known is None:
         db.execute("DETACH record")
         return None
-    if known[0] > VERSION:
-        raise StoreError(
-            f"{record.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
-            "upgrade interview-buddy-kernel"
+    migrate.check(record.path, known[0], VERSION, migrate.RECORD_STEPS)
+    if known[0] < VERSION:
+        raise StoreBusy(
+            f"{record.path.name} has an older schema and is in use, so that it could not be brought forward "
+            "yet; calls go on, close the tool that has it open"
         )
     return _CATALOG
 

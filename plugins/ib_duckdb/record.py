@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ib_duckdb import views
+from ib_duckdb import migrate, views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
 from ib_duckdb.hot import Hot
@@ -168,14 +168,16 @@ class Record:
         text = views.text()
         digest = hashlib.sha256(text.encode()).hexdigest()
         known = schema_version(db)
-        if known is not None and known[0] > VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer version (schema {known[0]}, known: {VERSION}); "
-                "upgrade interview-buddy-kernel"
-            )
+        if known is not None:
+            migrate.check(self.path, known[0], VERSION, migrate.RECORD_STEPS)
         if known == (VERSION, digest):
             return
+        older = known is not None and known[0] < VERSION
+        if known is not None and older:
+            migrate.back_up_record(db, self.path, known[0])
         db.execute("BEGIN")
+        if known is not None and older:
+            migrate.record(db, self.path, known[0], VERSION)
         db.execute("CREATE SCHEMA IF NOT EXISTS internal")
         for table in TABLES:
             db.execute(table.create(table.schema))

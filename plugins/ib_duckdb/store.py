@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ib_duckdb.base import Part
 from ib_duckdb.holds import Holds
 from ib_duckdb.hot import Hot
+from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, get, to_totals
@@ -28,7 +29,8 @@ class DuckDBStore(Sessions, Holds, Part):
     """The embedded ledger (`ib_kernel.protocols.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
-    else is recorded. *background* false starts no mover: rows move with `flush` and `close` only.
+    else is recorded. *background* false starts no mover: rows move with `flush` and `close` only. A network
+    file system is refused (`StoreError`) unless *allow_network* is true.
     """
 
     name = "duckdb"
@@ -40,8 +42,11 @@ class DuckDBStore(Sessions, Holds, Part):
         store_transcript: bool = True,
         clock: Callable[[], float] = time.time,
         background: bool = True,
+        allow_network: bool = False,
     ) -> None:
         folder = Path(data_dir).absolute()
+        if not allow_network:
+            refuse_network(folder)
         self._clock, self._keep_text, self._background = clock, store_transcript, background
         self._hot = Hot(folder)
         self._record = Record(folder, self._hot)

@@ -1,0 +1,87 @@
+"""Bringing older files forward: a backup first, then every step and the new version in one transaction.
+
+To change a schema: raise ``VERSION`` (in ``hot.py`` or ``columns.py``), change what creates a new file, and
+add the SQL that turns the version before into the new one here. Steps stay for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+
+from ib_kernel.errors import StoreError
+
+if TYPE_CHECKING:
+    import duckdb
+
+HOT_STEPS: dict[int, str] = {}
+"""SQL by the version of the hot ledger that it brings to the next one; version 1 is the first there was."""
+
+RECORD_STEPS: dict[int, str] = {}
+"""The same for the record."""
+
+
+def backup_path(path: Path, version: int) -> Path:
+    """Return where a file of an older version is kept."""
+    return path.with_name(f"{path.stem}.version-{version}{path.suffix}")
+
+
+def check(path: Path, version: int, known: int, steps: Mapping[int, str]) -> None:
+    """Refuse a file that this version cannot read, in one line."""
+    if version > known:
+        raise StoreError(
+            f"{path} was written by a newer version (schema {version}, known: {known}); upgrade "
+            "interview-buddy-kernel, or choose another folder with IB_DATA_DIR"
+        )
+    missing = [step for step in range(version, known) if step not in steps]
+    if missing:
+        raise StoreError(
+            f"{path} has schema {version}, and nothing here brings it to {known}; move it away, or use the "
+            "version of interview-buddy-kernel that wrote it"
+        )
+
+
+def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
+    """Bring the hot ledger forward. Call it under the ledger's lock; nothing has changed when it raises."""
+    check(path, version, known, HOT_STEPS)
+    if version == known:
+        return
+    copy = apsw.Connection(str(backup_path(path, version)))
+    try:
+        with copy.backup("main", db, "main") as running:
+            while not running.done:
+                running.step(10_000)
+    finally:
+        copy.close()
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version, known):
+            db.execute(HOT_STEPS[step])
+        db.execute("UPDATE ledger SET version = ?", (known,))
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def record(db: duckdb.DuckDBPyConnection, path: Path, version: int, known: int) -> None:
+    """Bring the record forward, inside the caller's transaction; the backup is made before it begins."""
+    for step in range(version, known):
+        db.execute(RECORD_STEPS[step])
+
+
+def back_up_record(db: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
+    """Copy the record that *db* has open, all of it, to its backup; an unfinished one is replaced."""
+    target = backup_path(path, version)
+    target.unlink(missing_ok=True)
+    name = db.execute("SELECT current_database()").fetchone()
+    assert name is not None  # noqa: S101 (for the type checker)
+    quoted = str(target).replace("'", "''")
+    db.execute(f"ATTACH '{quoted}' AS backup_of_older")
+    try:
+        db.execute(f'COPY FROM DATABASE "{name[0]}" TO backup_of_older')
+    finally:
+        db.execute("DETACH backup_of_older")
