@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test test-browser lab lint types contracts check clean bench-counting bench-load bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser lab lint types contracts check clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -45,6 +45,9 @@ bench-crash: $(VENV)/.installed ## 500 times kill -9, then an audit
 
 bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md
 	$(PY) benchmarks/browser.py
+
+bench-client: $(VENV)/.installed ## a turn beside other clients; LITELLM=its/bin/python; writes benchmarks/results/client.md
+	$(PY) benchmarks/client.py $(if $(LITELLM),--litellm $(LITELLM))
 
 clean:
 	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,9 +17,9 @@ def code_cells(path: Path) -> list[Any]:
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-def test_there_are_four_notebooks() -> None:
-    """The tour has its four parts."""
-    assert [name[:2] for name in ids] == ["01", "02", "03", "04"]
+def test_there_are_five_notebooks() -> None:
+    """The tour has its four parts, and one for a model of one's own."""
+    assert [name[:2] for name in ids] == ["01", "02", "03", "04", "05"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)

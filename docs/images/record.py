@@ -1,0 +1,96 @@
+"""Record the README's pictures in a real JupyterLab: ``python docs/images/record.py`` (needs Chromium).
+
+Writes interview.png (a screenshot) and walkthrough.webp (an animated image made from screenshots).
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "tests" / "browser"))
+
+import lab  # noqa: E402
+
+CELLS = [
+    "%load_ext ib_kernel\n"
+    '%interview start "Backend engineer" --candidate Ada --challenge rate-limiter '
+    "--budget 9000 --client demo",
+    "%budget --live",
+    "%%interview\n"
+    "I'd start with a token bucket per customer: two numbers in Redis, the tokens left\n"
+    "and when they were last refilled, because twelve instances have to agree on them.",
+    "%%interview -n 300\nI'm not sure what should happen when Redis does not answer. Can you give me a hint?",
+    "%%usage\nSELECT turn, model, input_tokens, output_tokens, source FROM calls ORDER BY turn",
+]
+SLOWLY = """async () => {
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const code = "import os; os.environ['IB_DEMO_DELAY_S'] = '0.05'";
+  await kernel.requestExecute({code, silent: true}).done; }"""
+TO_END = """() => { const cells = jupyterapp.shell.currentWidget.content.widgets;
+  cells[cells.length - 1].node.scrollIntoView({block: 'end'}); }"""
+WIDTH, HEIGHT = 1040, 1180
+
+
+class Film:
+    """Frames with the milliseconds that each is shown."""
+
+    def __init__(self, page: object) -> None:
+        self.page, self.frames, self.times = page, [], []
+
+    def frame(self, ms: int) -> None:
+        """Take a screenshot; one that equals the last lengthens it."""
+        image = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")  # type: ignore[attr-defined]
+        if self.frames and self.frames[-1].tobytes() == image.tobytes():
+            self.times[-1] += ms
+        else:
+            self.frames.append(image)
+            self.times.append(ms)
+
+    def save(self, path: Path) -> None:
+        """Write an animated WebP of half the size."""
+        small = [f.resize((WIDTH * 3 // 4, HEIGHT * 3 // 4), Image.Resampling.LANCZOS) for f in self.frames]
+        small[0].save(
+            path, save_all=True, append_images=small[1:], duration=self.times, loop=0, quality=60, method=4
+        )
+
+
+def main() -> None:
+    """Run the cells, take the pictures."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        with lab.server(place) as url, lab.browser() as chromium:
+            jupyter = lab.Lab(chromium, url, place)
+            page = jupyter.page
+            page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+            with jupyter.notebook("interview.ipynb", CELLS) as sheet:
+                page.evaluate(SLOWLY)
+                film = Film(page)
+                film.frame(1200)
+                for i in range(len(CELLS)):
+                    sheet.begin(i)
+                    end = time.monotonic() + 25
+                    while not page.evaluate("() => window.ibDone") and time.monotonic() < end:
+                        film.frame(200)
+                        time.sleep(0.12)
+                    sheet.wait()
+                    page.wait_for_timeout(700)
+                    film.frame(1800)
+                page.evaluate(TO_END)
+                film.frame(3000)
+                Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128).save(
+                    HERE / "interview.png", optimize=True
+                )
+                film.save(HERE / "walkthrough.webp")
+    for path in sorted(HERE.glob("*.[pw][ne]*")):
+        print(path.name, f"{path.stat().st_size / 1000:.0f} kB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
