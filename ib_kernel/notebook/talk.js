@@ -3,7 +3,7 @@
 // on this list is dropped once more before it reaches the page.
 const ALLOWED = new Set(
   "DIV P BR A BLOCKQUOTE CODE DEL EM H1 H2 H3 H4 H5 H6 HR LI OL UL PRE S SPAN STRONG TABLE THEAD TBODY TR TH TD".split(" "));
-const KEPT = { A: ["href", "rel"], OL: ["start"], TD: ["style"], TH: ["style"], SPAN: ["style"], PRE: ["style"], DIV: ["class"] };
+const KEPT = { A: ["href", "rel"], CODE: ["style"], OL: ["start"], TD: ["style"], TH: ["style"], SPAN: ["style"], PRE: ["style"], DIV: ["class"] };
 
 function safeNodes(html) {
   const body = new DOMParser().parseFromString(html, "text/html").body;
@@ -35,14 +35,19 @@ function makeTalk(parent, askForMore) {
   list.tabIndex = 0;
   list.setAttribute("role", "log");
   list.setAttribute("aria-label", "Conversation");
-  let keys = [];
+  let keys = [], atEnd = true, shown = null;
+  const toEnd = () => { if (atEnd) list.scrollTop = list.scrollHeight; };
+  list.addEventListener("scroll", () => { atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 30; });
+  new ResizeObserver(toEnd).observe(list); // it gets its size only when the page shows it
 
   return function draw(talk, earlier, whose) {
     more.hidden = !earlier;
     setText(more, `Show earlier messages (${number(earlier)})`);
     const now = talk.map((part) => `${whose}\n${part[0]}\n${part[2]}`);
-    const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 30;
     const added = keys.length > 0 && now.length >= keys.length && keys.every((key, i) => key === now[i]);
+    if (whose !== shown) atEnd = true;
+    shown = whose;
+    const fromEnd = list.scrollHeight - list.scrollTop; // earlier messages come in above what is being read
     if (!added) list.replaceChildren();
     for (const [who, candidate, html] of talk.slice(added ? keys.length : 0)) {
       const item = element("div", `ib-message${candidate ? " ib-candidate" : ""}`, list);
@@ -50,7 +55,8 @@ function makeTalk(parent, askForMore) {
       element("div", "", item).append(...safeNodes(html));
     }
     if (!talk.length && !list.childNodes.length) element("div", "ib-small", list, "nothing was said yet, or transcripts are not stored");
-    if (!added || atEnd) list.scrollTop = list.scrollHeight;
+    if (!added && !atEnd) list.scrollTop = list.scrollHeight - fromEnd;
+    toEnd();
     keys = now;
   };
 }
