@@ -231,7 +231,10 @@ def main() -> None:
             "the same up to the change in the page's tree, before it is painted",
             f"bare {times['bare_dom']:.1f} ms, BudgetWidget {times['ours_dom']:.1f} ms",
         ),
-        ("longest task while 9 KB of Markdown stream", f"{short['longest']:.0f} ms (0: none of 50 ms or more; goal ≤ 100 ms)"),
+        (
+            "longest task while 9 KB of Markdown stream",
+            f"{short['longest']:.0f} ms (0: none of 50 ms or more; goal ≤ 100 ms)",
+        ),
         ("page's work per KB, 9 KB", f"{short['per_kb']:.1f} ms"),
         (
             "page's work per KB, 100 KB",

@@ -45,3 +45,10 @@ def chromium(url: str) -> Iterator[Any]:
 def jupyter(chromium: Any, url: str, place: Path) -> lab.Lab:
     """The page that all tests share."""
     return lab.Lab(chromium, url, place)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's source, as its package ships it."""
+    package = pytest.importorskip("axe_playwright_python", reason="install it with: pip install -e '.[dev]'")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

@@ -29,6 +29,22 @@ READY = """() => {
   const c = window.jupyterapp?.shell?.currentWidget?.sessionContext;
   return c?.session?.kernel?.status === 'idle' && c.session.kernel.connectionStatus === 'connected';
 }"""
+FAINT = """selector => {
+  const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => { const [r, g, b] = rgb(c).map(v => { v /= 255;
+      return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+      return 0.2126*r + 0.7152*g + 0.0722*b; };
+  const under = n => { for (; n; n = n.parentElement) { const c = getComputedStyle(n).backgroundColor;
+      if (rgb(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
+  const faint = [];
+  for (const area of document.querySelectorAll(selector)) {
+    const walk = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) { const n = walk.currentNode.parentElement;
+      if (!walk.currentNode.data.trim() || !n.offsetHeight) continue;
+      const [a, b] = [light(getComputedStyle(n).color), light(under(n))].sort((x, y) => y - x);
+      if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(walk.currentNode.data.slice(0, 60)); } }
+  return faint; }"""
+"""Text whose contrast to what is painted under it is below 4.5 (axe-core leaves code blocks undecided)."""
 CELL = "jupyterapp.shell.currentWidget.content.widgets[i]"
 
 
@@ -271,3 +287,16 @@ class Sheet:
         else:
             self.page.evaluate_handle(f"i => {CELL}.node", i).as_element().screenshot(path=target)
         return target
+
+
+def problems(page: Any, selector: str) -> list[Any]:
+    """Return axe-core's violations (its script must be loaded) and faint texts within *selector*."""
+    found: list[Any] = page.evaluate(
+        """async selector => {
+          const include = [...document.querySelectorAll(selector)].filter(n => n.offsetHeight);
+          const result = await axe.run({include}, {resultTypes: ['violations']});
+          return result.violations.map(
+            v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))]); }""",
+        selector,
+    )
+    return [*found, *page.evaluate(FAINT, selector)]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import lab
-import pytest
 from test_render import ATTACKS
 
 from ib_kernel.testing import FaultServer
@@ -77,31 +75,6 @@ def harmless(jupyter: lab.Lab, sheet: lab.Sheet) -> None:
     assert all(link.lower().startswith(("http://", "https://", "mailto:")) for link in links)
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """axe-core's source, as its package ships it."""
-    package = pytest.importorskip("axe_playwright_python", reason="install it with: pip install -e '.[dev]'")
-    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-FAINT = """() => {
-  const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = c => { const [r, g, b] = rgb(c).map(v => { v /= 255;
-      return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-      return 0.2126*r + 0.7152*g + 0.0722*b; };
-  const under = n => { for (; n; n = n.parentElement) { const c = getComputedStyle(n).backgroundColor;
-      if (rgb(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
-  const faint = [];
-  for (const area of document.querySelectorAll('.jp-RenderedHTML')) {
-    const walk = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
-    while (walk.nextNode()) { const n = walk.currentNode.parentElement;
-      if (!walk.currentNode.data.trim() || !n.offsetHeight) continue;
-      const [a, b] = [light(getComputedStyle(n).color), light(under(n))].sort((x, y) => y - x);
-      if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(walk.currentNode.data.slice(0, 60)); } }
-  return faint; }"""
-"""Text whose contrast to what is painted under it is below 4.5 (axe-core leaves code blocks undecided)."""
-
-
 def test_what_we_show_is_accessible_in_both_themes(jupyter: lab.Lab, axe: str) -> None:
     """axe-core finds no violation in reply, gauge, widget, table or lists, light or dark."""
     cells = [
@@ -126,16 +99,7 @@ def test_what_we_show_is_accessible_in_both_themes(jupyter: lab.Lab, axe: str) -
             jupyter.theme(theme)
             sheet.shot(f"theme-{theme.lower()}")
             words[theme] = [sheet.text(i) for i in (0, 1, 2, 4)]
-            found = sheet.page.evaluate(
-                """async () => {
-                  const nodes = [...document.querySelectorAll('.jp-OutputArea-output')];
-                  const result = await axe.run({include: nodes}, {resultTypes: ['violations']});
-                  return result.violations.map(
-                    v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))]);
-                }"""
-            )
-            assert found == [], theme
-            assert sheet.page.evaluate(FAINT) == [], theme
+            assert lab.problems(sheet.page, ".jp-OutputArea-output") == [], theme
         jupyter.theme("Light")
         sheet.page.set_viewport_size({"width": 1280, "height": 1400})
     assert words["Light"] == words["Dark"]
