@@ -40,8 +40,8 @@ class BudgetedClient(CountingApi):
         """Return ``{content, usage, model, finish_reason, id, created}`` for Chat Completions *messages*.
 
         ``usage`` holds prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens and
-        source ("api", "counted", "upper_bound"). *extra* are further request fields by their API names.
-        Raises the errors of `ib_kernel.errors`.
+        source ("api", "counted", "upper_bound"). *extra* are further request fields by their API names
+        (``stream=False`` asks for the reply in one piece). Raises the errors of `ib_kernel.errors`.
         """
         async with self._send(messages, model, temperature, max_tokens, extra) as reply:
             async for _ in reply:

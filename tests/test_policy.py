@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import logging
 import threading
 import time
@@ -372,3 +373,32 @@ def _step(fault: str) -> Any:
 
 FAULT_500 = _step("500")
 FAULT_503 = dataclasses.replace(_step("503"), retry_after=0.1)
+
+
+class Tty(io.StringIO):
+    """A terminal's standard output."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [Tty, io.StringIO])
+def test_a_countdown_in_a_terminal_is_one_line(
+    stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written over itself and gone when the reply comes; in a log only its first line stands."""
+    from ib_kernel.notebook.screen import Terminal
+
+    out = stream()
+    monkeypatch.setattr("sys.stdout", out)
+    screen = Terminal()
+    for left in (3, 2, 1):
+        screen.notice(f"RateLimited: trying again in {left}.0 s…")
+    screen.piece("Why?")
+    shown = out.getvalue()
+    if out.isatty():
+        assert "\n" not in shown
+        assert shown.rpartition("\r\x1b[2K")[2] == "Why?"
+        assert "in 1.0 s" in shown
+    else:
+        assert shown == "RateLimited: trying again in 3.0 s…\nWhy?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ib_kernel.notebook.render import to_html
@@ -67,20 +68,38 @@ class Terminal(Screen):
 
     def __init__(self) -> None:
         self._any = False
+        self._counting = ""
 
     def piece(self, text: str) -> None:
         """Print *text*, control characters removed."""
         self._any = True
+        self._clear()
         print(plain(text), end="", flush=True)  # noqa: T201
 
     def notice(self, text: str) -> None:
-        """Print a retry notice on a line of its own."""
-        print(plain(text), flush=True)  # noqa: T201
+        """Print a notice on a line of its own; a countdown replaces its line, or is printed once in a log."""
+        kind = text.rpartition(" in ")[0] or text
+        if sys.stdout.isatty():
+            print(f"{_CLEAR_LINE if self._counting else ''}{plain(text)}", end="", flush=True)  # noqa: T201
+            self._counting = kind
+        elif kind != self._counting:
+            print(plain(text), flush=True)  # noqa: T201
+            self._counting = kind
 
     def end(self, reply: Reply) -> None:
         """Print the footer under what has been printed."""
+        self._clear()
         if self._any:
             print()  # noqa: T201
         for line in (reply.footer if reply.result else "", warning_line(reply)):
             if line:
                 print(line)  # noqa: T201
+
+    def _clear(self) -> None:
+        """End a countdown's line."""
+        if self._counting and sys.stdout.isatty():
+            print(_CLEAR_LINE, end="", flush=True)  # noqa: T201
+        self._counting = ""
+
+
+_CLEAR_LINE = "\r\x1b[2K"
