@@ -140,9 +140,12 @@ def _ledger(engine: Engine) -> Section:
         found = [r for r in engine.service.store.reservations() if r.in_doubt]
         if not found:
             return "none"
-        return "; ".join(
-            f"{r.tokens:,} tokens of session {r.session_id}, {r.reservation_id} ({r.doubt_reason})"
-            for r in found
+        return (
+            "; ".join(
+                f"{r.tokens:,} tokens of session {r.session_id}, {r.reservation_id} ({r.doubt_reason})"
+                for r in found
+            )
+            + ". %budget resolve ID decides"
         )
 
     def held() -> str:

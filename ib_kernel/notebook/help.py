@@ -15,7 +15,8 @@ Talk: a cell that begins with %%interview is sent, and the reply appears under i
 
 Watch the budget
   %budget                                  used, held, left, cost, turns left
-  %budget 30000                            set the total
+  %budget 30000                            set the total; --usd 0.50 one in US dollars
+  %budget resolve ID --write-off           decide about a call in doubt (or --settle IN+OUT)
   %usage                                   what the session has used; %usage all for every session
   %%usage
   SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
