@@ -40,7 +40,14 @@ TOKEN_STYLES = {
 """Colours of code, at least 4.5:1 against `PRE_STYLE` (WCAG 2.2, 1.4.3; computed 2026-11)."""
 
 STYLES = frozenset(
-    [PRE_STYLE, CODE_STYLE, *TOKEN_STYLES.values(), "text-align:left", "text-align:right", "text-align:center"]
+    [
+        PRE_STYLE,
+        CODE_STYLE,
+        *TOKEN_STYLES.values(),
+        "text-align:left",
+        "text-align:right",
+        "text-align:center",
+    ]
 )
 """Every value that a style attribute may have."""
 
