@@ -7,6 +7,8 @@ import itertools
 import os
 import pickle
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +81,46 @@ def alone(folder: Path, count: int = 2_000) -> dict[str, float]:
         "floor p50": statistics.median(floors),
         "floor p99": percentile(floors, 0.99),
     }
+
+
+HOLD = (
+    "import duckdb, sys; db = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'reads');"
+    "print('open', flush=True); sys.stdin.read()"
+)
+
+
+def beside(folder: Path, other: str, count: int = 1_000) -> float:
+    """Return the p50 in ms of pairs while another process "reads" or "writes" usage.duckdb; "" for nobody."""
+    store = open_ledger(folder / f"beside-{other}")
+    pair(store)
+    store.flush()
+    process = None
+    if other:
+        command = [sys.executable, "-c", HOLD, store.location(), other]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        pair(store)
+        times.append((time.perf_counter() - start) * 1000)
+    if process:
+        process.communicate()
+    store.close()
+    with duckdb.connect(store.location(), read_only=True) as db:
+        assert db.execute("SELECT count(*) FROM calls").fetchone() == (count + 1,)
+    return statistics.median(times)
+
+
+def disk(folder: Path, seconds: float = 2.0) -> float:
+    """Return how many pairs of bare writes the disk takes per second right now."""
+    done, end = 0, time.monotonic() + seconds
+    with bare_file(folder / "disk") as twice:
+        while time.monotonic() < end:
+            twice()
+            done += 1
+    return done / seconds
 
 
 def together(work: Callable[[int], Any]) -> list[Any]:
