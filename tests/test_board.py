@@ -220,6 +220,17 @@ def test_every_control_does_what_it_says(service):
     widget.close()
 
 
+def test_a_click_is_answered_in_one_message(service):
+    """The new state and the line that says so travel together; a refusal is one message too."""
+    widget = BudgetWidget("b", service=service, controls=True, live=False)
+    sent = sent_by(widget)
+    click(widget, do="pause")
+    click(widget, do="pause")
+    assert [m["method"] for m in sent] == ["update", "update"]
+    assert {"status", "said", "revision"} <= set(sent[0]["state"])
+    widget.close()
+
+
 def test_a_locked_session_asks_for_its_passphrase(service):
     """One line without it, one when it is wrong; the passphrase stays in no trait."""
     widget = BudgetWidget("a", service=service, controls=True, live=False)

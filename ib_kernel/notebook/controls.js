@@ -1,7 +1,7 @@
 // The interviewer's controls. A click is one message; the kernel's answer comes back as `said`.
 // What cannot be undone needs a second click. The passphrase leaves its field with the message that needs it.
 const WAIT_MS = 400, CONFIRM_MS = 8000, DOUBLE_MS = 350;
-let clicks = 0;
+let clicks = Math.floor(Math.random() * 1e9); // an answer to a page that was reloaded since is not for this one
 
 function makeControls(parent, send) {
   const root = element("fieldset", "ib-controls", parent);

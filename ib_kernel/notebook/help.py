@@ -5,6 +5,7 @@ Begin
   %interview start "Backend engineer" --candidate Ada --level senior --challenge rate-limiter
   %interview start --budget 20000 --minutes 45 --model gpt-5.4-mini
   %interview start --as assistant          the AI helps the candidate instead of interviewing
+  %interview start --lock                  more tokens or time then need a passphrase
 
 Talk: a cell that begins with %%interview is sent, and the reply appears under it
   %%interview
@@ -16,6 +17,7 @@ Talk: a cell that begins with %%interview is sent, and the reply appears under i
 Watch the budget
   %budget                                  used, held, left, cost, turns left
   %budget 30000                            set the total; --usd 0.50 one in US dollars
+  %budget --live                           follows the session; --controls adds buttons
   %budget resolve ID --write-off           decide about a call in doubt (or --settle IN+OUT)
   %usage                                   what the session has used; %usage all for every session
   %%usage
