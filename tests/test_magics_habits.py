@@ -87,7 +87,19 @@ def test_unloading_takes_back_the_listener_and_the_interrupt(nb):
     nb.ok("%unload_ext ib_kernel")
     assert cell.begins not in nb.shell.events.callbacks["pre_run_cell"]
     assert signal.getsignal(signal.SIGINT) is before
-    assert not [t.name for t in threading.enumerate() if t.name.startswith("ib-")]
+    assert not [t.name for t in threading.enumerate() if t.name in ("ib-kernel", "ib-mover")]
+
+
+def test_unloading_ends_the_widgets_of_the_ledger_too(nb):
+    """A live widget stops watching a ledger that was closed, and no file of it stays open."""
+    pytest.importorskip("anywidget")
+    nb.ok("from ib_kernel import BudgetWidget\nw = BudgetWidget()")
+    watching = [t for t in threading.enumerate() if t.name == "ib-budget-widget"]
+    assert watching
+    nb.ok("%unload_ext ib_kernel")
+    for thread in watching:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 # --- the interrupt
