@@ -14,7 +14,7 @@ test: $(VENV)/.installed ## run every test and every notebook
 	$(PY) -m pytest notebooks
 
 test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
-	$(PY) -m pytest tests/browser -rs
+	$(PY) -m pytest tests/browser
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb

@@ -18,6 +18,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any(path.is_relative_to(HERE) for path in named) else True
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once why everything was skipped."""
+    if terminalreporter.stats.get("skipped") and not Path(lab.CHROMIUM).exists():
+        terminalreporter.write_line(lab.INSTALL)
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the server."""
