@@ -30,8 +30,15 @@ function makeControls(parent, send) {
     const node = element("button", "ib-button", place, label);
     node.type = "button";
     let armed = 0, revert = 0;
-    const disarm = () => { armed = 0; clearTimeout(revert); setText(node, label); node.classList.remove("ib-armed"); };
-    node.addEventListener("keydown", (event) => { if (event.key === "Escape" && armed) { disarm(); setText(line, ""); event.stopPropagation(); } });
+    const disarm = () => {
+      if (!armed) return;
+      armed = 0;
+      clearTimeout(revert);
+      setText(node, label);
+      setText(line, "");
+      node.classList.remove("ib-armed");
+    };
+    node.addEventListener("keydown", (event) => { if (event.key === "Escape" && armed) { disarm(); event.stopPropagation(); } });
     node.addEventListener("blur", disarm);
     node.addEventListener("click", () => {
       if (node.getAttribute("aria-disabled") === "true") return;
@@ -41,7 +48,7 @@ function makeControls(parent, send) {
       setText(node, dangerous);
       node.classList.add("ib-armed");
       setText(line, `This cannot be undone. Press “${dangerous}” to do it, Escape to leave it.`);
-      revert = setTimeout(() => { disarm(); setText(line, ""); }, CONFIRM_MS);
+      revert = setTimeout(disarm, CONFIRM_MS);
     });
     return node;
   }
