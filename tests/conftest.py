@@ -10,7 +10,6 @@ import pytest
 
 from ib_kernel.settings import Settings
 
-
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
 
