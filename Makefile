@@ -10,7 +10,7 @@ demo: $(VENV)/.installed ## run the first interview without a key and print what
 	$(PY) notebooks/run_demo.py
 
 test: $(VENV)/.installed ## run every test and every notebook
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 	$(PY) -m pytest notebooks
 
 test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
