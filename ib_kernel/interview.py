@@ -31,8 +31,9 @@ from ib_kernel.prompt import build_messages, prompt_version
 from ib_kernel.protocols import ChatRequest, LLMClient, Message, NewSession, Session, Status
 from ib_kernel.reply import Reply
 from ib_kernel.retry import RetryBudget
+from ib_kernel.session_desk import default_candidate
 from ib_kernel.settings import Settings
-from ib_kernel.token_service import TokenService, default_candidate
+from ib_kernel.token_service import TokenService
 from ib_kernel.turn import Shared, Turn, TurnRequest, TurnResult
 
 

@@ -12,7 +12,8 @@ from ib_kernel import prices
 from ib_kernel.errors import BuddyError, ReservationError
 from ib_kernel.models import get_model
 from ib_kernel.protocols import CallEnd, LedgerEvent, Reservation, Usage
-from ib_kernel.token_service import TokenService, default_candidate
+from ib_kernel.session_desk import default_candidate
+from ib_kernel.token_service import TokenService
 
 
 def find(service: TokenService, reservation_id: str | None, session_id: str) -> Reservation:

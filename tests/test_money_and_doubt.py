@@ -11,8 +11,9 @@ from ib_kernel import forecast
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError
 from ib_kernel.protocols import CallEnd, CallStart, Reservation, Spent, Usage
 from ib_kernel.resolving import find, settle
+from ib_kernel.session_desk import nano_dollars
 from ib_kernel.settings import Settings
-from ib_kernel.token_service import TokenService, nano_dollars
+from ib_kernel.token_service import TokenService
 
 NANO = 10**9
 

@@ -20,7 +20,7 @@ BATCH_S = 1.0
 """Seconds to wait for more rows before the record is opened: opening it costs more than a call does."""
 
 RETRY_S = 0.8
-"""Seconds to wait, before `BATCH_S`, when the record was in use: rows are there within 2 s of its being free."""
+"""Seconds to wait, before `BATCH_S`, when the record was in use: rows are there within 2 s of its release."""
 
 PRUNE_EVERY_S = 3600.0
 """Seconds between two looks for hot rows that are old enough to go."""
