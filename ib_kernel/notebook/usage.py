@@ -75,7 +75,7 @@ def query(engine: Engine, sql: str) -> QueryResult:
 
 def accuracy(engine: Engine) -> QueryResult:
     """Return counted against actual prompt tokens, per model."""
-    return engine.service.store.sql("SELECT * FROM count_accuracy")
+    return engine.service.store.sql("SELECT * FROM count_accuracy ORDER BY model")
 
 
 def sessions(engine: Engine) -> Output:
