@@ -62,6 +62,39 @@ def test_every_control_does_what_it_says(jupyter: lab.Lab, axe: str) -> None:
         sheet.wait_for_text(1, "· completed")
 
 
+LOCKED = """from ib_kernel import BudgetWidget, TokenService
+service = TokenService()
+session = service.create_session(candidate="Ada", token_budget=10_000, passphrase="open sesame")
+hold = service.reserve_tokens(session.session_id, 600)
+service.store.doubt(hold.reservation_id, "timeout")
+BudgetWidget(session, service=service, controls=True)"""
+
+
+def test_a_locked_session_asks_for_its_passphrase_and_a_write_off_asks_twice(jupyter: lab.Lab) -> None:
+    """Without the passphrase nothing changes; with it the field is emptied, and a write-off is confirmed."""
+    with jupyter.notebook("locked.ipynb", [START.format("locked"), LOCKED]) as sheet:
+        sheet.run(0, 1)
+        sheet.wait_for_text(1, "in doubt 600")
+        secret = sheet.area(1).query_selector("input[type=password]")
+        press(sheet, 1, "Add tokens")
+        sheet.wait_for_text(1, "passphrase")
+        secret.fill("open barley")
+        press(sheet, 1, "Add tokens")
+        sheet.page.wait_for_function("field => field.value === ''", arg=secret)
+        assert "of 10,000" in sheet.area(1).inner_text()
+        secret.fill("open sesame")
+        press(sheet, 1, "Add tokens")
+        sheet.wait_for_text(1, "of 15,000")
+        assert secret.input_value() == ""
+        secret.fill("open sesame")
+        sheet.area(1).query_selector('button:has-text("Write off")').click()
+        assert "in doubt 600" in sheet.area(1).inner_text()
+        sheet.page.wait_for_timeout(500)
+        sheet.area(1).query_selector('button:has-text("Really write off")').click()
+        sheet.wait_for_text(1, "left 15,000")
+        sheet.shot("locked", 1)
+
+
 def test_the_board_finds_and_shows_a_session(jupyter: lab.Lab, axe: str) -> None:
     """Filter, sort, select: the conversation, its chart and the controls of the one that was chosen."""
     cells = [
