@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from ib_kernel.settings import Settings
+from ib_kernel.testing import FaultServer
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
@@ -27,3 +29,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def settings(tmp_path: Path) -> Settings:
     """Settings with a ledger of the test's own."""
     return Settings(data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A service on loopback that answers well unless it is told otherwise."""
+    with FaultServer() as running:
+        yield running

@@ -25,12 +25,6 @@ KEY = "sk-test-0123456789abcdef"
 MODEL = "gpt-4.1-mini"
 
 
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as running:
-        yield running
-
-
 class Failures:
     """An observer that keeps what it is told about failures."""
 
