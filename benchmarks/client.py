@@ -33,7 +33,7 @@ from typing import Any
 from client_peers import CAP, MODEL, PEERS, Peer
 
 from ib_kernel import Interview, Settings
-from ib_kernel.prompt import build_messages
+from ib_kernel.interview.prompts import build_messages
 from ib_kernel.testing import FAULTS, FaultServer, Step
 
 ROOT = Path(__file__).resolve().parent.parent

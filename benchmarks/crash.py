@@ -28,7 +28,7 @@ import apsw
 import duckdb
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.protocols import CallEnd, CallStart, Message, NewSession, Status
+from ib_kernel.values import CallEnd, CallStart, Message, NewSession, Status
 
 WRITERS = 3
 SESSIONS = tuple(f"s{number}" for number in range(4))
@@ -91,7 +91,7 @@ def probe_write(folder: Path) -> None:
     store = DuckDBStore(folder, background=False)
     held = store.reserve(SESSIONS[0], 1, lease_s=5.0)
     store.settle(held.reservation_id, CallEnd(1, 0))
-    while not store._mover.once():  # another mover may be at work
+    while not store._mover.flush():  # another mover may be at work
         time.sleep(0.005)
 
 
@@ -128,7 +128,7 @@ def fork(work: Callable[..., None], *args: object) -> int:
 
 
 def ends_well(work: Callable[..., None], *args: object) -> bool | None:
-    """Tell whether *work* ends well in a fresh process; None when it does not end in `PATIENCE_S`."""
+    """Return True if *work* ends well in a fresh process; None when it does not end in `PATIENCE_S`."""
     pid = fork(work, *args)
     fd = os.pidfd_open(pid)
     try:

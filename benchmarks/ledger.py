@@ -28,9 +28,9 @@ import ledger_pairs
 import ledger_peers
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.protocols import NewSession, Status
+from ib_kernel.budget.service import TokenService
 from ib_kernel.settings import Settings
-from ib_kernel.token_service import TokenService
+from ib_kernel.values import NewSession, Status
 
 RESULTS = Path(__file__).parent / "results" / "ledger.md"
 

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.protocols import CallEnd, NewSession, Status
+from ib_kernel.values import CallEnd, NewSession, Status
 
 PROCESSES = 8
 

@@ -12,42 +12,42 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ib_kernel.analysis import connect_usage
-    from ib_kernel.client import get_openai_client
-    from ib_kernel.counting_api import (
+    from ib_kernel.budget.counting import (
         check_token_limit,
         count_message_tokens,
         count_tokens,
         estimate_completion_tokens,
     )
-    from ib_kernel.hookspecs import hookimpl
-    from ib_kernel.interview import Interview
-    from ib_kernel.models import get_model_limit
-    from ib_kernel.notebook.board import SessionsWidget
+    from ib_kernel.budget.service import TokenService, TokenUsage, get_token_service
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.interview.openai_client import get_openai_client
+    from ib_kernel.models.limits import get_model_limit
+    from ib_kernel.notebook.analysis import connect_usage
     from ib_kernel.notebook.magics import current_interview
-    from ib_kernel.notebook.widget import BudgetWidget
-    from ib_kernel.plugins import Plugins
+    from ib_kernel.notebook.widgets.board import SessionsWidget
+    from ib_kernel.notebook.widgets.budget import BudgetWidget
+    from ib_kernel.plugin.hookspecs import hookimpl
+    from ib_kernel.plugin.manager import Plugins
     from ib_kernel.settings import Settings
-    from ib_kernel.token_service import TokenService, TokenUsage, get_token_service
 
 _WHERE = {
-    "BudgetWidget": "notebook.widget",
-    "Interview": "interview",
-    "Plugins": "plugins",
-    "SessionsWidget": "notebook.board",
+    "BudgetWidget": "notebook.widgets.budget",
+    "Interview": "interview.interview",
+    "Plugins": "plugin.manager",
+    "SessionsWidget": "notebook.widgets.board",
     "Settings": "settings",
-    "TokenService": "token_service",
-    "TokenUsage": "token_service",
-    "check_token_limit": "counting_api",
-    "connect_usage": "analysis",
+    "TokenService": "budget.service",
+    "TokenUsage": "budget.service",
+    "check_token_limit": "budget.counting",
+    "connect_usage": "notebook.analysis",
     "current_interview": "notebook.magics",
-    "count_message_tokens": "counting_api",
-    "count_tokens": "counting_api",
-    "estimate_completion_tokens": "counting_api",
-    "get_model_limit": "models",
-    "get_openai_client": "client",
-    "get_token_service": "token_service",
-    "hookimpl": "hookspecs",
+    "count_message_tokens": "budget.counting",
+    "count_tokens": "budget.counting",
+    "estimate_completion_tokens": "budget.counting",
+    "get_model_limit": "models.limits",
+    "get_openai_client": "interview.openai_client",
+    "get_token_service": "budget.service",
+    "hookimpl": "plugin.hookspecs",
 }
 
 __all__ = [

@@ -39,6 +39,7 @@ No message, ``repr`` or ``args`` of these holds a secret: `BuddyError` redacts w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
@@ -246,3 +247,11 @@ class StreamBroken(ClientError):
 
     outcome: Outcome = "unknown"
     retryable = True
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean X?" for the closest of *known*, or "" when nothing is close."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -9,10 +9,10 @@ from typing import Any
 
 from ib_kernel import Interview, Settings
 from ib_kernel.errors import BuddyError
-from ib_kernel.protocols import Message
 from ib_kernel.testing import FAULTS, FaultServer, Step
 from ib_kernel.testing.server import Recorded
-from ib_kernel.turn import TurnResult
+from ib_kernel.turn.turn import TurnResult
+from ib_kernel.values import Message
 
 KEY = "sk-failures-0123456789abcdefghij"
 MODEL = "gpt-4.1-mini"

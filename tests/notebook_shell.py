@@ -13,7 +13,7 @@ from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 from ib_kernel import hookimpl
-from ib_kernel.protocols import Done, Piece, Usage
+from ib_kernel.values import Done, Piece, Usage
 
 
 @dataclass

@@ -16,8 +16,8 @@ from fault_runs import KEY, MODEL, TEXT, step_of
 
 from ib_kernel import Interview, Settings
 from ib_kernel.errors import BuddyError
-from ib_kernel.protocols import Message
 from ib_kernel.testing import FAULTS, FaultServer, Step
+from ib_kernel.values import Message
 
 LEFT_OUT = ("enormous",)
 """Counting a megabyte dozens of times is no test of concurrency."""

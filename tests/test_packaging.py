@@ -90,10 +90,10 @@ def test_the_wheel_holds_every_file_of_every_package(package: str, wheel: Path) 
 @pytest.mark.parametrize(
     ("pattern", "at_least"),
     [
-        (r"ib_kernel/data/models\.toml", 1),
-        (r"ib_kernel/data/prompts/(interviewer|assistant)\.md", 2),
-        (r"ib_kernel/data/challenges/[\w-]+\.md", 5),
-        (r"ib_kernel/data/challenges/rate-limiter\.md", 1),
+        (r"ib_kernel/models/models\.toml", 1),
+        (r"ib_kernel/interview/data/prompts/(interviewer|assistant)\.md", 2),
+        (r"ib_kernel/interview/data/challenges/[\w-]+\.md", 5),
+        (r"ib_kernel/interview/data/challenges/rate-limiter\.md", 1),
         (r"ib_kernel/counting/rules\.toml", 1),
         (r"ib_tiktoken/ranks/(o200k|cl100k)_base\.xz", 2),
         (r"ib_duckdb/\w+\.sql", 2),
@@ -167,7 +167,7 @@ FIRST_USE = """
 import pathlib, sys
 import ib_kernel
 from ib_kernel import Plugins, Settings, TokenService, count_tokens, get_model_limit
-from ib_kernel.challenges import list_challenges
+from ib_kernel.interview.challenges import list_challenges
 site = pathlib.Path(sys.argv[1])
 assert pathlib.Path(ib_kernel.__file__).is_relative_to(site), ib_kernel.__file__
 mine, settings = Plugins(), Settings(data_dir=sys.argv[2])

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ib_kernel.budget.service import get_token_service
 from ib_kernel.errors import ConfigError
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import FIELD_NAMES, Settings, config_path, settings_fields
-from ib_kernel.token_service import get_token_service
 
 KEY = "sk-proj-Abc123Abc123Abc123"
 
@@ -61,9 +61,9 @@ def test_each_source_yields_to_the_one_before(config: Any, monkeypatch: pytest.M
     assert now(Settings()) == ("http://openai", "OPENAI_BASE_URL")
     monkeypatch.setenv("IB_BASE_URL", "http://ib")
     assert now(Settings()) == ("http://ib", "IB_BASE_URL")
-    configured = Settings().but("%config", base_url="http://config")
+    configured = Settings().replace("%config", base_url="http://config")
     assert now(configured) == ("http://config", "%config")
-    assert now(configured.but(base_url="http://given")) == ("http://given", "given")
+    assert now(configured.replace(base_url="http://given")) == ("http://given", "given")
     assert now(Settings(base_url="http://given")) == ("http://given", "given")
 
 
@@ -215,7 +215,7 @@ def test_the_line_names_each_source(config: Any, monkeypatch: pytest.MonkeyPatch
     assert refusal().startswith("persona (IB_PERSONA) cannot be 'jury'; allowed:")
     monkeypatch.setenv("IB_PERSONA", "assistant")
     with pytest.raises(ConfigError, match=r"^persona \(%config\) cannot be 'clerk'; allowed:"):
-        Settings().but("%config", persona="clerk")
+        Settings().replace("%config", persona="clerk")
     monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
     assert refusal().startswith("base_url (OPENAI_BASE_URL) cannot be 'nowhere'; allowed:")
 
@@ -248,7 +248,7 @@ def test_a_file_that_cannot_be_read_gets_one_line(tmp_path: Path, monkeypatch: p
 def test_an_unknown_name_in_a_change_gets_a_hint() -> None:
     """`but` refuses a name that is no setting."""
     with pytest.raises(ConfigError, match=r"unknown setting 'modle' \(%config\); did you mean model\?"):
-        Settings().but("%config", modle="x")
+        Settings().replace("%config", modle="x")
 
 
 @given(
@@ -292,7 +292,7 @@ def test_settings_are_frozen(config: Any) -> None:
 def test_but_changes_only_what_it_is_told() -> None:
     """`but` keeps the other values with their origins, and None leaves a field as it is."""
     before = Settings(model="gpt-5.5")
-    after = before.but("%config", token_budget=99, candidate=None)
+    after = before.replace("%config", token_budget=99, candidate=None)
     assert (after.model, after.token_budget, after.candidate) == ("gpt-5.5", 99, None)
     assert after.origins == {**before.origins, "token_budget": "%config"}
     assert before.token_budget == 20_000
@@ -301,8 +301,8 @@ def test_but_changes_only_what_it_is_told() -> None:
 @pytest.mark.parametrize(
     "make_copy",
     [
-        lambda s: s.but(),
-        lambda s: s.but(token_budget=20_000),
+        lambda s: s.replace(),
+        lambda s: s.replace(token_budget=20_000),
         dataclasses.replace,
         copy.copy,
         copy.deepcopy,
@@ -339,15 +339,15 @@ def test_equality_is_about_values(monkeypatch: pytest.MonkeyPatch) -> None:
     passed_in = Settings(model="gpt-5.5", api_key=Secret(KEY))
     assert looked_up == passed_in
     assert hash(looked_up) == hash(passed_in)
-    assert passed_in != passed_in.but(api_key=KEY + "x")
-    assert passed_in != passed_in.but(models={"local": {}})
+    assert passed_in != passed_in.replace(api_key=KEY + "x")
+    assert passed_in != passed_in.replace(models={"local": {}})
 
 
 def test_one_token_service_per_settings(tmp_path: Path) -> None:
     """Equal settings share a service; different ones do not."""
     mine = Settings(data_dir=tmp_path / "service")
-    assert get_token_service(mine) is get_token_service(mine.but())
-    assert get_token_service(mine) is not get_token_service(mine.but(token_budget=1))
+    assert get_token_service(mine) is get_token_service(mine.replace())
+    assert get_token_service(mine) is not get_token_service(mine.replace(token_budget=1))
 
 
 # --- which client
@@ -386,7 +386,9 @@ def test_a_key_in_the_environment_chooses_openai(monkeypatch: pytest.MonkeyPatch
         lambda s: repr(vars(s.origins)) + repr(s.origins),
         lambda s: repr(dataclasses.asdict(s)) + repr(dataclasses.astuple(s)),
         lambda s: json.dumps(dataclasses.asdict(s), default=str),
-        lambda s: repr([copy.copy(s), copy.deepcopy(s), s.but(model="x"), dataclasses.replace(s, model="x")]),
+        lambda s: repr(
+            [copy.copy(s), copy.deepcopy(s), s.replace(model="x"), dataclasses.replace(s, model="x")]
+        ),
     ],
 )
 @pytest.mark.parametrize("source", ["given", "environment", "file"])

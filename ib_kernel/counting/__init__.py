@@ -1,6 +1,6 @@
 """The rules of prompt counting, without any tokenizer: an encoder is handed in.
 
-`RuleCounter` is a whole `ib_kernel.protocols.TokenCounter` but for its encoders; counter plugins subclass it.
+`RuleCounter` is a whole `ib_kernel.values.TokenCounter` but for its encoders; counter plugins subclass it.
 ``rules.toml`` holds every model name and constant, with source and date.
 """
 

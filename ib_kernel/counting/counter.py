@@ -9,19 +9,19 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from ib_kernel.counting.accumulator import TokenAccumulator, utf8_length
 from ib_kernel.counting.chat import add_chat
 from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable, is_failure
 from ib_kernel.counting.fallback import rough_count
 from ib_kernel.counting.profile import Profile, profile
 from ib_kernel.counting.responses import add_responses
-from ib_kernel.counting.ruler import Ruler, utf8_length
-from ib_kernel.protocols import Count
+from ib_kernel.values import Count
 
 log = logging.getLogger(__name__)
 
 
 class RuleCounter:
-    """Implements `ib_kernel.protocols.TokenCounter` over any encoder. Thread-safe, offline, never raises.
+    """Implements `ib_kernel.values.TokenCounter` over any encoder. Thread-safe, offline, never raises.
 
     *encoders* returns the encoder of an encoding name; it is called once per encoding, at first use.
     *aliases* maps deployment names (Azure) to models. *cache_chars* bounds the memory of the text cache, in
@@ -70,12 +70,12 @@ class RuleCounter:
         """Count the prompt tokens of a body with ``messages`` (Chat Completions) or ``input`` (Responses)."""
         try:
             found = self._profile(model)
-            ruler = Ruler(found, self._cache(found.encoding).count)
+            total = TokenAccumulator(found, self._cache(found.encoding).count)
             if "messages" in request:
-                add_chat(request, ruler)
+                add_chat(request, total)
             else:
-                add_responses(request, ruler)
-            result = ruler.result()
+                add_responses(request, total)
+            result = total.result()
             if not found.known and result.upper is not None:  # another tokenizer: only its bytes bound it
                 return Count(
                     result.tokens, False, max(result.upper, rough_count(request).upper or 0), result.reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ib_kernel.counting.ruler import utf8_length
-from ib_kernel.protocols import Count
+from ib_kernel.counting.accumulator import utf8_length
+from ib_kernel.values import Count
 
 _PER_NODE = 16  # more than any framing rule adds per message, part or tool
 

@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.profile import rules
-from ib_kernel.counting.ruler import Ruler
 
 _MAX_HEADER = 1 << 20  # bytes searched for a JPEG's frame header: large EXIF blocks stand before it
 
@@ -102,13 +102,13 @@ def patch_cost(width: int, height: int, factor: float, most: int) -> int:
     return round(patches * factor)
 
 
-def add_image(part: Mapping[str, Any], ruler: Ruler) -> None:
+def add_image(part: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Add an ``image_url`` or ``input_image`` part. Never exact; bounded where the model's table is known."""
     given = part.get("image_url")
     url = given.get("url") if isinstance(given, Mapping) else given
     detail = given.get("detail") if isinstance(given, Mapping) else part.get("detail")
     size = data_url_size(url)
-    table, profile = rules()["image"], ruler.profile
+    table, profile = rules()["image"], total.profile
     reason = "images" if size else "an image of unknown size"
     if profile.tile:
         base, tile = profile.tile
@@ -116,12 +116,12 @@ def add_image(part: Mapping[str, Any], ruler: Ruler) -> None:
         cost = base if detail == "low" else tile_cost(*size, base, tile) if size else most
         # one recorded image of known size cost two tiles more than the formula
         slack = 0 if detail == "low" else min(most - cost, table["tile_slack"] * tile)
-        ruler.doubt(reason if detail != "low" else "images", slack=slack)
+        total.doubt(reason if detail != "low" else "images", slack=slack)
     elif profile.patch:
         limit = table["max_patches"]
         cost = patch_cost(*size, profile.patch, limit) if size else round(limit * profile.patch)
-        ruler.doubt(reason, slack=table["patch_slack"])
+        total.doubt(reason, slack=table["patch_slack"])
     else:
         cost = patch_cost(*size, 1.2, table["max_patches"]) if size else table["max_patches"]
-        ruler.doubt("images on a model whose image cost is not known", bounded=False)
-    ruler.tokens += cost
+        total.doubt("images on a model whose image cost is not known", bounded=False)
+    total.tokens += cost

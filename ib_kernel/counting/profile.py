@@ -63,7 +63,7 @@ def rules() -> Mapping[str, Any]:
 
 
 def matches(name: str, prefix: str) -> bool:
-    """Tell whether *name* matches *prefix*; "=name" matches the whole name only."""
+    """Return True if *name* matches *prefix*; "=name" matches the whole name only."""
     return name == prefix[1:] if prefix.startswith("=") else name.startswith(prefix)
 
 

@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ib_kernel.counting import typescript
+from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import read
 from ib_kernel.counting.images import add_image
-from ib_kernel.counting.ruler import Ruler
 from ib_kernel.counting.schema import doubt_schema, response_format
 from ib_kernel.counting.tools import canonical, doubt_tools, read_tools
 
 _SERVER_STATE = ("previous_response_id", "conversation", "prompt", "context_management")
 
 
-def add_responses(request: Mapping[str, Any], ruler: Ruler) -> None:
+def add_responses(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Add the prompt of a Responses body. Raises `TypeError` for a body that is none."""
     for key in _SERVER_STATE:
         if request.get(key):
-            ruler.doubt(f"{key} (what the server adds is not known)", bounded=False)
-    profile = ruler.profile
-    ruler.tokens += profile.per_request
+            total.doubt(f"{key} (what the server adds is not known)", bounded=False)
+    profile = total.profile
+    total.tokens += profile.per_request
     if request.get("instructions"):
-        _add_message({"role": "system", "content": request["instructions"]}, ruler)
+        _add_message({"role": "system", "content": request["instructions"]}, total)
     given = request.get("input")
     if isinstance(given, str):
         items: Sequence[Any] = [{"role": "user", "content": given}]
@@ -33,12 +33,12 @@ def add_responses(request: Mapping[str, Any], ruler: Ruler) -> None:
         items = []
     else:
         raise TypeError("input is neither a text nor a list")
-    _Items(items, ruler).add()
-    _add_tools(request, ruler)
-    _add_format(request, items, ruler)
+    _Items(items, total).add()
+    _add_tools(request, total)
+    _add_format(request, items, total)
     reasoning = request.get("reasoning")
     if isinstance(reasoning, Mapping) and reasoning.get("mode") == "pro":
-        ruler.doubt("pro mode", bounded=False)
+        total.doubt("pro mode", bounded=False)
 
 
 def _kind(item: Any) -> str:
@@ -50,35 +50,35 @@ def _kind(item: Any) -> str:
     return str(kind)
 
 
-def _add_message(item: Mapping[str, Any], ruler: Ruler) -> None:
-    ruler.tokens += ruler.profile.per_message
+def _add_message(item: Mapping[str, Any], total: TokenAccumulator) -> None:
+    total.tokens += total.profile.per_message
     if item.get("role") == "assistant":
-        ruler.tokens += ruler.profile.per_assistant
-    _add_content(item.get("content"), ruler)
+        total.tokens += total.profile.per_assistant
+    _add_content(item.get("content"), total)
 
 
-def _add_content(given: Any, ruler: Ruler, *, result: bool = False) -> None:
+def _add_content(given: Any, total: TokenAccumulator, *, result: bool = False) -> None:
     content = read(given)
-    ruler.tokens += sum(map(ruler.text, content.segments))
+    total.tokens += sum(map(total.text, content.segments))
     for part in content.images:
-        add_image(part, ruler)
+        add_image(part, total)
         if result:
-            ruler.doubt("an image in a tool result", bounded=False)
+            total.doubt("an image in a tool result", bounded=False)
     for what in content.foreign:
-        ruler.doubt(f"{what} (counted without it)", bounded=False)
+        total.doubt(f"{what} (counted without it)", bounded=False)
     if content.malformed:
-        ruler.doubt("content that is neither a text nor a list of parts", slack=8)
+        total.doubt("content that is neither a text nor a list of parts", slack=8)
     if content.parts > 1:
-        ruler.doubt(ruler.profile.doubt("parts"))
+        total.doubt(total.profile.doubt("parts"))
 
 
 class _Items:
     """Adds the input items, which partly depend on their neighbours and on the last user message."""
 
-    def __init__(self, items: Sequence[Any], ruler: Ruler) -> None:
+    def __init__(self, items: Sequence[Any], total: TokenAccumulator) -> None:
         self.items = items
         self.kinds = [_kind(item) for item in items]
-        self.ruler = ruler
+        self.total = total
         users = [
             i for i, item in enumerate(items) if self.kinds[i] == "message" and item.get("role") == "user"
         ]
@@ -88,58 +88,58 @@ class _Items:
         """Add every item."""
         for position, (kind, item) in enumerate(zip(self.kinds, self.items, strict=True)):
             if kind == "message":
-                _add_message(item, self.ruler)
+                _add_message(item, self.total)
             elif kind == "function_call":
                 self._add_call(position, item)
             elif kind == "function_call_output":
-                self.ruler.tokens += self.ruler.profile.per_message
-                _add_content(item.get("output"), self.ruler, result=True)
+                self.total.tokens += self.total.profile.per_message
+                _add_content(item.get("output"), self.total, result=True)
             elif kind == "reasoning":
                 self._doubt_reasoning(position)
             else:
-                self.ruler.doubt(f"an item of type {kind[:40]!r} (counted without it)", bounded=False)
+                self.total.doubt(f"an item of type {kind[:40]!r} (counted without it)", bounded=False)
 
     def _add_call(self, position: int, item: Mapping[str, Any]) -> None:
-        ruler, profile = self.ruler, self.ruler.profile
+        total, profile = self.total, self.total.profile
         name = str(item.get("name", ""))
         alone = "function_call" not in self.kinds[max(0, position - 1) : position]
         alone = alone and "function_call" not in self.kinds[position + 1 : position + 2]
         with_id = bool(item.get("id")) and alone
         constant = profile.responses_call_with_id if with_id else profile.responses_call
-        ruler.tokens += profile.per_message + constant + ruler.text(name) + ruler.text(f"functions.{name}")
-        ruler.tokens += ruler.text(canonical(item.get("arguments", "")))
-        ruler.doubt("function_call items", slack=4)
+        total.tokens += profile.per_message + constant + total.text(name) + total.text(f"functions.{name}")
+        total.tokens += total.text(canonical(item.get("arguments", "")))
+        total.doubt("function_call items", slack=4)
 
     def _doubt_reasoning(self, position: int) -> None:
         if position > self.last_user:
-            self.ruler.doubt("reasoning of the running turn", bounded=False)
-        elif self.ruler.profile.keeps_reasoning:
-            self.ruler.doubt("this model keeps earlier reasoning", bounded=False)
+            self.total.doubt("reasoning of the running turn", bounded=False)
+        elif self.total.profile.keeps_reasoning:
+            self.total.doubt("this model keeps earlier reasoning", bounded=False)
 
 
-def _add_tools(request: Mapping[str, Any], ruler: Ruler) -> None:
+def _add_tools(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     tools = read_tools(request)
-    doubt_tools(tools, ruler)
+    doubt_tools(tools, total)
     if not tools.functions:
         return
-    profile = ruler.profile
+    profile = total.profile
     if profile.reasoning:
-        ruler.tokens += profile.per_message + ruler.text(typescript.HEAD + tools.text) - 1
+        total.tokens += profile.per_message + total.text(typescript.HEAD + tools.text) - 1
         if tools.first_is_undescribed:
-            ruler.tokens -= 1
+            total.tokens -= 1
     else:
-        ruler.tokens += ruler.text(tools.text)
+        total.tokens += total.text(tools.text)
     forced = tools.forced
     if tools.choice == "required" and len(tools.functions) == 1:
         forced = str(tools.functions[0].get("name", ""))
     if forced and profile.responses_forced_choice >= 0:
-        ruler.tokens += profile.responses_forced_choice + ruler.text(forced)
+        total.tokens += profile.responses_forced_choice + total.text(forced)
     if request.get("parallel_tool_calls") is False:
-        ruler.tokens += profile.responses_parallel_off
-        ruler.doubt("parallel_tool_calls is off")
+        total.tokens += profile.responses_parallel_off
+        total.doubt("parallel_tool_calls is off")
 
 
-def _add_format(request: Mapping[str, Any], items: Sequence[Any], ruler: Ruler) -> None:
+def _add_format(request: Mapping[str, Any], items: Sequence[Any], total: TokenAccumulator) -> None:
     given = request.get("text")
     given = given.get("format") if isinstance(given, Mapping) else None
     if not isinstance(given, Mapping) or given.get("type") != "json_schema":
@@ -147,7 +147,7 @@ def _add_format(request: Mapping[str, Any], items: Sequence[Any], ruler: Ruler) 
     name = str(given.get("name", ""))
     text = response_format(name, given.get("description"), given.get("schema"))
     answers = sum(_kind(item) == "message" and item.get("role") == "assistant" for item in items)
-    doubt_schema(given.get("schema"), ruler)
-    profile = ruler.profile
-    ruler.tokens += ruler.text(text) + profile.responses_schema
-    ruler.tokens += profile.responses_schema_per_assistant * answers
+    doubt_schema(given.get("schema"), total)
+    profile = total.profile
+    total.tokens += total.text(text) + profile.responses_schema
+    total.tokens += profile.responses_schema_per_assistant * answers

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.counting.ruler import Ruler
+from ib_kernel.counting.accumulator import TokenAccumulator
 
 _DROPPED = frozenset(
     {
@@ -71,7 +71,7 @@ def response_format(name: str, description: Any, schema: Any) -> str:
     return f"# Response Formats\n\n## {name}\n\n{about}{body}"
 
 
-def doubt_schema(schema: Any, ruler: Ruler) -> None:
+def doubt_schema(schema: Any, total: TokenAccumulator) -> None:
     """Note what forbids an exact count of a response format with *schema*."""
     if keyword := unmeasured(schema):
-        ruler.doubt(f"the schema keyword {keyword[:40]!r} has not been measured", slack=8)
+        total.doubt(f"the schema keyword {keyword[:40]!r} has not been measured", slack=8)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.counting import typescript
+from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import as_text
-from ib_kernel.counting.ruler import Ruler
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 
@@ -77,22 +77,22 @@ def _read_choice(choice: Any, found: Tools) -> None:
             found.odd = f"a tool choice of type {str(choice.get('type'))[:40]!r}"
 
 
-def doubt_tools(tools: Tools, ruler: Ruler) -> None:
+def doubt_tools(tools: Tools, total: TokenAccumulator) -> None:
     """Note what forbids an exact count of *tools*."""
     for kind in tools.foreign:
-        ruler.doubt(f"a tool of type {kind!r} (counted without it)", bounded=False)
+        total.doubt(f"a tool of type {kind!r} (counted without it)", bounded=False)
     if not tools.functions:
         return
-    ruler.doubt(ruler.profile.doubt("tools"), slack=8)
-    ruler.doubt(tools.odd, slack=16)
+    total.doubt(total.profile.doubt("tools"), slack=8)
+    total.doubt(tools.odd, slack=16)
     schemas = list(_mappings([tool.get("parameters") for tool in tools.functions]))
     if any(key in schema for schema in schemas for key in _UNIONS):
-        ruler.doubt("anyOf, oneOf or allOf in a tool", slack=4 * len(tools.functions))
+        total.doubt("anyOf, oneOf or allOf in a tool", slack=4 * len(tools.functions))
     # measured once, one token off
     if any("default" in schema and isinstance(schema.get("properties"), Mapping) for schema in schemas):
-        ruler.doubt("a default on an object in a tool", slack=4)
+        total.doubt("a default on an object in a tool", slack=4)
     if tools.namespace.cut:
-        ruler.doubt("a tool schema that is nested too deep or refers to nothing", bounded=False)
+        total.doubt("a tool schema that is nested too deep or refers to nothing", bounded=False)
 
 
 def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:

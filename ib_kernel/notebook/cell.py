@@ -30,7 +30,7 @@ class Cell:
         self._runs += 1  # a second one of the same request was run by the first
 
     def ours(self) -> bool:
-        """Tell whether the running cell is a ``%%interview`` cell from its first line on."""
+        """Return True if the running cell is a ``%%interview`` cell from its first line on."""
         request = self._current()
         return (
             request is not None

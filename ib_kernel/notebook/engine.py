@@ -6,16 +6,17 @@ edited ``config.toml`` take effect at once. The ledger is reopened only when it 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ib_kernel.interview import Interview
-    from ib_kernel.pacing import RateLimits
-    from ib_kernel.plugins import Plugins
+    from ib_kernel.budget.service import TokenService
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.plugin.manager import Plugins
     from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
-    from ib_kernel.token_service import TokenService
+    from ib_kernel.values import RateLimits
 
 _LEDGER = ("data_dir", "store", "counter")
 """Settings whose change means another service; any other change keeps the ledger open."""
@@ -40,13 +41,13 @@ class Engine:
         """Return the settings as they are now. `ConfigError` names a value that cannot be used."""
         from ib_kernel.settings import Settings
 
-        return Settings().but("%config", **self._overrides()).but("%interview key", api_key=self.key)
+        return Settings().replace("%config", **self._overrides()).replace("%interview key", api_key=self.key)
 
     @property
     def plugins(self) -> Plugins:
         """The plugins, found when first needed; they stay the same across changes of settings."""
         if self._plugins is None:
-            from ib_kernel.plugins import Plugins
+            from ib_kernel.plugin.manager import Plugins
 
             self._plugins = Plugins()
         return self._plugins
@@ -84,9 +85,9 @@ class Engine:
         self._interview = self._service = None
 
     def _rebuild(self, settings: Settings) -> None:
+        from ib_kernel.budget.service import TokenService
         from ib_kernel.errors import UnknownSession
-        from ib_kernel.interview import Interview
-        from ib_kernel.token_service import TokenService
+        from ib_kernel.interview.interview import Interview
 
         session_id = self.session_id
         if self._interview is not None:
@@ -108,3 +109,15 @@ class Engine:
                 self._interview.use(session_id)
             except UnknownSession:  # another ledger: nothing is in use there yet
                 self._interview = Interview(settings, service=service)
+
+
+ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()
+"""The engine of each shell that has loaded the extension."""
+
+
+def current_engine() -> Engine | None:
+    """Return the engine of the shell that runs this code, or None outside one."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return ENGINES.get(shell) if shell is not None else None

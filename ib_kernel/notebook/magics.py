@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from ib_kernel.errors import ConfigError, Stopped
-from ib_kernel.notebook import complete
-from ib_kernel.notebook.args import UsageError, parse, value_of, whole
 from ib_kernel.notebook.cell import Cell
+from ib_kernel.notebook.commands import complete
+from ib_kernel.notebook.commands.args import UsageError, parse, value_of, whole
+from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
-from ib_kernel.notebook.engine import Engine
-from ib_kernel.notebook.grammar import ASK, BUDGET, SQL, USAGE
+from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
 
 if TYPE_CHECKING:
-    from ib_kernel.interview import Interview
+    from ib_kernel.interview.interview import Interview
 
 _loaded: weakref.WeakKeyDictionary[Any, InterviewMagics] = weakref.WeakKeyDictionary()
 _kept: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
@@ -85,7 +85,7 @@ class InterviewMagics(Magics):
                 "the API key is not set in a cell, which is saved with it; put it into OPENAI_API_KEY"
             )
         if name not in CONFIGURABLE:
-            from ib_kernel.catalog import did_you_mean
+            from ib_kernel.plugin.registry import did_you_mean
 
             hint = did_you_mean(name, CONFIGURABLE) or f"; known: {', '.join(CONFIGURABLE)}"
             raise ConfigError(f"InterviewMagics has no setting {name!r}{hint}")
@@ -111,7 +111,7 @@ class InterviewMagics(Magics):
         keeps what has arrived.
         """
         if cell is None:
-            from ib_kernel.notebook.commands import run
+            from ib_kernel.notebook.commands.run import run
 
             run(self.engine, line)
         else:
@@ -131,11 +131,11 @@ class InterviewMagics(Magics):
         The gauge shows tokens used (in and out), held, in doubt and left, cost, turns left at this rate, and
         time left. A total below what is used and held is refused.
         """
-        from ib_kernel.notebook.gauge import gauge_html, gauge_text, look
-        from ib_kernel.notebook.show import publish
+        from ib_kernel.notebook.output.gauge import gauge_html, gauge_text, look
+        from ib_kernel.notebook.output.show import publish
 
         if line.split()[:1] == ["resolve"]:
-            from ib_kernel.notebook.resolve import resolve
+            from ib_kernel.notebook.commands.resolve import resolve
 
             self._usage_of(resolve(self.engine, line.split("resolve", 1)[1]))
             return
@@ -147,7 +147,7 @@ class InterviewMagics(Magics):
         session = interview.session
         if parsed.positional or "usd" in parsed.values:
             total = value_of("the budget", parsed.positional, whole) if parsed.positional else None
-            from ib_kernel.notebook.secret import passphrase_for
+            from ib_kernel.notebook.commands.passphrase import passphrase_for
 
             key = passphrase_for(interview.service, session.session_id)
             if total is not None:
@@ -156,7 +156,7 @@ class InterviewMagics(Magics):
                 usd = parsed.values["usd"]
                 interview.service.set_money_budget(session.session_id, usd, passphrase=key)
         if parsed.get("live") or parsed.get("controls"):
-            from ib_kernel.notebook.widget import show_live
+            from ib_kernel.notebook.widgets.budget import show_live
 
             show_live(interview, controls=bool(parsed.get("controls")))
             return
@@ -178,7 +178,7 @@ class InterviewMagics(Magics):
         calls, messages, events; views: session_usage, usage_by_model, usage_by_day, usage_by_hour, burn_down,
         forecast, forecast_error, latency, attempts, failures, candidates, count_accuracy.
         """
-        from ib_kernel.notebook import usage
+        from ib_kernel.notebook.commands import usage
 
         parsed = parse(USAGE if cell is None else SQL, line)
         if parsed.help:
@@ -189,7 +189,7 @@ class InterviewMagics(Magics):
             return usage.accuracy(self.engine)
         if parsed.positional not in ("", "all", "session"):
             raise UsageError(f"%usage takes session, all or accuracy, not {parsed.positional!r}")
-        from ib_kernel.notebook.commands import show
+        from ib_kernel.notebook.commands.run import show
 
         show((usage.everything if parsed.positional == "all" else usage.summary)(self.engine))
         return None
@@ -199,16 +199,16 @@ class InterviewMagics(Magics):
         if parsed.help:
             self._usage_of(ASK.usage())
             return
-        from ib_kernel.notebook.ask import show_reply
+        from ib_kernel.notebook.output.ask import show_reply
 
         options = dict(parsed.values)
         try:
             text = cell.strip("\n")
             if options.pop("vars", False):
-                from ib_kernel.prompt import expand_vars
+                from ib_kernel.interview.prompts import expand_vars
 
                 text = expand_vars(text, self.shell.user_ns)
-            from ib_kernel.notebook.key import refuse_keys
+            from ib_kernel.notebook.commands.key import refuse_keys
 
             interview = self.engine.interview
             refuse_keys(text, interview.settings.api_key)
@@ -226,7 +226,7 @@ class InterviewMagics(Magics):
 
     @staticmethod
     def _usage_of(text: str) -> None:
-        from ib_kernel.notebook.commands import show, text_output
+        from ib_kernel.notebook.commands.run import show, text_output
 
         show(text_output(text))
 
@@ -237,6 +237,7 @@ def load(shell: Any) -> None:
         return
     magics = InterviewMagics(shell=shell)
     _loaded[shell] = magics
+    ENGINES[shell] = magics.engine
     kept = _kept.pop(shell, None)
     if kept is not None:
         magics.engine.wanted_session = kept.pop("session_id")
@@ -253,6 +254,7 @@ def unload(shell: Any) -> None:
     The session in use and what ``%config`` has set are remembered for the next `load` (``%reload_ext``).
     """
     magics = _loaded.pop(shell, None)
+    ENGINES.pop(shell, None)
     if magics is None:
         return
     manager = shell.magics_manager
@@ -277,12 +279,3 @@ def current_interview() -> Interview:
     if engine is None:
         raise ConfigError("the extension is not loaded here; type %load_ext ib_kernel first")
     return engine.interview
-
-
-def current_engine() -> Engine | None:
-    """Return the engine of the shell that runs this code, or None outside one."""
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
-    magics = _loaded.get(shell) if shell is not None else None
-    return magics.engine if magics else None

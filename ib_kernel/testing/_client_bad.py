@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from ib_kernel import errors
-from ib_kernel.protocols import LLMClient
 from ib_kernel.testing._client_base import EXPECTED, HANGS, KEY, ClientBase, Heard, listen
 from ib_kernel.testing.faults import FAULTS
 from ib_kernel.testing.server import FaultServer
+from ib_kernel.values import LLMClient
 
 
 class Faults(ClientBase):

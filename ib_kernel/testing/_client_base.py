@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pytest
 
 from ib_kernel import errors
-from ib_kernel.protocols import ChatRequest, Done, LLMClient, Piece
 from ib_kernel.testing.faults import FAULTS
 from ib_kernel.testing.server import FaultServer, Recorded
+from ib_kernel.values import ChatRequest, Done, LLMClient, Piece
 
 T = TypeVar("T")
 

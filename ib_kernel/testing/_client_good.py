@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.protocols import LLMClient, Piece, Usage
 from ib_kernel.testing._client_base import GOOD, KEY, ClientBase
 from ib_kernel.testing.faults import FAULTS
 from ib_kernel.testing.server import FaultServer, Recorded
+from ib_kernel.values import LLMClient, Piece, Usage
 
 
 class GoodAnswers(ClientBase):

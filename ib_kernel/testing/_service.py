@@ -44,7 +44,7 @@ class Recorded:
     key_digest: str = field(default="", repr=False)
 
     def sent_key(self, key: str) -> bool:
-        """Tell whether the request was sent with *key*."""
+        """Return True if the request was sent with *key*."""
         return self.key_digest == _digest(key)
 
 

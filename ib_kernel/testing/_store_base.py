@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.protocols import (
+from ib_kernel.values import (
     BudgetStore,
     CallEnd,
     NewSession,

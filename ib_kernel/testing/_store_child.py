@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from ib_kernel.protocols import BudgetStore, CallEnd
+from ib_kernel.values import BudgetStore, CallEnd
 
 
 def say(**what: Any) -> None:

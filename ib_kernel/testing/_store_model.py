@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from ib_kernel.errors import BudgetRefused, ReservationError
-from ib_kernel.protocols import BudgetStore, CallEnd
 from ib_kernel.testing._store_base import Clock, begin
+from ib_kernel.values import BudgetStore, CallEnd
 
 LEASE_S = 60.0
 
@@ -23,7 +23,7 @@ class Model:
         self.open: dict[str, int] = {}
 
     def admits(self, tokens: int) -> bool:
-        """Tell whether a hold of *tokens* fits."""
+        """Return True if a hold of *tokens* fits."""
         return self.used + sum(self.open.values()) + tokens <= self.budget
 
     def end(self, rid: str, used: int) -> bool:

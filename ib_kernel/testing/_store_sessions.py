@@ -14,7 +14,8 @@ from ib_kernel.errors import (
     SessionInactive,
     StoreError,
 )
-from ib_kernel.protocols import (
+from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, refused, spend
+from ib_kernel.values import (
     TRANSITIONS,
     BudgetStore,
     CallEnd,
@@ -23,7 +24,6 @@ from ib_kernel.protocols import (
     NewSession,
     Status,
 )
-from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, refused, spend
 
 _WAY = {
     Status.CREATED: (),

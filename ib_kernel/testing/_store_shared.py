@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.protocols import BudgetStore, CallEnd, Message
 from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, spend
+from ib_kernel.values import BudgetStore, CallEnd, Message
 
 PROCESSES, PAIRS = 8, 200
 """How many processes race, and how many holds each asks for."""

@@ -18,11 +18,11 @@ import copy
 import json
 from typing import Any
 
-from ib_kernel.protocols import ChatRequest, LLMClient
 from ib_kernel.testing._client_bad import Faults, Leaving
 from ib_kernel.testing._client_base import EXPECTED, GOOD, HANGS, KEY, Expected, Heard, listen
 from ib_kernel.testing._client_good import GoodAnswers
 from ib_kernel.testing.server import FaultServer
+from ib_kernel.values import ChatRequest, LLMClient
 
 __all__ = ["EXPECTED", "GOOD", "HANGS", "KEY", "Expected", "Heard", "LLMClientContract", "listen"]
 

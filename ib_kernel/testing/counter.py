@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.protocols import Count, TokenCounter
+from ib_kernel.values import Count, TokenCounter
 
 TEXTS: tuple[str, ...] = (
     "",

@@ -26,13 +26,13 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.protocols import BudgetStore
+from ib_kernel.values import BudgetStore
 
-_PARTS = ("_store_base", "_store_holds", "_store_model", "_store_sessions", "_store_shared")
+_PARTS = ("_store_base", "_store_reservations", "_store_model", "_store_sessions", "_store_shared")
 pytest.register_assert_rewrite(*(f"ib_kernel.testing.{part}" for part in _PARTS))  # before their import
 
 from ib_kernel.testing._store_base import Clock  # noqa: E402
-from ib_kernel.testing._store_holds import Admission, Doubt, Endings  # noqa: E402
+from ib_kernel.testing._store_reservations import Admission, Doubt, Endings  # noqa: E402
 from ib_kernel.testing._store_sessions import Queries, Sessions  # noqa: E402
 from ib_kernel.testing._store_shared import Persistence, Processes, Threads  # noqa: E402
 

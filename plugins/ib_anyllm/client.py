@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from ib_anyllm.mapping import mapped
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, StreamBroken
-from ib_kernel.protocols import ChatRequest, Done, Piece, ReplyStream, Usage
 from ib_kernel.settings import Settings
+from ib_kernel.values import ChatRequest, Done, Piece, ReplyStream, Usage
 
 INSTALL = (
     "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
@@ -22,7 +22,7 @@ INSTALL = (
 
 
 class AnyLLMClient:
-    """The ``anyllm`` client. Implements `ib_kernel.protocols.LLMClient`.
+    """The ``anyllm`` client. Implements `ib_kernel.values.LLMClient`.
 
     A model is written ``provider:model``; without a provider it is ``openai``'s. The key and address of the
     settings go to that provider, but OPENAI_API_KEY and OPENAI_BASE_URL go to ``openai`` only; what is

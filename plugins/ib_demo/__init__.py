@@ -1,7 +1,7 @@
 """The client ``demo``: a scripted interviewer that needs no key, no network and no model.
 
 It is also the example plugin. A plugin is a module with one hook, `ib_register`, which offers a factory by
-name. The factory returns an object with the four methods of `ib_kernel.protocols.LLMClient`. What this
+name. The factory returns an object with the four methods of `ib_kernel.values.LLMClient`. What this
 client says is decided in `ib_demo.script` from the messages alone, so that the same input gives the same
 output; its questions are data files.
 """
@@ -16,10 +16,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from ib_kernel.catalog import Catalog
-from ib_kernel.hookspecs import hookimpl
-from ib_kernel.protocols import ChatRequest, Done, LLMClient, Piece, ReplyStream
+from ib_kernel.plugin.hookspecs import hookimpl
+from ib_kernel.plugin.registry import Catalog
 from ib_kernel.settings import Settings
+from ib_kernel.values import ChatRequest, Done, LLMClient, Piece, ReplyStream
 
 DELAY_S = 0.008
 """Seconds between two pieces, so that a reply is seen to arrive; ``IB_DEMO_DELAY_S`` changes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ib_demo import bank
-from ib_demo.script import Scene, extract
+from ib_demo.scene import Scene, extract
 
 _WHOLE = re.compile(
     r"\b(?:solve|solution|whole|entire|everything|complete (?:code|answer|design)|do it for me)\b",

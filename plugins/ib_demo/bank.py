@@ -45,7 +45,7 @@ class Topic:
 
 
 def contains(text: str, word: str) -> bool:
-    """Tell whether *word* occurs in *text* on its own, whatever the case; a plural s is let through."""
+    """Return True if *word* occurs in *text* on its own, whatever the case; a plural s is let through."""
     return _pattern(word).search(text) is not None
 
 

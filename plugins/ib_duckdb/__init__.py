@@ -8,10 +8,10 @@ neither SQLite nor DuckDB.
 
 from __future__ import annotations
 
-from ib_kernel.catalog import Catalog
-from ib_kernel.hookspecs import hookimpl
-from ib_kernel.protocols import BudgetStore
+from ib_kernel.plugin.hookspecs import hookimpl
+from ib_kernel.plugin.registry import Catalog
 from ib_kernel.settings import Settings
+from ib_kernel.values import BudgetStore
 
 
 def make_store(settings: Settings) -> BudgetStore:

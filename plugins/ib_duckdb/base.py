@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ib_duckdb.hot import Hot
 from ib_duckdb.rows import Row, elapsed, get
 from ib_duckdb.writing import expire_if_elapsed, sweep
-from ib_kernel.protocols import Message
+from ib_kernel.values import Message
 
 _STALE = "SELECT 1 FROM holds WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
 

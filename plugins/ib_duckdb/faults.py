@@ -26,7 +26,7 @@ class Damaged(Exception):
 
 
 @contextmanager
-def sorted_out(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Sort DuckDB's errors about the file into `InUse`, `Damaged` and `StoreError`."""
     import duckdb
 
@@ -61,7 +61,7 @@ def in_use_by(error: BaseException) -> str | None:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether *error* means that the file's content is broken (and not its disk or permissions)."""
+    """Return True if *error* means that the file's content is broken (and not its disk or permissions)."""
     text = str(error)
     signs = (
         "not a valid DuckDB database",
@@ -73,7 +73,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def held_here(path: Path, ours: int = 0) -> bool:
-    """Tell whether the user has the file open in this very process, without disturbing that.
+    """Return True if the user has the file open in this very process, without disturbing that.
 
     *ours* is how many connections of our own have it open. Linux lists a process's open files; elsewhere we
     ask DuckDB, which shares one instance per file and process, and refuses a second configuration before it

@@ -60,13 +60,13 @@ class Hot:
         self._pid = 0
         self._mutex = threading.RLock()
         self._lock = OsLock(folder / "hot.lock")
-        with self._explained():
+        with self._faults_explained():
             self._open()
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """Yield the connection inside one durable transaction, alone among all processes."""
-        with self._mine(), self._explained():
+        with self._mine(), self._faults_explained():
             db = self._connection()
             try:
                 if not self._lock.acquire(BUSY_S):
@@ -85,7 +85,7 @@ class Hot:
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """Yield the connection for a short read; several statements see one state of the ledger."""
-        with self._mine(), self._explained():
+        with self._mine(), self._faults_explained():
             db = self._connection()
             try:
                 _undo(db)
@@ -97,7 +97,7 @@ class Hot:
     @contextmanager
     def snapshot(self) -> Iterator[apsw.Connection]:
         """Yield a read-only connection of its own: a long read that keeps no call waiting."""
-        with self._explained():
+        with self._faults_explained():
             db = apsw.Connection(f"{self.path.as_uri()}?mode=ro", flags=_READ | apsw.SQLITE_OPEN_URI)
             try:
                 db.set_busy_timeout(int(BUSY_S * 1000))
@@ -130,7 +130,7 @@ class Hot:
                 _inherited.append(self._db)
             self._db = None
             if not (closing or self._closed):
-                with self._explained():
+                with self._faults_explained():
                     self._open()
         with self._mutex:
             yield
@@ -172,7 +172,7 @@ class Hot:
         migrate.hot(db, self.path, version, VERSION)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _faults_explained(self) -> Iterator[None]:
         """Turn SQLite's and the system's errors into one line that says what to do."""
         try:
             yield

@@ -34,10 +34,10 @@ class Mover:
         self._pruned_at: float | None = None
         self._said: set[str] = set()
         self._guard = threading.Lock()
-        self._wanted, self._hurry, self._stopped = threading.Event(), threading.Event(), False
+        self._wanted, self._due, self._stopped = threading.Event(), threading.Event(), False
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
-        weakref.finalize(self, _let_go, self._wanted, self._hurry)
+        weakref.finalize(self, _stop_mover, self._wanted, self._due)
 
     def wake(self) -> None:
         """Say that there are rows to move soon."""
@@ -49,13 +49,13 @@ class Mover:
                 if self._thread is None and not self._stopped:
                     self._thread = threading.Thread(
                         target=_loop,
-                        args=(weakref.ref(self), self._wanted, self._hurry),
+                        args=(weakref.ref(self), self._wanted, self._due),
                         name="ib-mover",
                         daemon=True,
                     )
                     self._thread.start()
 
-    def once(self) -> bool:
+    def flush(self) -> bool:
         """Move and prune now; False when that must wait. Never raises for the record's troubles."""
         try:
             moved = self._record.move()
@@ -82,7 +82,7 @@ class Mover:
     def stop(self) -> None:
         """End the thread and wait for a move in progress. Idempotent."""
         self._stopped = True
-        self._hurry.set()
+        self._due.set()
         self._wanted.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and self._pid == os.getpid():
@@ -90,23 +90,23 @@ class Mover:
         self._thread = None
 
 
-def _let_go(wanted: threading.Event, hurry: threading.Event) -> None:
+def _stop_mover(wanted: threading.Event, due: threading.Event) -> None:
     wanted.set()
-    hurry.set()
+    due.set()
 
 
-def _loop(reference: weakref.ref[Mover], wanted: threading.Event, hurry: threading.Event) -> None:
+def _loop(reference: weakref.ref[Mover], wanted: threading.Event, due: threading.Event) -> None:
     """Run until the mover is stopped or gone; holds no reference to it while it waits."""
     while True:
         wanted.wait()
-        hurry.wait(BATCH_S)
+        due.wait(BATCH_S)
         mover = reference()
         if mover is None or mover.stopped:
             return
         wanted.clear()
-        hurry.clear()
-        done = mover.once()
+        due.clear()
+        done = mover.flush()
         del mover
         if not done:
-            hurry.wait(RETRY_S)
+            due.wait(RETRY_S)
             wanted.set()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb import migrate, views
 from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION, Table
-from ib_duckdb.faults import Damaged, InUse, is_damage, sorted_out
+from ib_duckdb.faults import Damaged, InUse, explained, is_damage
 from ib_duckdb.record import Record, schema_version, watermarks
 from ib_kernel.errors import QueryError, StoreBusy, StoreError
-from ib_kernel.results import QueryResult
+from ib_kernel.values.results import QueryResult
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,8 +85,8 @@ def connected(record: Record, hot: Hot, now: float, wanted: str = "") -> Iterato
             db = duckdb.connect(":memory:", config=_CONFIG)
         try:
             if fresh:
-                with record.alone(WAIT_S) as free:  # another kernel's mover finishes before we attach
-                    catalog = _attach(record, db, mend=free)
+                with record.exclusive(WAIT_S) as free:  # another kernel's mover finishes before we attach
+                    catalog = _attach(record, db, repair_checksum=free)
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
                 _fill(db, rows, hot.ledger_id, catalog, now)
             _views(db, catalog, wanted)
@@ -100,11 +100,11 @@ def connected(record: Record, hot: Hot, now: float, wanted: str = "") -> Iterato
                 with suppress(duckdb.Error):  # a damaged file can end the connection
                     db.execute("ROLLBACK")
         finally:
-            if not (catalog and record.park(db)):
+            if not (catalog and record.keep_open(db)):
                 db.close()
 
 
-def lend(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
+def hand_out(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
     """Return a connection for the user to keep: the file attached read-only, the hot rows beside it.
 
     It shows what had been settled when it was made, can write files (``COPY … TO``), and keeps rows from
@@ -115,9 +115,9 @@ def lend(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
     with record.turn():
         db = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
         try:
-            with record.alone(WAIT_S) as free:
-                catalog = _attach(record, db, mend=free)
-                record.lend(db)
+            with record.exclusive(WAIT_S) as free:
+                catalog = _attach(record, db, repair_checksum=free)
+                record.hand_out(db)
             with hot.snapshot() as rows:
                 _fill(db, rows, hot.ledger_id, catalog, now)
             _views(db, catalog, views.text())
@@ -128,12 +128,12 @@ def lend(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
         return db
 
 
-def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str | None:
+def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, repair_checksum: bool) -> str | None:
     if not record.path.exists():
         return None
     path = str(record.path).replace("'", "''")
     try:
-        with sorted_out(record.path):
+        with explained(record.path):
             db.execute(f"ATTACH '{path}' AS {_CATALOG} (READ_ONLY)")
     except InUse as busy:
         raise StoreBusy(
@@ -141,10 +141,10 @@ def _attach(record: Record, db: duckdb.DuckDBPyConnection, *, mend: bool) -> str
             "when that is closed"
         ) from None
     except Damaged as damage:
-        if not mend:
+        if not repair_checksum:
             raise StoreBusy(f"{record.path.name} is being repaired; calls go on, try again") from None
         record.restore(str(damage))
-        return _attach(record, db, mend=False) if record.path.exists() else None
+        return _attach(record, db, repair_checksum=False) if record.path.exists() else None
     known = schema_version(db, _CATALOG)
     if known is None:
         db.execute("DETACH record")

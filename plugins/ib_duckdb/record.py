@@ -20,10 +20,10 @@ import apsw
 
 from ib_duckdb import migrate, views
 from ib_duckdb.columns import TABLES, VERSION, Table
-from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
+from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, process_lock
-from ib_duckdb.repair import mend
+from ib_duckdb.repair import repair_checksum
 from ib_kernel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Record:
             return None
         return kept
 
-    def park(self, db: duckdb.DuckDBPyConnection) -> bool:
+    def keep_open(self, db: duckdb.DuckDBPyConnection) -> bool:
         """Keep *db* open if the user has the file open in this process too; False when it may be closed.
 
         Closing any handle drops the whole process's lock on the file (POSIX), so that another kernel
@@ -73,19 +73,19 @@ class Record:
         _parked[str(self.path)] = db
         return True
 
-    def lend(self, db: duckdb.DuckDBPyConnection) -> None:
+    def hand_out(self, db: duckdb.DuckDBPyConnection) -> None:
         """Note that the user has *db*, on which the file is attached: nothing moves until it is closed."""
         _lent.setdefault(str(self.path), []).append(db)
 
     def lent(self) -> bool:
-        """Tell whether a connection of `lend` is still open."""
+        """Return True if a connection of `hand_out` is still open."""
         kept = [db for db in _lent.pop(str(self.path), []) if _is_open(db)]
         if kept:
             _lent[str(self.path)] = kept
         return bool(kept)
 
     @contextmanager
-    def alone(self, wait_s: float) -> Iterator[bool]:
+    def exclusive(self, wait_s: float) -> Iterator[bool]:
         """Hold the record's locks among threads and our own processes; yields False when they are taken."""
         in_process = process_lock(self.path)
         if not in_process.acquire(timeout=max(wait_s, 0.001)):
@@ -100,7 +100,7 @@ class Record:
 
     def move(self) -> int | None:
         """Move what is final; return how many rows, or None when that must wait. Raises `StoreError`."""
-        with self.alone(0) as free:
+        with self.exclusive(0) as free:
             if not free:
                 return None
             try:
@@ -117,7 +117,7 @@ class Record:
 
         Called with the record's locks held.
         """
-        if mend(self.path, why):
+        if repair_checksum(self.path, why):
             log.warning(
                 "usage.duckdb was cut short by a crash during a checkpoint; its checksum was corrected"
             )
@@ -156,7 +156,7 @@ class Record:
         return moved
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
-        """Tell whether every final row is in the file we last saw: then nobody's connection is disturbed."""
+        """Return True if every final row is in the file we last saw: then no connection is disturbed."""
         if self._seen is None or self._seen != _look(self.path):  # never opened, replaced, or moved by others
             return False
         return all(
@@ -250,7 +250,7 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the record for writing and close it, whatever happens. Raises `InUse` or `Damaged`."""
     import duckdb
 
-    with sorted_out(path):
+    with explained(path):
         db = duckdb.connect(str(path))
         try:
             yield db

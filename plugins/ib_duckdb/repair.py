@@ -4,7 +4,8 @@ Seen with duckdb 2.0.0 (2026-11-23), about once in 2,000 kills of a process that
 a checkpoint adds the new metadata to a block of 256 KiB that holds the metadata of the checkpoint before, and
 writes that whole block in place. A kill during this write leaves a block whose first pages are new and
 whose rest is old. The parts that the file's header still points to are the same in both, so that nothing is
-lost but the block's checksum, and DuckDB refuses the file. `mend` writes the checksum of what is there.
+lost but the block's checksum, and DuckDB refuses the file. `repair_checksum` writes the checksum of what is
+there.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import re
 import struct
 from pathlib import Path
 
-from ib_duckdb.faults import Damaged, InUse, held_here, sorted_out
+from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_kernel.errors import StoreError
 
 _TORN = re.compile(r"computed checksum (\d+) does not match stored checksum (\d+) in block at location (\d+)")
 _CHECKSUM = struct.Struct("<Q")
 
 
-def mend(path: Path, why: str) -> bool:
+def repair_checksum(path: Path, why: str) -> bool:
     """Correct the checksum of the block that *why* (DuckDB's message) names; tell whether the file opens.
 
     Call it with the record's locks held. When the file still does not open, it is as it was before.
@@ -54,11 +55,11 @@ def _swap(path: Path, where: int, old: int, new: int) -> bool:
 
 
 def _opens(path: Path) -> bool:
-    """Tell whether every table's metadata can be read."""
+    """Return True if every table's metadata can be read."""
     import duckdb
 
     try:
-        with sorted_out(path), duckdb.connect(str(path), read_only=True) as db:
+        with explained(path), duckdb.connect(str(path), read_only=True) as db:
             for schema, name in db.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall():
                 db.execute(f'SELECT count(*) FROM "{schema}"."{name}"')  # noqa: S608 (the file's own names)
         return True

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 
 from ib_kernel.errors import ConfigError, UnknownSession
-from ib_kernel.protocols import CallStart, Reservation, Session, Status, Totals
+from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
 
 MOST = 10**18 - 1
 """The largest number of tokens or nano-dollars: sums of several still fit SQLite's 64-bit integers."""
@@ -88,7 +88,7 @@ def active_seconds(row: Row, now: float) -> float:
 
 
 def elapsed(row: Row, now: float) -> bool:
-    """Tell whether an active session's time limit is used up."""
+    """Return True if an active session's time limit is used up."""
     limit = row["time_limit_s"]
     return row["status"] == Status.ACTIVE and limit is not None and active_seconds(row, now) >= limit
 

@@ -21,7 +21,7 @@ from ib_duckdb.rows import (
 )
 from ib_duckdb.writing import expire_if_elapsed, facts, keep_history, note, tick, write_event
 from ib_kernel.errors import BudgetRefused, ConfigError, SessionError, SessionInactive
-from ib_kernel.protocols import TRANSITIONS, LedgerEvent, NewSession, Session, Status
+from ib_kernel.values import TRANSITIONS, LedgerEvent, NewSession, Session, Status
 
 _FINAL = (Status.COMPLETED, Status.CANCELLED)
 

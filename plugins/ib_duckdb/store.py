@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.base import Part
-from ib_duckdb.holds import Holds
 from ib_duckdb.hot import Hot
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
+from ib_duckdb.reservations import Reservations
 from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.sessions import Sessions
-from ib_kernel.protocols import LedgerEvent, Message, Spent, Totals
-from ib_kernel.results import QueryResult
+from ib_kernel.values import LedgerEvent, Message, Spent, Totals
+from ib_kernel.values.results import QueryResult
 
 if TYPE_CHECKING:
     import duckdb
 
 
-class DuckDBStore(Sessions, Holds, Part):
-    """The embedded ledger (`ib_kernel.protocols.BudgetStore`) in *data_dir*; several processes may share it.
+class DuckDBStore(Sessions, Reservations, Part):
+    """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
     else is recorded. *background* false starts no mover: rows move with `flush` and `close` only. A network
@@ -110,7 +110,7 @@ class DuckDBStore(Sessions, Holds, Part):
         """
         from ib_duckdb.query import run
 
-        self._mover.once()  # before, so that nobody is in the way of a connection the user opens next
+        self._mover.flush()  # before, so that nobody is in the way of a connection the user opens next
         return run(self._record, self._hot, query, self._now())
 
     def connect(self) -> duckdb.DuckDBPyConnection:
@@ -118,10 +118,10 @@ class DuckDBStore(Sessions, Holds, Part):
 
         The file is attached read-only; moving rows waits until the connection is closed. `StoreBusy`.
         """
-        from ib_duckdb.query import lend
+        from ib_duckdb.query import hand_out
 
-        self._mover.once()
-        return lend(self._record, self._hot, self._now())
+        self._mover.flush()
+        return hand_out(self._record, self._hot, self._now())
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
@@ -131,7 +131,7 @@ class DuckDBStore(Sessions, Holds, Part):
 
     def flush(self) -> None:
         """Move what is final to ``usage.duckdb``, unless another tool has it open: then it moves later."""
-        self._mover.once()
+        self._mover.flush()
 
     def close(self) -> None:
         """Flush and release files and threads. The store is not used afterwards. Idempotent."""
@@ -141,14 +141,14 @@ class DuckDBStore(Sessions, Holds, Part):
         atexit.unregister(self._at_exit)
         self._mover.stop()
         if self._touched:
-            self._mover.once()
+            self._mover.flush()
         self._hot.close()
 
     _touched = False
 
     def _moved_soon(self, *, now: bool = False) -> None:
         self._touched = True
-        if self._background and not (now and self._mover.once()):
+        if self._background and not (now and self._mover.flush()):
             self._mover.wake()
 
 

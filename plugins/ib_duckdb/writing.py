@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.rows import Row, clean, elapsed, select_holds, to_json
-from ib_kernel.protocols import CallEnd, LedgerEvent, Message, Status
+from ib_kernel.values import CallEnd, LedgerEvent, Message, Status
 
 _TICK = """
     active_s = active_s + coalesce(max(0.0, :now - tick_at), 0.0),

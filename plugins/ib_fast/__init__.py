@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from ib_kernel.counting import RuleCounter
 from ib_kernel.errors import BrokenPlugin
-from ib_kernel.hookspecs import hookimpl
+from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ib_kernel.catalog import Catalog
     from ib_kernel.counting import Encoders
+    from ib_kernel.plugin.registry import Catalog
     from ib_kernel.settings import Settings
 
 __all__ = ["FastCounter", "ib_register"]

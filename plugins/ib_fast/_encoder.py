@@ -52,7 +52,7 @@ _ALL = re.compile(b"|".join(map(_pattern, _LEADS)))
 
 
 def risky(text: str) -> bool:
-    """Tell whether *text* is tiktoken's to encode: a guarded code point or a lone surrogate is in it."""
+    """Return True if *text* is tiktoken's to encode: a guarded code point or a lone surrogate is in it."""
     if text.isascii():
         return False
     try:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ib_kernel.hookspecs import hookimpl
+from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ib_kernel.catalog import Catalog
-    from ib_kernel.protocols import LLMClient
+    from ib_kernel.plugin.registry import Catalog
     from ib_kernel.settings import Settings
+    from ib_kernel.values import LLMClient
 
 __all__ = ["ib_register"]
 

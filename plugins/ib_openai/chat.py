@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ib_kernel.errors import StreamBroken
-from ib_kernel.protocols import ChatRequest, Done, Usage
 from ib_kernel.secrets import Secret
+from ib_kernel.values import ChatRequest, Done, Usage
 from ib_openai.dialects import Dialect
 from ib_openai.mapping import from_event, no_finish
 from ib_openai.sse import Event

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
-from ib_kernel.protocols import ChatRequest, ReplyStream
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
+from ib_kernel.values import ChatRequest, ReplyStream
 from ib_openai import chat, responses
 from ib_openai.dialects import detect
 from ib_openai.limits import RateLimits, read_rate_limits
@@ -28,7 +28,7 @@ NO_KEY = "the openai client was chosen but OPENAI_API_KEY is not set. Try %inter
 
 
 class OpenAIClient:
-    """The ``openai`` client. Implements `ib_kernel.protocols.LLMClient`.
+    """The ``openai`` client. Implements `ib_kernel.values.LLMClient`.
 
     `NoKey` when there is no key and the service is OpenAI's or Azure's; another base URL alone is taken for a
     server that wants no key. `rate_limits` holds what the service last said about each model's limits.

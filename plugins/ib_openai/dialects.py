@@ -67,7 +67,7 @@ _OPENAI_MODEL = re.compile(r"^(?:openai/)?(?:gpt-(?!oss)|chatgpt-|o\d)")
 
 
 def is_openai_model(model: str) -> bool:
-    """Tell whether *model* is one that OpenAI serves itself (gpt-oss runs anywhere, so it is not)."""
+    """Return True if *model* is one that OpenAI serves itself (gpt-oss runs anywhere, so it is not)."""
     return bool(_OPENAI_MODEL.match(model.removeprefix("ft:").lower()))
 
 
@@ -95,5 +95,5 @@ def detect(base_url: str | None, chosen: str | None = None) -> Dialect:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether *host* names this machine."""
+    """Return True if *host* names this machine."""
     return host in ("localhost", "::1") or host.startswith("127.")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ib_kernel.pacing import RateLimits
+from ib_kernel.values import RateLimits
 
 __all__ = ["RateLimits", "read_duration", "read_rate_limits", "read_retry_after"]
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ib_kernel.errors import ClientError
-from ib_kernel.protocols import Done, Piece
 from ib_kernel.secrets import Secret
+from ib_kernel.values import Done, Piece
 from ib_openai.mapping import from_transport, not_an_answer
 from ib_openai.sse import Decoder, Event
 from ib_openai.values import read_json

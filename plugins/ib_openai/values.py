@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.protocols import Usage
+from ib_kernel.values import Usage
 
 
 def sendable(body: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.counting import Encoder, RuleCounter
-from ib_kernel.hookspecs import hookimpl
+from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ib_kernel.catalog import Catalog
-    from ib_kernel.protocols import Count
+    from ib_kernel.plugin.registry import Catalog
     from ib_kernel.settings import Settings
+    from ib_kernel.values import Count
 
 __all__ = ["TiktokenCounter", "count_request", "count_text", "encode", "ib_register"]
 

@@ -10,7 +10,7 @@ from test_browser_safety import PAYLOADS, harmless
 SEED = """
 import json
 from ib_kernel import SessionsWidget, TokenService, Settings
-from ib_kernel.protocols import CallEnd, Message
+from ib_kernel.values import CallEnd, Message
 from pathlib import Path
 service = TokenService(Settings(data_dir=Path("board-ledger").absolute()))
 name = "<img src=x onerror=window.ibHacked=1>"

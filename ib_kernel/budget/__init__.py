@@ -1,0 +1,1 @@
+"""Sessions and budgets, without any AI."""

@@ -1,0 +1,101 @@
+"""Deciding what a reservation in doubt has cost: settle it with figures somebody has, or write it off.
+
+A call ends up in doubt when it was sent and nobody knows what became of it: a timeout, a lost connection, a
+killed kernel. It stays charged until somebody decides here; who and when is recorded in the ledger's events.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.budget.sessions import default_candidate
+from ib_kernel.errors import BuddyError, ReservationError
+from ib_kernel.models import prices
+from ib_kernel.models.limits import get_model
+from ib_kernel.values import CallEnd, LedgerEvent, Reservation, Usage
+
+
+def find(service: TokenService, reservation_id: str | None, session_id: str) -> Reservation:
+    """Return the reservation in doubt of that id, or the session's only one when the id is None.
+
+    The beginning of an id is enough where it fits one. `ReservationError` says what is in doubt instead.
+    """
+    doubts = [r for r in service.store.reservations() if r.in_doubt]
+    here = [r for r in doubts if r.session_id == session_id]
+    named = here if reservation_id is None else [
+        r for r in doubts if r.reservation_id.startswith(reservation_id)
+    ]  # fmt: skip
+    if len(named) == 1:
+        return named[0]
+    if not doubts:
+        raise ReservationError("nothing is in doubt in this ledger")
+    listed = ", ".join(r.reservation_id for r in (named or here or doubts)[:5])
+    if reservation_id is None:
+        raise ReservationError(f"{len(here)} calls of this session are in doubt; name one of: {listed}")
+    fits = "fits several" if named else "is not in doubt"
+    raise ReservationError(f"{reservation_id!r} {fits}; in doubt: {listed}")
+
+
+def settle(
+    service: TokenService,
+    doubt: Reservation,
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    reason: str = "",
+    passphrase: str | None = None,
+) -> CallEnd:
+    """End *doubt* with the tokens that somebody knows, priced as the call would have been.
+
+    `Locked` in a locked session without its *passphrase*; `ReservationError` when it has ended meanwhile.
+    """
+    service.unlock(doubt.session_id, passphrase, "settling")
+    end = CallEnd(input_tokens, output_tokens, source="counted", finish_reason="resolved")
+    end = _priced(service, doubt, end)
+    service.store.settle(doubt.reservation_id, end)
+    detail = {"reservation_id": doubt.reservation_id, "tokens": doubt.tokens, "reason": reason}
+    detail |= {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    event = LedgerEvent(doubt.session_id, "resolved", 0.0, default_candidate(), detail)
+    service.store.add_event(event)
+    return end
+
+
+def _priced(service: TokenService, doubt: Reservation, end: CallEnd) -> CallEnd:
+    try:
+        model = get_model(doubt.call.model or service.get_session(doubt.session_id).model, service.settings)
+    except BuddyError:  # no longer known here: no price is better than a wrong one
+        return end
+    if model.counts_as:  # nobody bills a scripted model
+        return end
+    price = prices.price_call(model.name, Usage(end.input_tokens, end.output_tokens))
+    return dataclasses.replace(end, cost_nano_usd=price.nano_usd, price_source=price.source)
+
+
+def left_behind(reservations: Sequence[Reservation], *, own: str | None = None) -> str:
+    """Say in one line what *reservations* charge, or "" when there are none.
+
+    *own* is a session to go on with: without it, the line names the session to use. A hold becomes *in
+    doubt* when its kernel no longer renews its lease (`Settings.lease_s`); until then nobody can tell a
+    running turn in another kernel from one that was cut short.
+    """
+    if not reservations:
+        return ""
+    held = [r for r in reservations if not r.in_doubt]
+    doubted = [r for r in reservations if r.in_doubt]
+    parts = []
+    if held:
+        parts.append(
+            f"{_tokens(held)} held by a turn that was cut short, or still runs in another kernel "
+            "(in doubt when it is not heard of)"
+        )
+    if doubted:
+        parts.append(f"{_tokens(doubted)} in doubt from a turn that was cut short")
+    where = "%budget" if own else f"%interview use {reservations[-1].session_id}, then %budget,"
+    return f"{' and '.join(parts)}: {where} shows more."
+
+
+def _tokens(reservations: Sequence[Reservation]) -> str:
+    total = sum(r.tokens for r in reservations)
+    return f"{total:,} token{'' if total == 1 else 's'} {'is' if total == 1 else 'are'}"

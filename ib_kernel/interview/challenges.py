@@ -1,0 +1,157 @@
+"""The challenges an interview can pose: shipped ones by name, the user's own from a file.
+
+A challenge is Markdown with optional TOML front matter between two ``+++`` lines. What stands before the
+line ``<!-- interviewer -->`` is shown to the candidate; what follows it are the interviewer's notes, which
+are given to the model only. `rubric` (front matter) lists what is assessed and is not shown either.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
+
+MARKER = "<!-- interviewer -->"
+"""The line that separates what the candidate sees from the interviewer's notes."""
+
+MAX_BYTES = 200_000
+"""A challenge file larger than this is refused: it would not fit a sensible token budget."""
+
+_FENCE = "+++"
+_SUFFIXES = (".md", ".markdown", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One challenge. `text` is Markdown for the candidate; `notes` and `rubric` are never shown.
+
+    `roles` are the roles it suits ("" or empty: any), `level` the level it is written for. `origin` is
+    "shipped" or the file's path. ``repr`` leaves out notes and rubric, so that a cell's output is safe.
+    """
+
+    name: str
+    title: str
+    text: str
+    roles: tuple[str, ...] = ()
+    level: str = ""
+    notes: str = field(default="", repr=False)
+    rubric: tuple[str, ...] = field(default=(), repr=False)
+    origin: str = "shipped"
+
+
+def list_challenges() -> list[Challenge]:
+    """Return the shipped challenges, by name."""
+    return [_shipped()[name] for name in sorted(_shipped())]
+
+
+def load_challenge(name_or_path: str | os.PathLike[str]) -> Challenge:
+    """Return the shipped challenge of that name, or read a ``.md`` or ``.txt`` file of the user's.
+
+    In a file everything is the task unless it has front matter or the marker line (see the module's
+    docstring). Raises `UnknownName` with a did-you-mean, `ConfigError` when a file cannot be used.
+    """
+    asked = str(name_or_path).strip()
+    shipped = _shipped()
+    if asked.lower() in shipped:
+        return shipped[asked.lower()]
+    path = Path(asked).expanduser()
+    if path.suffix.lower() in _SUFFIXES or os.sep in asked or "/" in asked:
+        return _read(path)
+    hint = did_you_mean(asked.lower(), shipped)
+    raise UnknownName(
+        f"no challenge called {asked!r}; shipped: {', '.join(sorted(shipped))}, or a .md or .txt file{hint}"
+    )
+
+
+def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challenge:
+    """Build a challenge from a file's text. Raises `ConfigError` naming *origin* and what is wrong."""
+    meta, body = _split_front_matter(source, origin)
+    text, found, notes = _split_marker(body)
+    if not text.strip():
+        raise ConfigError(f"the challenge {origin} has no text for the candidate")
+    title = _field(meta, "title", str, origin) or _first_heading(text) or name
+    return Challenge(
+        name=_field(meta, "name", str, origin) or name,
+        title=title,
+        text=text.strip(),
+        roles=tuple(_strings(meta, "roles", origin)),
+        level=_field(meta, "level", str, origin) or "",
+        notes=notes.strip() if found else "",
+        rubric=tuple(_strings(meta, "rubric", origin)),
+        origin=origin,
+    )
+
+
+@functools.cache
+def _shipped() -> Mapping[str, Challenge]:
+    from importlib import resources
+
+    folder = resources.files("ib_kernel").joinpath("interview/data/challenges")
+    found = {}
+    for entry in folder.iterdir():
+        if entry.name.endswith(".md"):
+            challenge = parse_challenge(entry.read_text(encoding="utf-8"), entry.name[:-3])
+            found[challenge.name] = challenge
+    return found
+
+
+def _read(path: Path) -> Challenge:
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"a challenge is a .md or .txt file, not {str(path)!r}")
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"the challenge {path} has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+        source = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read the challenge {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"cannot read the challenge {path}: it is not UTF-8 text") from None
+    return parse_challenge(source.replace("\r\n", "\n"), path.stem, str(path))
+
+
+def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
+    lines = source.lstrip("\n").split("\n")
+    if not lines or lines[0].rstrip() != _FENCE:
+        return {}, source
+    try:
+        end = next(i for i, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
+    except StopIteration:
+        raise ConfigError(f"the challenge {origin} opens front matter with +++ and never closes it") from None
+    try:
+        return tomllib.loads("\n".join(lines[1:end])), "\n".join(lines[end + 1 :])
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the challenge {origin} has front matter that is not TOML: {error}") from None
+
+
+def _split_marker(body: str) -> tuple[str, bool, str]:
+    lines = body.split("\n")
+    for i, line in enumerate(lines):
+        if line.strip() == MARKER:
+            return "\n".join(lines[:i]), True, "\n".join(lines[i + 1 :])
+    return body, False, ""
+
+
+def _first_heading(text: str) -> str:
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _field(meta: Mapping[str, Any], key: str, kind: type[str], origin: str) -> str | None:
+    value = meta.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"the challenge {origin} has a {key} that is not text")
+    return value
+
+
+def _strings(meta: Mapping[str, Any], key: str, origin: str) -> list[str]:
+    value = meta.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ConfigError(f"the challenge {origin} has {key} that are not a list of texts")
+    return value

@@ -1,0 +1,349 @@
+"""`Interview`: start a session, ask, read the reply. The engine behind the magics, usable without them.
+
+::
+
+    buddy = Interview()
+    buddy.start("Backend engineer", candidate="Ada", token_budget=20_000)
+    print(buddy.say_sync("I'd start with a token bucket per user.").text)
+
+    async with buddy.ask("And when Redis is down?") as reply:
+        async for piece in reply:
+            print(piece, end="")
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.budget.sessions import default_candidate
+from ib_kernel.budget.unresolved import left_behind
+from ib_kernel.errors import ConfigError, NoSession, UnknownSession, did_you_mean
+from ib_kernel.interview.challenges import Challenge, load_challenge
+from ib_kernel.interview.prompts import build_messages, prompt_version
+from ib_kernel.models.limits import get_model
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.settings import Settings
+from ib_kernel.turn.admission import inactive
+from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.reply import Reply
+from ib_kernel.turn.retry import RetryBudget
+from ib_kernel.turn.turn import Shared, Turn, TurnRequest, TurnResult
+from ib_kernel.values import ChatRequest, LLMClient, Message, NewSession, RateLimits, Session, Status
+
+
+class Interview:
+    """One person's place in front of the AI: settings, plugins, a ledger and the session in use.
+
+    Safe to use from any thread; turns of one `Interview` may overlap (each holds its own tokens). A value:
+    build as many as you like, and `close` each (or use ``with``).
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        plugins: Plugins | None = None,
+        session_id: str | None = None,
+        service: TokenService | None = None,
+    ) -> None:
+        self.settings = settings or (service.settings if service else Settings())
+        self.plugins = plugins or (service.plugins if service else Plugins())
+        self.service = service or TokenService(self.settings, plugins=self.plugins)
+        self._owns_service = service is None
+        self._loop = BackgroundLoop()
+        self._clients: dict[tuple[str, str], LLMClient] = {}
+        self._factories: dict[tuple[str, str], Any] = {}
+        self._replaced: list[LLMClient] = []
+        self._shared = Shared(RetryBudget(self.settings.retry_budget))
+        self._lock = threading.RLock()
+        self._session_id: str | None = None
+        self._challenges: dict[str, Challenge | None] = {}
+        if session_id is not None:
+            self.use(session_id)
+
+    # --- sessions
+
+    def start(
+        self,
+        role: str = "",
+        *,
+        candidate: str | None = None,
+        level: str = "",
+        challenge: str | None = None,
+        token_budget: int | None = None,
+        time_limit_s: float | None = None,
+        model: str | None = None,
+        client: str | None = None,
+        api: str | None = None,
+        temperature: float | None = None,
+        persona: str | None = None,
+        session_id: str | None = None,
+        passphrase: str | None = None,
+        budget_usd: Any = None,
+    ) -> Session:
+        """Open a session and make it the one in use. What is not given comes from the settings.
+
+        *challenge* is a shipped challenge's name or a file. A *passphrase* locks the session's limits, and
+        *budget_usd* is a budget in dollars (see `TokenService.create_session`). Raises `ConfigError` (with a
+        did-you-mean) for anything that cannot be used, before anything is recorded.
+        """
+        settings = self.settings.replace(client=client, api=api, temperature=temperature, persona=persona)
+        version = prompt_version(settings.persona)
+        posed = load_challenge(challenge) if challenge else None
+        chosen = self.client(settings.client_name, settings.api)
+        model = model or self._default_model(chosen, settings)
+        get_model(model, settings)
+        meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
+        if api is not None:
+            meta["api"] = settings.api
+        if posed and posed.origin != "shipped":  # the file may change or go: keep what was posed
+            meta["challenge"] = {
+                "title": posed.title,
+                "text": posed.text,
+                "notes": posed.notes,
+                "rubric": list(posed.rubric),
+            }
+        session = self.service.create_session(
+            candidate=candidate or settings.candidate or default_candidate(),
+            token_budget=token_budget,
+            model=model,
+            time_limit_s=time_limit_s,
+            session_id=session_id,
+            role=role.strip(),
+            level=level.strip(),
+            challenge=posed.name if posed else "",
+            persona=settings.persona,
+            client=chosen.name,
+            prompt_version=version,
+            meta=meta,
+            passphrase=passphrase,
+            budget_usd=budget_usd,
+        )
+        self._challenges[session.session_id] = posed
+        self._session_id = session.session_id
+        return session
+
+    def use(self, session_id: str) -> Session:
+        """Make an existing session the one in use; an unknown id raises with a did-you-mean."""
+        try:
+            session = self.service.get_session(session_id)
+        except UnknownSession:
+            known = [s.session_id for s in self.service.store.sessions(limit=200)]
+            hint = did_you_mean(session_id, known) or ". %interview sessions lists them."
+            raise UnknownSession(f"no session {session_id!r} in this ledger{hint}") from None
+        self._session_id = session.session_id
+        return session
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session in use, or None."""
+        return self._session_id
+
+    @property
+    def session(self) -> Session:
+        """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
+        if self._session_id is None:
+            raise NoSession(self._no_session_line())
+        return self.service.get_session(self._session_id)
+
+    def history(self) -> list[Message]:
+        """Return the transcript of the session in use."""
+        return self.service.store.history(self.session.session_id)
+
+    # --- turns
+
+    def ask(
+        self,
+        text: str,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+    ) -> Reply:
+        """Return the reply to *text* as a context manager; nothing happens before it is entered.
+
+        *max_tokens* is an explicit wish for the reply's length: refused rather than shrunk. Raises
+        `ConfigError` for empty text, `NoSession` without a session; entering and reading raise what refuses
+        or fails the turn.
+        """
+        if not text.strip():
+            raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
+        session = self.session
+        history = self.service.store.history(session.session_id)
+        messages = build_messages(session, self.challenge(session), history, text)
+        question = Message(0, "user", text)
+        return self._send(session, messages, question, max_tokens, model, temperature, {})
+
+    async def say(self, text: str, **options: Any) -> TurnResult:
+        """Ask, wait for the whole reply, and return it with its figures (options as in `ask`)."""
+        async with self.ask(text, **options) as reply:
+            async for _ in reply:
+                pass
+        return _whole(reply)
+
+    def say_sync(self, text: str, **options: Any) -> TurnResult:
+        """Ask and block until the whole reply is there (options as in `ask`)."""
+        with self.ask(text, **options) as reply:
+            for _ in reply:
+                pass
+        return _whole(reply)
+
+    def send(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        question: Message,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """Send *messages* as they are, under the session's budget; the transcript keeps *question*.
+
+        *extra* holds further request fields by their API names; ``{"stream": False}`` asks for the reply in
+        one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
+        held follows from them.
+        """
+        return self._send(self.session, messages, question, max_tokens, model, temperature, extra or {})
+
+    def _send(
+        self,
+        session: Session,
+        messages: Sequence[Mapping[str, Any]],
+        question: Message,
+        max_tokens: int | None,
+        model: str | None,
+        temperature: float | None,
+        extra: Mapping[str, Any],
+    ) -> Reply:
+        extra, n, max_tokens = _read_extra(extra, max_tokens)
+        if session.status is not Status.ACTIVE:  # said before anything about tokens
+            raise inactive(session.status)
+        client = self.client(session.client or self.settings.client_name, session.meta.get("api"))
+        name = model or session.model
+        info = get_model(name, self.settings)
+        if temperature is None:
+            temperature = session.meta.get("temperature", self.settings.temperature)
+        request = ChatRequest(
+            model=name,
+            messages=tuple(messages),
+            max_completion_tokens=_reply_tokens(
+                self.settings.reply_tokens if max_tokens is None else max_tokens
+            ),
+            temperature=temperature if info.accepts_temperature else None,
+            n=n,
+            extra=extra,
+        )
+        ask = TurnRequest(session, request, info, question, explicit=max_tokens is not None)
+        return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit, self._shared))
+
+    # --- parts
+
+    def client(self, name: str, api: str | None = None) -> LLMClient:
+        """Return the client plugin called *name* for *api* (None: the settings').
+
+        It is built once, and again when its plugin was replaced.
+        """
+        settings = self.settings.replace(client=name, api=api)
+        key = name, settings.api
+        with self._lock:
+            self.plugins.load()
+            offered = self.plugins.catalog.clients.offered(name)
+            if key in self._clients and self._factories.get(key) is not offered:
+                self._replaced.append(self._clients.pop(key))  # a turn may still be using it
+            if key not in self._clients:
+                self._clients[key], self._factories[key] = self.plugins.client(settings), offered
+            return self._clients[key]
+
+    def rate_limits(self) -> dict[str, RateLimits]:
+        """Return what the services said last about their rate limits, by model."""
+        with self._lock:
+            clients = list(self._clients.values())
+        return {model: told for c in clients for model, told in getattr(c, "rate_limits", {}).items()}
+
+    def call(self, work: Any) -> Any:
+        """Run a client's coroutine on the interview's loop and wait for its result."""
+        return self._loop.call(work)
+
+    def challenge(self, session: NewSession) -> Challenge | None:
+        """Return the challenge that *session* poses, as it was when the session started."""
+        if session.session_id not in self._challenges:
+            self._challenges[session.session_id] = _recorded_challenge(session)
+        return self._challenges[session.session_id]
+
+    def close(self) -> None:
+        """Close clients, the loop and the ledger. Idempotent."""
+        with self._lock:
+            clients, self._clients, self._replaced = [*self._clients.values(), *self._replaced], {}, []
+        if self._shared.draining:
+            self._loop.call(self._shared.end_draining())
+        for client in clients:
+            self._loop.call(client.aclose())
+        self._loop.close()
+        if self._owns_service:
+            self.service.close()
+
+    def __enter__(self) -> Interview:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _default_model(self, client: LLMClient, settings: Settings) -> str:
+        """A client may name its own default (`default_model`); a model that the user chose comes first."""
+        own: str | None = getattr(client, "default_model", None)
+        return own if own and settings.origins.get("model") == "default" else settings.model
+
+    def _no_session_line(self) -> str:
+        active = [
+            s for s in self.service.store.sessions(limit=20) if s.status in (Status.ACTIVE, Status.PAUSED)
+        ]
+        line = 'no session yet. Type %interview start "Backend engineer" to begin'
+        if not active:
+            return f"{line}, or %interview use ID to go on with an earlier one."
+        last = active[0]
+        line = (
+            f"{line}, or %interview use {last.session_id} to go on with {last.candidate}'s ({last.status})."
+        )
+        doubts = left_behind(self.service.store.reservations(last.session_id), own=last.session_id)
+        return f"{line} There {doubts}" if doubts else line
+
+
+def _recorded_challenge(session: NewSession) -> Challenge | None:
+    recorded = session.meta.get("challenge")
+    if isinstance(recorded, Mapping):
+        return Challenge(name=session.challenge, origin="recorded", **recorded)
+    return load_challenge(session.challenge) if session.challenge else None
+
+
+def _read_extra(extra: Mapping[str, Any], cap: int | None) -> tuple[dict[str, Any], int, int | None]:
+    """Return *extra* without what decides how much is held, the number of choices, and the reply's cap."""
+    rest = dict(extra)
+    caps = [rest.pop(name) for name in _CAPS if name in rest]
+    choices = rest.pop("n", 1)
+    if isinstance(choices, bool) or not isinstance(choices, int) or choices < 1:
+        raise ConfigError(
+            f"n, the number of choices, cannot be {choices!r}; give a whole number from 1 to 128"
+        )
+    return rest, choices, min([c for c in (cap, *caps) if c is not None], default=None)
+
+
+_CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+def _reply_tokens(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"the reply's tokens cannot be {value!r}; give a whole number of at least 1")
+    return value
+
+
+def _whole(reply: Reply) -> TurnResult:
+    if reply.result is None:
+        raise reply.stop_line()
+    return reply.result

@@ -1,0 +1,117 @@
+"""The client under the names users know: `chat_completion`, `stream_chat_completion`, `validate_api_key`.
+
+A facade over the one pipeline, never a way around the budget: every call counts, holds and settles in a
+session, the one it is given or one that it opens with the settings' budget at its first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from ib_kernel.budget.counting import CountingApi
+from ib_kernel.errors import ConfigError
+from ib_kernel.interview.interview import Interview
+from ib_kernel.settings import Settings
+from ib_kernel.turn.reply import Reply
+from ib_kernel.turn.turn import TurnResult
+from ib_kernel.values import Message
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+class BudgetedClient(CountingApi):
+    """Chat completions under a session's budget. Build it with `get_openai_client`."""
+
+    def __init__(self, interview: Interview) -> None:
+        self.interview = interview
+        self.settings = interview.settings
+        self.plugins = interview.plugins
+
+    async def chat_completion(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """Return ``{content, usage, model, finish_reason, id, created}`` for Chat Completions *messages*.
+
+        ``usage`` holds prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens and
+        source ("api", "counted", "upper_bound"). *extra* are further request fields by their API names
+        (``stream=False`` asks for the reply in one piece). Raises the errors of `ib_kernel.errors`.
+        """
+        async with self._send(messages, model, temperature, max_tokens, extra) as reply:
+            async for _ in reply:
+                pass
+        if reply.result is None:
+            raise reply.stop_line()
+        return _completion(reply.result)
+
+    async def stream_chat_completion(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **extra: Any,
+    ) -> AsyncIterator[str]:
+        """Yield the reply's text piece by piece; ``aclose`` ends the HTTP response and settles."""
+        async with self._send(messages, model, temperature, max_tokens, extra) as reply:
+            async for piece in reply:
+                yield piece
+
+    async def validate_api_key(self) -> bool:
+        """Return True if the service accepts the key. Costs no tokens. Raises `ClientError` otherwise."""
+        client = self.interview.client(self.settings.client_name)
+        return bool(await asyncio.to_thread(lambda: self.interview.call(client.validate_api_key())))
+
+    def close(self) -> None:
+        """Close the connection pool, the loop and the ledger."""
+        self.interview.close()
+
+    def _send(
+        self,
+        messages: Messages,
+        model: str | None,
+        temperature: float | None,
+        max_tokens: int | None,
+        extra: Mapping[str, Any],
+    ) -> Reply:
+        if isinstance(messages, str) or not messages:
+            raise ConfigError('messages must be a list such as [{"role": "user", "content": "…"}]')
+        if self.interview.session_id is None:
+            self.interview.start(model=model, temperature=temperature)
+        last = messages[-1].get("content")
+        question = Message(
+            0, str(messages[-1].get("role", "user")), last if isinstance(last, str) else str(last)
+        )
+        return self.interview.send(
+            messages, question, max_tokens=max_tokens, model=model, temperature=temperature, extra=extra
+        )
+
+
+def get_openai_client(settings: Settings | None = None, *, session_id: str | None = None) -> BudgetedClient:
+    """Return a client under the budget of *session_id* (default: a session opened at the first call)."""
+    return BudgetedClient(Interview(settings, session_id=session_id))
+
+
+def _completion(result: TurnResult) -> dict[str, Any]:
+    end = result.end
+    return {
+        "content": result.text,
+        "usage": {
+            "prompt_tokens": end.input_tokens,
+            "completion_tokens": end.output_tokens,
+            "total_tokens": end.input_tokens + end.output_tokens,
+            "cached_tokens": end.cached_tokens,
+            "reasoning_tokens": end.reasoning_tokens,
+            "source": end.source,
+        },
+        "model": end.model_returned or result.model.name,
+        "finish_reason": end.finish_reason,
+        "id": end.response_id,
+        "created": result.created,
+    }

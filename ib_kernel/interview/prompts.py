@@ -1,0 +1,120 @@
+"""Turn a session, its challenge and its history into the messages of a request. Pure functions.
+
+The prompts are data files, ``data/prompts/<persona>.md``. Only our own placeholders are filled, once
+(`string.Template`), so that braces, dollars and percent signs in anybody's text stay as they are. The first
+lines of a prompt are ``Persona:``, ``Candidate:``, ``Role:``, ``Level:`` and ``Challenge:``, one value each;
+a scripted client may rely on them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from string import Template
+from typing import Any
+
+from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
+from ib_kernel.interview.challenges import Challenge
+from ib_kernel.values import Message, NewSession
+
+VERSIONS: Mapping[str, int] = {"interviewer": 1, "assistant": 1}
+"""The version of each persona's prompt. Raise it with every change of the file: calls record it."""
+
+_VARIABLE = re.compile(r"\{\{[ \t]*([^\W\d]\w*)[ \t]*\}\}")
+
+
+def prompt_version(persona: str) -> str:
+    """Return the version that calls record, such as ``interviewer-1``. `UnknownName` for no such persona."""
+    if persona not in VERSIONS:
+        hint = did_you_mean(persona, VERSIONS)
+        raise UnknownName(f"no persona called {persona!r}; known: {', '.join(VERSIONS)}{hint}")
+    return f"{persona}-{VERSIONS[persona]}"
+
+
+def system_prompt(session: NewSession, challenge: Challenge | None) -> tuple[str, str]:
+    """Return the system prompt of *session* and its version.
+
+    The interviewer's notes and the rubric are in the interviewer's prompt only. It depends on nothing that
+    changes during a session, so that services can cache it. Raises `UnknownName` for an unknown persona.
+    """
+    version = prompt_version(session.persona)
+    text = _template(session.persona).substitute(
+        candidate=_one_line(session.candidate) or "the candidate",
+        role=_one_line(session.role) or "Software engineer",
+        level=_one_line(session.level) or (challenge.level if challenge else "") or "not stated",
+        challenge=f"{_one_line(challenge.name)} - {_one_line(challenge.title)}" if challenge else "none",
+        task=_task(session.persona, challenge),
+    )
+    return text, version
+
+
+def build_messages(
+    session: NewSession, challenge: Challenge | None, history: Sequence[Message], text: str
+) -> tuple[dict[str, Any], ...]:
+    """Return the Chat Completions messages of the next turn: system prompt, history, then *text*.
+
+    *text* and the history's contents are passed on unchanged. Empty messages and roles other than user and
+    assistant are left out of the history.
+    """
+    system, _ = system_prompt(session, challenge)
+    past = [
+        {"role": message.role, "content": message.content}
+        for message in history
+        if message.role in ("user", "assistant") and message.content
+    ]
+    return ({"role": "system", "content": system}, *past, {"role": "user", "content": text})
+
+
+def expand_vars(text: str, namespace: Mapping[str, Any]) -> str:
+    """Replace each ``{{name}}`` in *text* by ``str(namespace[name])``, in one pass.
+
+    Only bare names count: ``{{a.b}}``, ``{{f(x)}}`` and any other braces stay as they are, and a value that
+    itself contains ``{{name}}`` is not expanded again. Raises `ConfigError` with one line for an unknown
+    name, or for a value that cannot be turned into text.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in namespace:
+            public = [str(key) for key in namespace if not str(key).startswith("_")]
+            raise ConfigError(f"--vars: no variable called {name!r}{did_you_mean(name, public)}")
+        try:
+            return str(namespace[name])
+        except Exception as error:  # noqa: BLE001 - somebody's __str__ can raise anything
+            raise ConfigError(f"--vars: {name!r} cannot be shown as text: {type(error).__name__}") from None
+
+    return _VARIABLE.sub(value, text)
+
+
+@functools.cache
+def _template(persona: str) -> Template:
+    from importlib import resources
+
+    file = resources.files("ib_kernel").joinpath(f"interview/data/prompts/{persona}.md")
+    return Template(file.read_text(encoding="utf-8").strip())
+
+
+def _one_line(value: str) -> str:
+    """Keep a value from starting a line of its own in the prompt."""
+    return " ".join(value.split())
+
+
+def _task(persona: str, challenge: Challenge | None) -> str:
+    if challenge is None:
+        return (
+            "No challenge was chosen. Pick one practical problem that suits the role and the level, and stay "
+            "with it."
+            if persona == "interviewer"
+            else "No challenge was chosen; help with what the candidate asks."
+        )
+    parts = [f"<challenge>\n{challenge.text}\n</challenge>"]
+    if persona == "interviewer" and challenge.notes:
+        parts.append(
+            "For you alone, never for the candidate:\n"
+            f"<interviewer_notes>\n{challenge.notes}\n</interviewer_notes>"
+        )
+    if persona == "interviewer" and challenge.rubric:
+        criteria = "\n".join(f"- {line}" for line in challenge.rubric)
+        parts.append(f"For you alone, what is assessed:\n<criteria>\n{criteria}\n</criteria>")
+    return "\n\n".join(parts)

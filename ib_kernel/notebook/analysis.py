@@ -1,0 +1,38 @@
+"""The ledger for other tools: one DuckDB connection that JupySQL, pandas, polars or Ibis can use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ib_kernel.errors import StoreError
+from ib_kernel.settings import Settings
+from ib_kernel.values import BudgetStore
+
+
+def connect_usage(settings: Settings | None = None) -> Any:
+    """Return an in-memory DuckDB connection with the ledger's tables and views (see docs/sql.md).
+
+    The file is attached read-only and what is not in it yet stands beside it; the connection shows what had
+    been settled when it was made. While it is open, interviews go on and moving rows waits; close it, or use
+    it in a ``with``. *settings* default to this notebook's, else to those looked up now. `StoreError` when
+    the ledger in use cannot be read with DuckDB, `StoreBusy` when another process has it open for writing.
+    """
+    store = _store(settings)
+    connect = getattr(store, "connect", None)
+    if connect is None:
+        raise StoreError(
+            f"the ledger {store.name!r} offers no connection for other tools; %%usage answers SQL"
+        )
+    return connect()
+
+
+def _store(settings: Settings | None) -> BudgetStore:
+    from ib_kernel.budget.service import get_token_service
+
+    if settings is None:
+        from ib_kernel.notebook.engine import current_engine
+
+        engine = current_engine()
+        if engine is not None:
+            return engine.service.store
+    return get_token_service(settings).store

@@ -1,0 +1,1 @@
+"""What a magic line may say, and what each command does."""

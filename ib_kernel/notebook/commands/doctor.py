@@ -1,0 +1,171 @@
+"""`%interview doctor`: every setting and where it came from, plugins, versions, and the ledger's health.
+
+It never raises for what it is there to report: a broken part becomes a line. The API key is "set" or
+"not set", never shown.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.errors import BuddyError
+from ib_kernel.notebook.output.show import Output, escape, plain, table_html, table_text
+
+if TYPE_CHECKING:
+    from ib_kernel.notebook.engine import Engine
+    from ib_kernel.settings import Settings
+
+PACKAGES = (
+    "interview-buddy-kernel",
+    "ipython",
+    "ipykernel",
+    "jupyterlab",
+    "ipywidgets",
+    "anywidget",
+    "openai",
+    "tiktoken",
+    "duckdb",
+    "apsw",
+    "genai-prices",
+    "markdown-it-py",
+    "nh3",
+)
+"""Packages whose versions matter to a report."""
+
+Section = tuple[str, list[str], list[list[str]]]
+
+
+def report(engine: Engine) -> Output:
+    """Return the whole report."""
+    try:
+        settings = engine.settings()
+    except BuddyError as error:  # a bad value in a file or variable: say so, and what can still be said
+        return _output([("Settings", ["problem"], [[str(error)]]), _plugins(engine, None), _versions()])
+    sections = [
+        _settings(settings),
+        _plugins(engine, settings),
+        _versions(),
+        _limits(engine),
+        _ledger(engine),
+    ]
+    return _output([section for section in sections if section[2]])
+
+
+def _settings(settings: Settings) -> Section:
+    from ib_kernel.settings import config_path, settings_fields
+
+    rows = [
+        [spec.name, _shown(spec.name, getattr(settings, spec.name)), settings.origins.get(spec.name, "")]
+        for spec in settings_fields()
+    ]
+    path = config_path()
+    rows.append(["config.toml", str(path), "found" if path.exists() else "not there"])
+    return ("Settings", ["setting", "value", "from"], rows)
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "api_key":
+        return "set" if value else "not set"
+    if value is None or value == {}:
+        return "not set"
+    return ", ".join(map(str, value)) if isinstance(value, (tuple, dict)) else str(value)
+
+
+def _plugins(engine: Engine, settings: Settings | None) -> Section:
+    plugins = engine.plugins
+    plugins.load()
+    rows: list[list[str]] = []
+    chosen = {}
+    if settings is not None:
+        chosen = {"client": settings.client_name, "counter": settings.counter, "store": settings.store}
+    for kind in ("client", "counter", "store"):
+        offered = getattr(plugins.catalog, f"{kind}s").names()
+        for name, plugin in offered.items():
+            rows.append([kind, name, plugin, "chosen" if chosen.get(kind) == name else "installed"])
+        if kind in chosen and chosen[kind] not in offered:
+            rows.append([kind, chosen[kind], "", "chosen, but no plugin offers it"])
+    for info in plugins.infos.values():
+        rows.append(
+            ["plugin", info.name, info.source, f"BROKEN: {info.problem}" if info.problem else "works"]
+        )
+    return ("Plugins", ["kind", "name", "from", "state"], rows)
+
+
+def _versions() -> Section:
+    rows = [["Python", f"{platform.python_version()} on {platform.system()}"]]
+    for name in PACKAGES:
+        try:
+            rows.append([name, importlib.metadata.version(name)])
+        except importlib.metadata.PackageNotFoundError:
+            rows.append([name, "not installed"])
+    return ("Versions", ["package", "version"], rows)
+
+
+def _limits(engine: Engine) -> Section:
+    """What services have said about their rate limits since the interview was opened."""
+    rows = []
+    for model, limits in engine.rate_limits().items():
+        age = max(0.0, time.time() - limits.seen_at)
+        for what, left, most, reset in (
+            ("requests", limits.remaining_requests, limits.limit_requests, limits.reset_requests_s),
+            ("tokens", limits.remaining_tokens, limits.limit_tokens, limits.reset_tokens_s),
+        ):
+            if (left, most, reset) != (None, None, None):
+                share = f"{_number(left)} of {_number(most)} left"
+                full = "" if reset is None else f"all back {max(0.0, reset - age):.0f} s from now"
+                rows.append([model, what, share, full, f"told {age:.0f} s ago"])
+    return ("Rate limits", ["model", "of", "remaining", "reset", "as of"], rows)
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _ledger(engine: Engine) -> Section:
+    def try_to(look: Callable[[], str]) -> str:
+        try:
+            return look()
+        except Exception as error:  # noqa: BLE001 - a report is most needed when something is broken
+            return f"{type(error).__name__}: {error}"
+
+    def audit() -> str:
+        problems = engine.service.store.check()
+        return "it adds up" if not problems else "; ".join(problems)
+
+    def doubts() -> str:
+        found = [r for r in engine.service.store.reservations() if r.in_doubt]
+        if not found:
+            return "none"
+        return (
+            "; ".join(
+                f"{r.tokens:,} tokens of session {r.session_id}, {r.reservation_id} ({r.doubt_reason})"
+                for r in found
+            )
+            + ". %budget resolve ID decides"
+        )
+
+    def held() -> str:
+        found = [r for r in engine.service.store.reservations() if not r.in_doubt]
+        return f"{len(found)} ({sum(r.tokens for r in found):,} tokens)" if found else "none"
+
+    rows = [
+        ["where", try_to(lambda: engine.service.store.location())],
+        ["audit", try_to(audit)],
+        ["held now", try_to(held)],
+        ["in doubt", try_to(doubts)],
+        ["session in use", engine.session_id or "none"],
+    ]
+    return ("Ledger", ["", ""], rows)
+
+
+def _output(sections: list[Section]) -> Output:
+    html = "".join(
+        f"<div><strong>{escape(title)}</strong>{table_html(headers, rows)}</div>"
+        for title, headers, rows in sections
+    )
+    text = "\n\n".join(f"{plain(title)}\n{table_text(headers, rows)}" for title, headers, rows in sections)
+    return Output(f"<div>{html}</div>", text)

@@ -1,0 +1,116 @@
+"""What every magic and subcommand accepts: one table for parsing, ``--help`` and completion."""
+
+from __future__ import annotations
+
+from ib_kernel.notebook.commands.args import (
+    Command,
+    Option,
+    dollars,
+    figures,
+    minutes,
+    one_of,
+    positive,
+    some,
+    temperature,
+)
+
+START = Command(
+    "%interview start",
+    "Open a session and make it the one in use.",
+    (
+        Option("--candidate", "candidate", some, "NAME", "who is interviewed"),
+        Option("--level", "level", some, "LEVEL", "level to assess for, such as senior"),
+        Option("--challenge", "challenge", some, "NAME|FILE", "the task", completes="challenges"),
+        Option("--budget", "token_budget", positive, "N", "tokens, input and output together"),
+        Option("--budget-usd", "budget_usd", dollars, "USD", "US dollars, beside the tokens"),
+        Option("--minutes", "minutes", minutes, "N", "time limit"),
+        Option("--model", "model", some, "MODEL", "the model", completes="models"),
+        Option("--client", "client", some, "CLIENT", "the client plugin", completes="clients"),
+        Option("--api", "api", one_of("chat", "responses"), "API", "OpenAI's API to speak", completes="apis"),
+        Option("--temperature", "temperature", temperature, "T", "0 to 2"),
+        Option(
+            "--as",
+            "persona",
+            one_of("interviewer", "assistant"),
+            "ROLE",
+            "what the AI is",
+            completes="personas",
+        ),
+        Option("--lock", "lock", help="ask for a passphrase that more tokens and more time then need"),
+    ),
+    positional="ROLE",
+    many=True,
+    example='%interview start "Backend engineer" --candidate Ada --challenge rate-limiter --budget 20000',
+)
+
+SUBCOMMANDS: dict[str, Command] = {
+    "start": START,
+    "status": Command("%interview status", "Show the session in use."),
+    "transcript": Command(
+        "%interview transcript",
+        "Show the conversation, or write it to a .md, .json or .ipynb file.",
+        (Option("--overwrite", "overwrite", help="replace an existing file"),),
+        positional="FILE",
+        example="%interview transcript ada.md",
+    ),
+    "pause": Command("%interview pause", "Stop the clock and refuse turns until resume."),
+    "resume": Command(
+        "%interview resume",
+        "Go on with a paused session, or give an expired one more time.",
+        (Option("--minutes", "minutes", minutes, "N", "minutes to add to the time limit"),),
+        example="%interview resume --minutes 10",
+    ),
+    "end": Command("%interview end", "End the session in use. It cannot be resumed."),
+    "sessions": Command("%interview sessions", "List the sessions of this ledger."),
+    "use": Command("%interview use", "Go on with an earlier session.", positional="ID", completes="sessions"),
+    "models": Command("%interview models", "List the known models and their limits."),
+    "key": Command(
+        "%interview key",
+        "Ask for the API key, without showing it, and keep it in this kernel's memory.",
+        (
+            Option("--keep", "keep", help="keep it in the operating system's keyring too"),
+            Option("--new", "new", help="ask even when the keyring has one"),
+            Option("--forget", "forget", help="forget it, in the keyring too"),
+        ),
+        positional="",
+    ),
+    "doctor": Command("%interview doctor", "Show settings, plugins, versions and the ledger's health."),
+    "help": Command("%interview help", "Show examples, and the challenges that ship."),
+}
+
+ASK = Command(
+    "%%interview",
+    "Send the cell's text and show the reply.",
+    (
+        Option("--reply", "max_tokens", positive, "TOKENS", "length of the reply at most", short="-n"),
+        Option("--model", "model", some, "MODEL", "another model, this once", short="-m", completes="models"),
+        Option("--temperature", "temperature", temperature, "T", "0 to 2, this once", short="-t"),
+        Option("--vars", "vars", help="replace {{name}} by the value of the variable called name"),
+    ),
+    example="%%interview -n 400",
+)
+
+BUDGET = Command(
+    "%budget",
+    "Show the gauge; with N, set the total first.",
+    (
+        Option("--usd", "usd", dollars, "USD", "set the budget in US dollars first"),
+        Option("--live", "live", help="a gauge that follows the session, and a summary that stays"),
+        Option("--controls", "controls", help="the same with the interviewer's controls"),
+    ),
+    positional="N",
+    example="%budget 30000",
+)
+RESOLVE = Command(
+    "%budget resolve",
+    "Decide what a call in doubt has cost; who decided and when is recorded.",
+    (
+        Option("--settle", "settle", figures, "IN+OUT", "it was billed: the tokens of prompt and reply"),
+        Option("--write-off", "write_off", help="it was not billed: free what it holds"),
+        Option("--reason", "reason", some, "TEXT", "why, for the record"),
+    ),
+    positional="ID",
+    example='%budget resolve 3f2a --settle 812+240 --reason "from the usage dashboard"',
+)
+USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positional="WHAT", completes="usage")
+SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, messages, events.")

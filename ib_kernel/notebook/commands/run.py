@@ -1,0 +1,229 @@
+"""The subcommands of `%interview`, one function each: parse, act on the engine, show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.errors import SessionInactive
+from ib_kernel.notebook.commands.args import Parsed, UsageError, parse, pick
+from ib_kernel.notebook.commands.grammar import SUBCOMMANDS
+from ib_kernel.notebook.output.show import Output, escape, lines_html, publish, table_html, table_text
+
+if TYPE_CHECKING:
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.notebook.engine import Engine
+
+
+def run(engine: Engine, line: str) -> None:
+    """Run ``%interview LINE``. Raises `UsageError` for mistakes and what the engine raises."""
+    if "sk-" in line:
+        from ib_kernel.notebook.commands.key import refuse_keys
+
+        refuse_keys(line, None)
+    word, _, rest = line.strip().partition(" ")
+    if not word:
+        word = "status" if engine.session_id is not None else "help"
+    if word in ("--help", "-h"):
+        word = "help"
+    if word == "list":
+        word = "sessions"
+    if word == "key":
+        from ib_kernel.notebook.commands.key import refuse_argument
+
+        refuse_argument(rest)
+    pick(word, SUBCOMMANDS, "subcommand")
+    command = SUBCOMMANDS[word]
+    parsed = parse(command, rest)
+    if parsed.help:
+        show(text_output(command.usage()))
+        return
+    show(_ACTIONS[word](engine, parsed))
+
+
+def show(output: Output) -> None:
+    """Publish *output*."""
+    publish(output.html, output.text)
+
+
+def text_output(text: str) -> Output:
+    """Return lines as an output."""
+    return Output(lines_html(text), text)
+
+
+def _start(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.models.limits import get_model, retirement_note
+    from ib_kernel.notebook.commands.start import DEMO, started
+
+    given: dict[str, Any] = dict(parsed.values)
+    limit = given.pop("minutes", None)
+    interview = engine.interview
+    if given.pop("lock", False):
+        from ib_kernel.notebook.commands.passphrase import new_passphrase
+
+        given["passphrase"] = new_passphrase()
+    session = interview.start(parsed.positional, time_limit_s=None if limit is None else 60 * limit, **given)
+    settings, notes = engine.settings(), []
+    if session.client == "demo" and settings.client is None and "client" not in given:
+        notes.append(DEMO)
+    retired = retirement_note(get_model(session.model, settings))
+    if retired:
+        notes.append(retired)
+    notes += _left_behind(interview, None)
+    totals = interview.service.totals(session.session_id)
+    return started(session, interview.challenge(session), totals, verb="Interview started", notes=notes)
+
+
+def _status(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands.start import status
+
+    interview = engine.interview
+    session = interview.session
+    return status(session, interview.challenge(session), interview.service.totals(session.session_id))
+
+
+def _transcript(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands import transcript
+
+    interview = engine.interview
+    session, history = interview.session, interview.history()
+    if not parsed.positional:
+        return transcript.shown(session, history)
+    path = transcript.save(
+        parsed.positional,
+        session,
+        interview.challenge(session),
+        history,
+        overwrite=bool(parsed.get("overwrite")),
+    )
+    return text_output(f"{len(history)} messages written to {path}")
+
+
+def _pause(engine: Engine, parsed: Parsed) -> Output:
+    interview = engine.interview
+    interview.service.pause(interview.session.session_id)
+    return text_output("Paused: the clock stands still and turns are refused. %interview resume goes on.")
+
+
+def _resume(engine: Engine, parsed: Parsed) -> Output:
+    interview = engine.interview
+    session, more = interview.session, parsed.get("minutes")
+    if more is not None and session.time_limit_s is None:
+        raise UsageError("--minutes: this session has no time limit; type %interview resume alone")
+    if session.status == "expired" and not session.time_left_s and more is None:
+        raise SessionInactive("its time is up; %interview resume --minutes N gives it more.", "expired")
+    from ib_kernel.notebook.commands.passphrase import passphrase_for
+
+    service, key = interview.service, passphrase_for(interview.service, session.session_id)
+    if more is not None:
+        limit = (session.time_limit_s or 0.0) + 60 * more
+        session = service.set_time_limit(session.session_id, limit, passphrase=key)
+    if session.status != "active" or more is None:
+        service.resume(session.session_id, passphrase=key)
+    return _with_time(interview, "Resumed")
+
+
+def _with_time(interview: Interview, verb: str) -> Output:
+    from ib_kernel.notebook.output.gauge import time_line
+
+    session = interview.session
+    left = interview.service.get_remaining_budget(session.session_id)
+    return text_output(
+        f"{verb}: {session.candidate} · {left:,} of {session.token_budget:,} tokens left · "
+        f"{time_line(session)}"
+    )
+
+
+def _end(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.output.gauge import several
+
+    interview = engine.interview
+    session = interview.session
+    interview.service.complete(session.session_id)
+    totals = interview.service.totals(session.session_id)
+    return text_output(
+        f"Interview ended: {session.candidate} · {several(totals.turns, 'turn')} · {totals.used:,} of "
+        f"{totals.token_budget:,} tokens used. %interview transcript FILE.md keeps the conversation."
+    )
+
+
+def _sessions(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands.usage import sessions
+
+    return sessions(engine)
+
+
+def _use(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands.start import started
+
+    if not parsed.positional:
+        raise UsageError("%interview use needs a session's ID; %interview sessions lists them")
+    interview = engine.interview
+    session = interview.use(parsed.positional)
+    totals = interview.service.totals(session.session_id)
+    notes = [] if session.status == "active" else [f"This session is {session.status}."]
+    notes += _left_behind(interview, session.session_id)
+    return started(session, interview.challenge(session), totals, verb="Going on with", notes=notes)
+
+
+def _left_behind(interview: Interview, session_id: str | None) -> list[str]:
+    """Say what a killed kernel has left charged: in this session, or anywhere in the ledger."""
+    from ib_kernel.budget.unresolved import left_behind
+
+    line = left_behind(interview.service.store.reservations(session_id), own=session_id)
+    return [line] if line else []
+
+
+def _models(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.models.limits import list_models, retirement_note
+
+    settings = engine.settings()
+    rows = [
+        [
+            m.name + (" (default)" if m.name == settings.model else ""),
+            f"{m.context_window:,}",
+            f"{m.max_output:,}",
+            m.cap_field,
+            retirement_note(m),
+        ]
+        for m in list_models(settings)
+    ]
+    headers = ["model", "context window", "output limit", "cap field", "note"]
+    return Output(table_html(headers, rows), table_text(headers, rows))
+
+
+def _key(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands import key
+
+    return text_output(key.run(engine, parsed))
+
+
+def _doctor(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.notebook.commands.doctor import report
+
+    return report(engine)
+
+
+def _help(engine: Engine, parsed: Parsed) -> Output:
+    from ib_kernel.interview.challenges import list_challenges
+    from ib_kernel.notebook.commands.help import TEXT
+
+    posed = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges())
+    text = TEXT.format(challenges=posed)
+    return Output(f'<pre style="white-space:pre-wrap">{escape(text)}</pre>', text)
+
+
+_ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
+    "start": _start,
+    "status": _status,
+    "transcript": _transcript,
+    "pause": _pause,
+    "resume": _resume,
+    "end": _end,
+    "sessions": _sessions,
+    "use": _use,
+    "models": _models,
+    "key": _key,
+    "doctor": _doctor,
+    "help": _help,
+}

@@ -1,0 +1,74 @@
+"""What `%interview start` and `%interview status` show: who, what, how much, and what to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ib_kernel.budget.lock import is_locked
+from ib_kernel.notebook.output.gauge import time_line
+from ib_kernel.notebook.output.render import to_html
+from ib_kernel.notebook.output.show import Output, escape, plain
+
+if TYPE_CHECKING:
+    from ib_kernel.interview.challenges import Challenge
+    from ib_kernel.values import Session, Totals
+
+NEXT = "Next: begin a cell with %%interview and write your answer below it. %interview help shows the rest."
+
+DEMO = (
+    "No API key is set, so the scripted demo interviewer answers. For a real model type %interview key, then "
+    "start again; or put your key into OPENAI_API_KEY before Jupyter starts."
+)
+
+
+def started(
+    session: Session, challenge: Challenge | None, totals: Totals, *, verb: str, notes: list[str]
+) -> Output:
+    """Return the block that a session begins with. *notes* are single lines worth knowing now."""
+    head = f"{verb}: {headline(session)}"
+    limits = limits_line(session, totals)
+    tail = [*notes, NEXT]
+    html = [f"<div><strong>{escape(head)}</strong></div>"]
+    text = [plain(head)]
+    if challenge:
+        html.append(f'<div style="margin:8px 0">{to_html(challenge.text)}</div>')
+        text += ["", plain(challenge.text).strip(), ""]
+    html += [f"<div>{escape(line)}</div>" for line in (limits, *tail)]
+    text += [plain(line) for line in (limits, *tail)]
+    return Output(f"<div>{''.join(html)}</div>", "\n".join(text))
+
+
+def status(session: Session, challenge: Challenge | None, totals: Totals) -> Output:
+    """Return the state of the session in use in a few lines."""
+    lines = [
+        f"{headline(session)} · {session.status}",
+        f"Challenge: {challenge.title if challenge else 'none'}",
+        limits_line(session, totals),
+        f"Turns: {totals.turns:,} · messages kept: {totals.messages:,} · session {session.session_id}",
+    ]
+    html = "".join(f"<div>{escape(line)}</div>" for line in lines)
+    return Output(f"<div>{html}</div>", "\n".join(plain(line) for line in lines))
+
+
+def headline(session: Session) -> str:
+    """Return whose interview it is and for what."""
+    role = session.role or "Software engineer"
+    level = f" ({session.level})" if session.level else ""
+    return f"{session.candidate} · {role}{level}"
+
+
+def limits_line(session: Session, totals: Totals) -> str:
+    """Return tokens, time, model, client and what the AI is, in one line."""
+    used = totals.used + totals.held + totals.in_doubt
+    tokens = (
+        f"{totals.left:,} of {totals.token_budget:,} tokens left"
+        if used
+        else f"{totals.token_budget:,} tokens"
+    )
+    parts = [
+        f"Budget: {tokens}",
+        time_line(session),
+        f"model {session.model}, client {session.client}",
+        *(["locked"] if is_locked(session) else []),
+    ]
+    return f"{' · '.join(parts)} · the AI is the {session.persona}"

@@ -1,0 +1,106 @@
+"""`%usage` and `%%usage`: what was spent, as a summary, and as the answer to any SQL question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ib_kernel.errors import NoSession, QueryError
+from ib_kernel.notebook.output.gauge import cost_line, look
+from ib_kernel.notebook.output.show import Output, escape, lines_html, table_html, table_text
+
+if TYPE_CHECKING:
+    from ib_kernel.notebook.engine import Engine
+    from ib_kernel.values.results import QueryResult
+
+SHOWN = 20
+"""Sessions that the summary of all sessions lists."""
+
+
+def summary(engine: Engine) -> Output:
+    """Return what the session in use has spent; of all sessions when none is in use."""
+    if engine.interview.session_id is None:
+        return everything(engine)
+    service = engine.service
+    view = look(service, engine.interview.session.session_id)
+    s, t = view.session, view.totals
+    rows = [
+        ["input tokens", f"{t.input_tokens:,}"],
+        ["output tokens", f"{t.output_tokens:,}"],
+        ["together", f"{t.used:,} of {t.token_budget:,}"],
+        ["held", f"{t.held:,}"],
+        ["in doubt", f"{t.in_doubt:,}"],
+        ["left", f"{t.left:,}"],
+        ["turns", f"{t.turns:,}"],
+        ["calls", f"{t.calls:,}"],
+        ["cost", view.cost],
+    ]
+    head = f"{s.candidate} · {s.model} · {s.status}"
+    return _with_head(head, ["", "session in use"], rows)
+
+
+def everything(engine: Engine) -> Output:
+    """Return one line per session, newest first."""
+    store = engine.service.store
+    rows = []
+    for s in store.sessions(limit=SHOWN):
+        t = store.totals(s.session_id)
+        rows.append(
+            [
+                s.session_id,
+                s.candidate,
+                s.model,
+                str(s.status),
+                f"{t.input_tokens:,}",
+                f"{t.output_tokens:,}",
+                f"{t.left:,} of {t.token_budget:,}",
+                cost_line(s, t, engine.service.settings),
+            ]
+        )
+    if not rows:
+        line = 'nothing was used yet. Type %interview start "Backend engineer" to begin.'
+        return Output(f"<p>{escape(line)}</p>", line)
+    headers = ["session", "candidate", "model", "state", "in", "out", "left", "cost"]
+    return _with_head(f"the last {len(rows)} sessions" if len(rows) > 1 else "one session", headers, rows)
+
+
+def query(engine: Engine, sql: str) -> QueryResult:
+    """Answer one SQL query over all calls, those settled a moment ago included."""
+    if not sql.strip():
+        raise QueryError(
+            "there is no query; type it below the magic's line, such as "
+            "SELECT model, sum(input_tokens), sum(output_tokens) FROM calls GROUP BY ALL"
+        )
+    return engine.service.store.sql(sql)
+
+
+def accuracy(engine: Engine) -> QueryResult:
+    """Return counted against actual prompt tokens, per model."""
+    return engine.service.store.sql("SELECT * FROM count_accuracy ORDER BY model")
+
+
+def sessions(engine: Engine) -> Output:
+    """Return the sessions of the ledger, newest first, with what to type next."""
+    store = engine.service.store
+    found = store.sessions(limit=50)
+    if not found:
+        raise NoSession('no session in this ledger yet. Type %interview start "Backend engineer" to begin.')
+    current = engine.interview.session_id
+    rows = [
+        [
+            ("▸ " if s.session_id == current else "  ") + s.session_id,
+            s.candidate,
+            s.role,
+            s.challenge,
+            s.model,
+            str(s.status),
+        ]
+        for s in found
+    ]
+    headers = ["session", "candidate", "role", "challenge", "model", "state"]
+    return _with_head("%interview use ID goes on with one of these", headers, rows)
+
+
+def _with_head(head: str, headers: list[str], rows: list[list[str]]) -> Output:
+    return Output(
+        f"<div>{lines_html(head)}{table_html(headers, rows)}</div>", f"{head}\n{table_text(headers, rows)}"
+    )

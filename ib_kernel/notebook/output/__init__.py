@@ -1,0 +1,1 @@
+"""Replies, figures and tables as a notebook or a terminal shows them."""

@@ -1,0 +1,223 @@
+"""`%budget`: where a session's tokens are, as HTML that needs no script and as text that says the same.
+
+The bar's parts differ in pattern of their border and in the legend's words as well as in colour; untrusted
+and exported notebooks lose nothing that the text does not say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ib_kernel.notebook.output.show import escape, plain
+
+if TYPE_CHECKING:
+    from ib_kernel.budget.service import TokenService
+    from ib_kernel.settings import Settings
+    from ib_kernel.values import Reservation, Session, Totals
+
+WIDTH = 40
+"""Characters of the bar in plain text."""
+
+_COLOURS = {"used": "#1f6feb", "held": "#9a6700", "in doubt": "#a0111f", "left": "#d0d7de"}
+_MARKS = {"used": "█", "held": "▓", "in doubt": "▒", "left": "░"}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """Everything a gauge says about one session, in tokens, as the ledger had it at one moment.
+
+    `cost` is a finished phrase, `turns_left` None before the first turn, `time_left_s` None without a time
+    limit. `level` is "normal", "warning", "critical" or "exhausted". `doubts` are the reservations in doubt.
+    """
+
+    session: Session
+    totals: Totals
+    level: str
+    turns_left: int | None
+    cost: str
+    doubts: tuple[Reservation, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The bar's parts in order: used, held, in doubt, left."""
+        t = self.totals
+        return {"used": t.used, "held": t.held, "in doubt": t.in_doubt, "left": t.left}
+
+    @property
+    def percent_used(self) -> float:
+        """Settled tokens as a percentage of the budget (100.0 for an empty budget)."""
+        return 100.0 * self.totals.used / self.totals.token_budget if self.totals.token_budget else 100.0
+
+
+def look(service: TokenService, session_id: str) -> BudgetView:
+    """Read one session from the ledger. `UnknownSession` when there is none."""
+    from ib_kernel.budget.service import warning_level
+
+    session, totals = service.get_session(session_id), service.totals(session_id)
+    doubts: tuple[Reservation, ...] = ()
+    if totals.in_doubt:
+        doubts = tuple(r for r in service.store.reservations(session_id) if r.in_doubt)
+    return BudgetView(
+        session=session,
+        totals=totals,
+        level=warning_level(totals, service.settings.warn_at),
+        turns_left=service.estimate_turns_left(session_id),
+        cost=cost_line(session, totals, service.settings),
+        doubts=doubts,
+    )
+
+
+def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
+    """Say what the session has cost: dollars, "no price known", or that nobody bills it."""
+    from ib_kernel.errors import UnknownModel
+    from ib_kernel.models.limits import get_model
+
+    if totals.cost_nano_usd is not None:
+        unpriced = several(totals.unpriced_calls, "call")
+        note = f" + {unpriced} without a price" if totals.unpriced_calls else ""
+        return f"{dollars(totals.cost_nano_usd)}{note}"
+    try:
+        if get_model(session.model, settings).counts_as:
+            return "nothing (scripted demo)"
+    except UnknownModel:
+        return "no price known"
+    return "no price known" if totals.calls else "nothing yet"
+
+
+def money_line(totals: Totals) -> str:
+    """Say where a budget in money is; held includes what is in doubt."""
+    used, total = totals.cost_nano_usd or 0, totals.budget_nano_usd or 0
+    left = max(0, total - used - totals.held_nano_usd)
+    return (
+        f"money: {dollars(used)} used, {dollars(totals.held_nano_usd)} held, "
+        f"{dollars(left)} of {dollars(total)} left"
+    )
+
+
+def several(n: int, noun: str) -> str:
+    """Return "1 turn", "2 turns"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def dollars(nano_usd: int) -> str:
+    """Return nano-dollars as text with as many digits as a small sum needs: $0.00124, $1.20."""
+    usd = nano_usd / 1e9
+    if usd >= 0.1 or usd == 0:
+        return f"${usd:,.2f}"
+    digits = min(9, 2 - math.floor(math.log10(usd)))
+    return f"${usd:.{digits}f}"
+
+
+def time_line(session: Session) -> str:
+    """Say how much active time is left: whole minutes, seconds in the last one."""
+    left = session.time_left_s
+    if left is None:
+        return "no time limit"
+    if left <= 0:
+        return "time is up"
+    return f"{math.ceil(left / 60)} min left" if left > 60 else f"{math.ceil(left)} s left"
+
+
+def facts(view: BudgetView) -> list[str]:
+    """Return the lines under the bar; together with the legend they say everything the bar shows."""
+    t = view.totals
+    turns = "not known before the first turn" if view.turns_left is None else f"about {view.turns_left:,}"
+    lines = [
+        f"used {t.used:,} = {t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}",
+        f"turns left at this rate: {turns} · cost: {view.cost} · {time_line(view.session)}",
+    ]
+    if t.budget_nano_usd is not None:
+        lines.insert(1, money_line(t))
+    if t.cached_tokens or t.reasoning_tokens:
+        lines.insert(1, f"of these {t.cached_tokens:,} in were cached, {t.reasoning_tokens:,} out reasoning")
+    return [*lines, *warnings(view)]
+
+
+def warnings(view: BudgetView) -> list[str]:
+    """Return what needs attention: the warning level, an overdraft, the state, reservations in doubt."""
+    t, status, lines = view.totals, str(view.session.status), []
+    if view.level == "exhausted":
+        lines.append("⚠ the budget is exhausted; %budget N raises the total")
+    elif view.level != "normal":
+        lines.append(f"⚠ {1 - t.left / t.token_budget:.0%} of the budget is used or held")
+    if t.overdraft:
+        lines.append(f"⚠ overdraft: {t.overdraft:,} tokens beyond the budget")
+    how = {
+        "paused": "; %interview resume goes on",
+        "expired": "; %interview resume --minutes N gives more time",
+    }
+    if status != "active":
+        lines.append(f"the session is {status}{how.get(status, '')}")
+    for r in view.doubts:
+        why = f" ({plain(r.doubt_reason)})" if r.doubt_reason else ""
+        lines.append(f"in doubt: {r.tokens:,} tokens of turn {r.call.turn}, {r.reservation_id}{why}")
+    if view.doubts:
+        lines.append("%budget resolve ID --settle IN+OUT charges what was billed; --write-off frees it")
+    return lines
+
+
+def title(view: BudgetView) -> str:
+    """Return the headline: whose session, its role, its state."""
+    s = view.session
+    who = " · ".join(part for part in (s.candidate, s.role, s.model) if part)
+    return f"Budget · {plain(who)} · {s.status}"
+
+
+def legend(view: BudgetView) -> list[tuple[str, str]]:
+    """Return the bar's parts with their figures in words; held and in doubt only when there are any."""
+    t = view.totals
+    shown = {k: n for k, n in view.parts.items() if n or k in ("used", "left")}
+    return [
+        (
+            key,
+            f"{key} {n:,}" + (f" of {t.token_budget:,} ({view.percent_used:.0f} %)" if key == "used" else ""),
+        )
+        for key, n in shown.items()
+    ]
+
+
+def gauge_text(view: BudgetView) -> str:
+    """Return the gauge for a terminal."""
+    bar = "".join(_MARKS[key] * n for key, n in _shares(view, WIDTH))
+    words = " · ".join(f"{_MARKS[key]} {words}" for key, words in legend(view))
+    return "\n".join([title(view), bar, words, *facts(view)])
+
+
+def gauge_html(view: BudgetView) -> str:
+    """Return the gauge for a front end: inline styles only, readable without them."""
+    block = "display:inline-block;box-sizing:border-box"
+    bar = "".join(
+        f'<div style="{block};vertical-align:top;height:14px;width:{n / 10:.1f}%;{_look(key)}"></div>'
+        for key, n in _shares(view, 1000)
+    )
+    words = " &nbsp; ".join(
+        f'<span style="white-space:nowrap"><span style="{block};width:10px;height:10px;{_look(key)}"></span> '
+        f"{escape(text)}</span>"
+        for key, text in legend(view)
+    )
+    lines = "".join(f"<div>{escape(line)}</div>" for line in facts(view))
+    return (
+        f'<div style="max-width:720px;line-height:1.5"><div><strong>{escape(title(view))}</strong></div>'
+        f'<div style="border:1px solid #767676;font-size:0;line-height:0;margin:4px 0">{bar}</div>'
+        f"<div>{words}</div>{lines}</div>"
+    )
+
+
+def _look(key: str) -> str:
+    edge = {"held": "4px dashed #ffffff", "in doubt": "4px dotted #ffffff"}.get(key, "0 solid #ffffff")
+    return f"background-color:{_COLOURS[key]};border-top:{edge}"
+
+
+def _shares(view: BudgetView, width: int) -> Sequence[tuple[str, int]]:
+    """Share *width* out among the parts; whatever is not zero stays visible, and the sum is *width*."""
+    parts = {key: n for key, n in view.parts.items() if n}
+    total = sum(parts.values())
+    if not total:
+        return [("left", width)]
+    shares = {key: max(1, width * n // total) for key, n in parts.items()}
+    largest = max(shares, key=lambda key: shares[key])
+    shares[largest] += width - sum(shares.values())
+    return list(shares.items())

@@ -1,0 +1,105 @@
+"""A reply as it is shown for good, once (`Screen`), or printed piece by piece in a terminal (`Terminal`)."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ib_kernel.notebook.output.render import to_html
+from ib_kernel.notebook.output.show import escape, plain, publish
+
+if TYPE_CHECKING:
+    from ib_kernel.turn.reply import Reply
+
+FOOT = "margin-top:6px;font-size:90%"
+"""The style of the lines under a reply."""
+
+
+def bundle(text: str, footer: str, warning: str) -> tuple[str, str]:
+    """Return a finished reply as HTML and as text: the reply, then the footer and any warning."""
+    notes = [line for line in (footer, warning) if line]
+    rows = "".join(f'<div style="{FOOT}">{escape(line)}</div>' for line in notes)
+    body = to_html(text) if text else ""
+    return f"<div>{body}{rows}</div>", "\n\n".join(
+        part for part in (plain(text).rstrip(), "\n".join(notes)) if part
+    )
+
+
+def warning_line(reply: Reply) -> str:
+    """Return the line about a warning level that this turn has reached, or ""."""
+    result = reply.result
+    if result is None or result.warning is None:
+        return ""
+    return (
+        f"⚠ {result.warning:.0%} of the budget is used: {result.totals.left:,} tokens are left. "
+        "%budget shows where they went."
+    )
+
+
+class Screen:
+    """Shows nothing while waiting and the finished reply once: reproducible outputs (``stream = final``)."""
+
+    def piece(self, text: str) -> None:
+        """Take the next piece of the reply."""
+
+    def notice(self, text: str) -> None:
+        """Take a line worth showing while waiting, such as a retry."""
+
+    def tick(self) -> None:
+        """Take note that time passes without anything new."""
+
+    def end(self, reply: Reply) -> None:
+        """Show the reply as it is now, for good."""
+        html, text = self.final(reply)
+        if text:
+            publish(html, text)
+
+    def final(self, reply: Reply) -> tuple[str, str]:
+        """Return the last state as HTML and text; both empty when nothing has arrived."""
+        return (
+            bundle(reply.text, reply.footer if reply.result else "", warning_line(reply))
+            if (reply.text or reply.result)
+            else ("", "")
+        )
+
+
+class Terminal(Screen):
+    """Prints pieces as they come, for IPython in a terminal."""
+
+    def __init__(self) -> None:
+        self._any = False
+        self._counting = ""
+
+    def piece(self, text: str) -> None:
+        """Print *text*, control characters removed."""
+        self._any = True
+        self._clear()
+        print(plain(text), end="", flush=True)  # noqa: T201
+
+    def notice(self, text: str) -> None:
+        """Print a notice on a line of its own; a countdown replaces its line, or is printed once in a log."""
+        kind = text.rpartition(" in ")[0] or text
+        if sys.stdout.isatty():
+            print(f"{_CLEAR_LINE if self._counting else ''}{plain(text)}", end="", flush=True)  # noqa: T201
+            self._counting = kind
+        elif kind != self._counting:
+            print(plain(text), flush=True)  # noqa: T201
+            self._counting = kind
+
+    def end(self, reply: Reply) -> None:
+        """Print the footer under what has been printed."""
+        self._clear()
+        if self._any:
+            print()  # noqa: T201
+        for line in (reply.footer if reply.result else "", warning_line(reply)):
+            if line:
+                print(line)  # noqa: T201
+
+    def _clear(self) -> None:
+        """End a countdown's line."""
+        if self._counting and sys.stdout.isatty():
+            print(_CLEAR_LINE, end="", flush=True)  # noqa: T201
+        self._counting = ""
+
+
+_CLEAR_LINE = "\r\x1b[2K"

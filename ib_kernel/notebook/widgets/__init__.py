@@ -1,0 +1,1 @@
+"""Live widgets: the gauge and the board."""

@@ -1,0 +1,262 @@
+"""`SessionsWidget`: the interviewer's board of all sessions in the ledger, and one of them in full.
+
+Filtering, sorting and paging happen here, so that the front end holds one page whatever the ledger holds. The
+conversation is sent as HTML that `ib_kernel.notebook.output.render` made and sanitised; everything else
+as text.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import traitlets as t
+
+from ib_kernel.budget.lock import is_locked
+from ib_kernel.errors import UnknownSession
+from ib_kernel.notebook.output.gauge import look, time_line
+from ib_kernel.notebook.output.render import to_html
+from ib_kernel.notebook.output.show import escape, plain, speaker, table_html, table_text
+from ib_kernel.notebook.widgets.budget import view_traits
+from ib_kernel.notebook.widgets.spending import burn_down, per_turn, spent
+from ib_kernel.notebook.widgets.watching import Watching, find_service, source
+from ib_kernel.values import Status
+
+if TYPE_CHECKING:
+    from ib_kernel.budget.service import TokenService
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.values import Message, Session, Totals
+
+PAGE = 15
+"""Sessions on one page."""
+
+MESSAGES = 30
+"""Messages that are shown at first, the newest; `messages_shown` asks for more."""
+
+SORTS = ("newest", "candidate", "status", "used", "left")
+"""By what the board is sorted: newest first, by name, by state, most used first, least left first."""
+
+_STATES = ("active", "paused", "created", "expired", "completed", "cancelled")
+
+_SHOWN = ("query", "state", "sort", "page", "selected", "messages_shown")
+
+
+class SessionsWidget(Watching):
+    """All sessions of the ledger: filter, sort, select; the selected one live, with the controls.
+
+    The ledger is that of *service* or *interview*, by default the notebook's own; ``live=False`` updates on
+    `refresh` only, ``controls=False`` leaves the buttons out. These traits may be set and observed: `query`
+    (words that candidate, role, level, challenge, model, client or id must contain), `state` (a `Status`
+    or "" for all), `sort` (one of `SORTS`), `page` (from 0), `selected` (a session's id or "") and
+    `messages_shown`. `rows` is the page, `found` how many sessions match, `total` how many there are.
+    """
+
+    _esm = source("parts.js", "gauge.js", "controls.js", "talk.js", "board.js")
+    _css = source("widget.css", "board.css")
+
+    query = t.Unicode("").tag(sync=True)
+    state = t.Unicode("").tag(sync=True)
+    sort = t.Unicode("newest").tag(sync=True)
+    page = t.Int(0).tag(sync=True)
+    selected = t.Unicode("").tag(sync=True)
+    messages_shown = t.Int(MESSAGES).tag(sync=True)
+    controls = t.Bool(True).tag(sync=True)
+    rows: t.List[Any] = t.List().tag(sync=True)
+    pages = t.Int(1).tag(sync=True)
+    found = t.Int(0).tag(sync=True)
+    total = t.Int(0).tag(sync=True)
+    detail = t.Dict().tag(sync=True)
+    talk: t.List[Any] = t.List().tag(sync=True)
+    earlier = t.Int(0).tag(sync=True)
+    burn: t.List[Any] = t.List().tag(sync=True)
+    note = t.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        *,
+        controls: bool = True,
+        service: TokenService | None = None,
+        interview: Interview | None = None,
+        live: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self._service, _ = find_service(service, interview)
+        self._first_page = self._newest_only = False
+        self._told: tuple[str, int, int] = "", -1, -1  # whose messages, how many, how many shown
+        self._parts: list[list[Any]] = []
+        self._spent_of: tuple[str, int, int, int] = "", -1, -1, -1
+        self._lines: tuple[list[list[int]], list[list[float]]] = [], []
+        super().__init__(controls=controls, **kwargs)
+        for name, value in self._look().items():
+            setattr(self, name, value)
+        self.observe(self._chosen, names=list(_SHOWN))
+        if live:
+            self._follow()
+
+    @t.validate("sort")
+    def _known_sort(self, proposal: Any) -> str:
+        return proposal["value"] if proposal["value"] in SORTS else "newest"
+
+    @t.validate("state")
+    def _known_state(self, proposal: Any) -> str:
+        return proposal["value"] if proposal["value"] in set(Status) else ""
+
+    def _chosen(self, change: Any) -> None:
+        """Show what the user, or the notebook's code, has asked for."""
+        if self._showing == threading.get_ident():  # it is us who set it
+            return
+        with self._reading:
+            if change["name"] in ("query", "state", "sort"):
+                self._first_page = True
+            if change["name"] == "selected":
+                self._newest_only = True
+            self.refresh()
+
+    def _look(self) -> dict[str, Any]:
+        sessions = self._service.store.sessions()
+        totals: dict[str, Totals] = {}
+
+        def sums(session: Session) -> Totals:
+            if session.session_id not in totals:
+                totals[session.session_id] = self._service.totals(session.session_id)
+            return totals[session.session_id]
+
+        matching = [s for s in sessions if _matches(s, self.query, self.state)]
+        matching.sort(key=_key(self.sort, sums))
+        pages = max(1, math.ceil(len(matching) / PAGE))
+        page = 0 if self._first_page else min(max(self.page, 0), pages - 1)
+        self._first_page = False
+        shown = matching[page * PAGE : (page + 1) * PAGE]
+        selected = self.selected
+        if selected and all(selected != s.session_id for s in sessions):
+            selected = ""
+        return {
+            "rows": [_row(s, sums(s)) for s in shown],
+            "pages": pages,
+            "page": page,
+            "found": len(matching),
+            "total": len(sessions),
+            **({} if selected else {"selected": ""}),
+            **self._one(selected),
+        }
+
+    def _one(self, session_id: str) -> dict[str, Any]:
+        """Return what is shown of the selected session."""
+        if not session_id:
+            return {"detail": {}, "talk": [], "earlier": 0, "burn": []}
+        try:
+            view = look(self._service, session_id)
+        except UnknownSession:
+            return {"detail": {}, "talk": [], "earlier": 0, "burn": []}
+        self._read_spending(view.session, view.totals)
+        history, burn = self._lines
+        talk, earlier = self._conversation(view.session, view.totals)
+        reset = {"messages_shown": MESSAGES} if self._newest_only else {}
+        self._newest_only = False
+        detail = {
+            "session_id": session_id,
+            **view_traits(view),
+            "history": history,
+            "about": _about(view.session),
+        }
+        return {"detail": detail, "talk": talk, "earlier": earlier, "burn": burn, **reset}
+
+    def _read_spending(self, session: Session, totals: Totals) -> None:
+        state = session.session_id, totals.calls, totals.used, totals.token_budget
+        if state != self._spent_of:
+            calls = spent(self._service, session.session_id)
+            events = self._service.store.events(session.session_id)
+            self._lines, self._spent_of = (per_turn(calls), burn_down(session, calls, events)), state
+
+    def _conversation(self, session: Session, totals: Totals) -> tuple[list[list[Any]], int]:
+        """Return ``[who, is the candidate, HTML]`` of the newest messages, and how many come before them."""
+        count = MESSAGES if self._newest_only else max(1, self.messages_shown)
+        state = session.session_id, totals.messages, count
+        if state != self._told:
+            messages = self._service.store.history(session.session_id)
+            self._parts = [_part(session, m) for m in messages[-count:]]
+            self._told = state
+        return self._parts, max(0, totals.messages - len(self._parts))
+
+    def _is_relevant(self, session_id: str) -> bool:
+        return True
+
+    def _target(self, message: Mapping[str, Any]) -> str | None:
+        """A click counts for the session it was made on, also when another is selected by now."""
+        session_id = message.get("session_id")
+        return session_id if self.controls and isinstance(session_id, str) and session_id else None
+
+    def _worth_sending(self, changed: Mapping[str, Any]) -> bool:
+        if set(changed) == {"detail"} and self.detail:
+            before, now = self.detail, changed["detail"]
+            return any(before.get(name) != value for name, value in now.items() if name != "time_left_s")
+        return bool(changed)
+
+    def _lost(self, error: Exception) -> None:
+        self.note = f"no longer updated: {error}"
+        self.revision += 1
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle: Any = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        headers = ["candidate", "role", "state", "used", "left", "time", "session"]
+        cells = [[str(row[name]) for name in headers] for row in self.rows]
+        head = f"{self.found:,} of {self.total:,} sessions, page {self.page + 1} of {self.pages}"
+        static = {
+            "text/html": f"<div><div>{escape(head)}</div>{table_html(headers, cells)}</div>",
+            "text/plain": f"{head}\n{table_text(headers, cells)}",
+        }
+        return {**data, **static}, metadata
+
+
+def _matches(session: Session, query: str, state: str) -> bool:
+    if state and session.status != state:
+        return False
+    s = session
+    text = " ".join((s.candidate, s.role, s.level, s.challenge, s.model, s.client, s.session_id)).casefold()
+    return all(word in text for word in query.casefold().split())
+
+
+def _key(sort: str, sums: Callable[[Session], Totals]) -> Callable[[Session], Any]:
+    keys: dict[str, Callable[[Session], Any]] = {
+        "newest": lambda s: -s.created_at,
+        "candidate": lambda s: (s.candidate.casefold(), -s.created_at),
+        "status": lambda s: (_STATES.index(s.status), -s.created_at),
+        "used": lambda s: (-sums(s).used, -s.created_at),
+        "left": lambda s: (sums(s).left, -s.created_at),
+    }
+    return keys[sort]
+
+
+def _row(session: Session, totals: Totals) -> dict[str, Any]:
+    return {
+        "session": session.session_id,
+        "candidate": plain(session.candidate),
+        "role": plain(" ".join(part for part in (session.level, session.role) if part)),
+        "state": str(session.status) + (", locked" if is_locked(session) else ""),
+        "used": f"{totals.used:,}",
+        "left": f"{totals.left:,} of {totals.token_budget:,}",
+        "share": totals.used / totals.token_budget if totals.token_budget else 1.0,
+        "time": time_line(session) if session.ended_at is None else "ended",
+        "turns": totals.turns,
+    }
+
+
+def _about(session: Session) -> str:
+    parts = (
+        session.role,
+        session.level,
+        session.challenge,
+        session.model,
+        session.client,
+        session.session_id,
+    )
+    return plain(" · ".join(part for part in parts if part))
+
+
+def _part(session: Session, message: Message) -> list[Any]:
+    return [plain(speaker(session, message)), message.role == "user", to_html(message.content)]

@@ -1,0 +1,1 @@
+"""The plugin interface: what plugins offer, finding and choosing them, telling observers."""

@@ -1,0 +1,56 @@
+"""The whole plugin interface, on one page.
+
+A plugin is a module (or object) registered under the entry-point group ``ib_kernel`` that implements any
+of these hooks::
+
+    from ib_kernel import hookimpl
+
+    @hookimpl
+    def ib_register(catalog):
+        catalog.add_client("mine", lambda settings: MyClient(settings.base_url))
+
+`ib_register` offers *named factories*; settings choose one by name. The other hooks are observers: each
+gets one frozen event, none can change or veto anything, and one that raises is logged and skipped.
+A hook name that is misspelt fails when the plugin is loaded.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed, SessionChanged
+from ib_kernel.plugin.registry import Catalog
+
+PROJECT = "ib_kernel"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def ib_register(catalog: Catalog) -> None:
+    """Offer counters, clients and stores by name. Import what is heavy inside the factory, not here."""
+
+
+@hookspec
+def ib_before_call(event: BeforeCall) -> None:
+    """Tell that an attempt is about to be sent."""
+
+
+@hookspec
+def ib_after_call(event: AfterCall) -> None:
+    """Tell that an attempt was settled."""
+
+
+@hookspec
+def ib_call_failed(event: CallFailed) -> None:
+    """Tell that an attempt failed."""
+
+
+@hookspec
+def ib_budget_warning(event: BudgetWarning) -> None:
+    """Tell that usage has reached a warning level."""
+
+
+@hookspec
+def ib_session_changed(event: SessionChanged) -> None:
+    """Tell that a session was opened, changed its state, its budget or its time limit."""

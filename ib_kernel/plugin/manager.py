@@ -1,0 +1,244 @@
+"""Find, load and tell: plugins are read from entry points when something is first asked for.
+
+A plugin that cannot be loaded is remembered with the reason and does no harm unless it is the chosen one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pluggy
+
+from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName, redact
+from ib_kernel.plugin import hookspecs
+from ib_kernel.plugin.registry import Catalog, Registry, did_you_mean
+from ib_kernel.settings import Settings
+from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+GROUP = "ib_kernel"
+"""The entry-point group that plugins register under."""
+
+OURS = "interview-buddy-kernel"
+"""The distribution whose plugins load first, so that in a clash of names it is the other that is told."""
+
+HOOKS = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec"))
+"""The names of all hooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """One plugin as `%interview doctor` shows it; `problem` is "" when it works."""
+
+    name: str
+    source: str
+    version: str = ""
+    problem: str = ""
+
+
+class Plugins:
+    """The plugins of one interview: those installed (entry points) and those handed in.
+
+    `extra` holds plugin modules or objects; with ``entry_points=False`` they are the only ones. A value,
+    not a global: tests build their own.
+    """
+
+    def __init__(self, extra: Iterable[Any] = (), *, entry_points: bool = True) -> None:
+        self.catalog = Catalog()
+        self.infos: dict[str, PluginInfo] = {}
+        self._clashes: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+        self._extra = list(extra)
+        self._entry_points = entry_points
+        self._loaded = False
+        self._lock = threading.RLock()
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+
+    def load(self) -> None:
+        """Load what is not loaded yet. Called by everything that needs a plugin; never raises for one."""
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            try:
+                if self._entry_points:
+                    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=_order):
+                        self._add_installed(entry)
+                for plugin in self._extra:
+                    self._replace(_name_of(plugin), plugin)
+            except BaseException:  # an interrupt: the next use starts over, instead of missing the rest
+                for name in list(self.infos):
+                    self._remove(name)
+                self._loaded = False
+                raise
+
+    def register(self, plugin: Any, name: str | None = None) -> None:
+        """Add a plugin that was not installed, such as one written in a notebook. Raises if it is broken.
+
+        Registering again under the same name replaces, so that a cell can be run twice.
+        """
+        self.load()
+        name = name or _name_of(plugin)
+        with self._lock:
+            self._replace(name, plugin)
+            problem = self.infos[name].problem
+        if problem:
+            raise BrokenPlugin(f"the plugin {name!r} cannot be used: {problem}")
+
+    def unregister(self, name: str) -> None:
+        """Remove a plugin and everything it offers. `UnknownName` says which there are."""
+        self.load()
+        with self._lock:
+            if name not in self.infos:
+                known = ", ".join(sorted(self.infos)) or "none"
+                raise UnknownName(
+                    f"no plugin called {name!r}; there are: {known}{did_you_mean(name, self.infos)}"
+                )
+            self._remove(name)
+
+    def counter(self, settings: Settings) -> TokenCounter:
+        """Build the counter that *settings* choose."""
+        return self._build(self.catalog.counters, settings.counter, settings)
+
+    def client(self, settings: Settings) -> LLMClient:
+        """Build the client that *settings* choose."""
+        return self._build(self.catalog.clients, settings.client_name, settings)
+
+    def store(self, settings: Settings) -> BudgetStore:
+        """Build the store that *settings* choose."""
+        return self._build(self.catalog.stores, settings.store, settings)
+
+    def tell(self, hook: str, event: object) -> None:
+        """Give *event* to every observer of *hook*; one that raises is logged and skipped."""
+        self.load()
+        for implementation in self._implementations(hook):
+            try:
+                _call(implementation, event=event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - also SystemExit, or a compiled library's panic
+                name = implementation.plugin_name
+                log.warning("the plugin %s failed in %s and is skipped\n%s", name, hook, _trace(error))
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        caller = getattr(self._manager.hook, hook, None)
+        return list(reversed(caller.get_hookimpls())) if caller is not None else []
+
+    def _add_installed(self, entry: importlib.metadata.EntryPoint) -> None:
+        distribution, version = _distribution(entry)
+        source = f"{distribution} {version}".strip() or entry.value
+        # Two distributions may use one entry name; the second must not take the first one's place.
+        name = entry.name if entry.name not in self.infos else f"{entry.name} ({source})"
+        self._add(name, source, version, entry.load)
+
+    def _replace(self, name: str, plugin: Any) -> None:
+        if name in self.infos:
+            self._remove(name)
+        self._add(name, "registered here", "", lambda: plugin)
+
+    def _remove(self, name: str) -> None:
+        self.catalog.drop(name)
+        self.infos.pop(name, None)
+        self._clashes = {key: clash for key, clash in self._clashes.items() if name not in clash[1]}
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+
+    def _add(self, name: str, source: str, version: str, load: Callable[[], Any]) -> None:
+        problem = ""
+        try:
+            plugin = load()
+            self._manager.register(plugin, name=name)
+            self._check(plugin, name)
+            self.catalog.plugin = name
+            for implementation in self._implementations("ib_register"):
+                if implementation.plugin_name == name:
+                    _call(implementation, catalog=self.catalog)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an import can raise anything, SystemExit too
+            problem = _reason(error)
+            log.debug("plugin %s cannot be loaded\n%s", name, _trace(error))
+            self._remove(name)
+            if isinstance(error, NameClash) and source != "registered here":
+                self._clashes[error.kind, error.name] = (str(error), error.plugins)
+        finally:
+            self.catalog.plugin = "you"
+        self.infos[name] = PluginInfo(name, source, version, problem)
+
+    def _check(self, plugin: Any, name: str) -> None:
+        """Raise for what pluggy accepts in silence: misspelt, unmarked, wrapping or missing hooks."""
+        mine = [hook for hook in self._manager.hook.__dict__ if not hook.startswith("_")]
+        found = {hook: i for hook in mine for i in self._implementations(hook) if i.plugin_name == name}
+        for hook, implementation in found.items():
+            if hook not in HOOKS and not implementation.optionalhook:
+                hint = did_you_mean(hook, HOOKS) or f"; there are: {', '.join(HOOKS)}"
+                raise BrokenPlugin(f"there is no hook {hook}{hint}")
+            if implementation.wrapper or implementation.hookwrapper:
+                raise BrokenPlugin(f"{hook} is a wrapper; hooks here observe, they wrap nothing")
+        for hook in HOOKS:
+            if hook not in found and callable(getattr(plugin, hook, None)):
+                raise BrokenPlugin(f"{hook} lacks its @hookimpl (from ib_kernel import hookimpl)")
+        if not found:
+            raise BrokenPlugin(f"it implements no hook; there are: {', '.join(HOOKS)}")
+
+    def _build(self, shelf: Registry[T], name: str, settings: Settings) -> T:
+        self.load()
+        info = self.infos.get(name)
+        if name not in shelf.names() and info is not None and info.problem:
+            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be loaded: {info.problem}")
+        if (shelf.kind, name) in self._clashes:
+            raise NameClash(self._clashes[shelf.kind, name][0])
+        try:
+            factory = shelf.get(name)
+        except UnknownName as error:
+            broken = "; ".join(f"{i.name}: {i.problem}" for i in self.infos.values() if i.problem)
+            raise UnknownName(f"{error}{'; broken: ' if broken else ''}{broken}") from None
+        key = settings.api_key.reveal() if settings.api_key else None
+        try:
+            product = factory(settings)
+        except BuddyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is logged; exc_info could show the key
+            log.debug("the factory of %s %s failed\n%s", shelf.kind, name, _trace(error, key))
+            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: {_reason(error, key)}") from None
+        if product is None:
+            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: its factory returned None")
+        return product
+
+
+def _name_of(plugin: Any) -> str:
+    return str(getattr(plugin, "__name__", None) or type(plugin).__name__)
+
+
+def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    try:
+        return (entry.dist.name or "", entry.dist.version or "") if entry.dist else ("", "")
+    except Exception:  # noqa: BLE001 - metadata that cannot be read is no reason to miss a plugin
+        return "", ""
+
+
+def _order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+    return _distribution(entry)[0] != OURS, entry.name, entry.value
+
+
+def _call(implementation: pluggy.HookImpl, **given: object) -> None:
+    implementation.function(*(given[name] for name in implementation.argnames))
+
+
+def _reason(error: BaseException, secret: str | None = None) -> str:
+    """Return the error as one line of at most 300 characters, without *secret*."""
+    message = redact(" ".join(str(error).split()), secret)
+    kind = "" if isinstance(error, BrokenPlugin) else type(error).__name__
+    return ": ".join(part for part in (kind, message) if part)[:300]
+
+
+def _trace(error: BaseException, secret: str | None = None) -> str:
+    return redact("".join(traceback.format_exception(error)), secret).rstrip()

@@ -1,0 +1,1 @@
+"""One turn, one direction: count, admit, reserve, send, settle."""

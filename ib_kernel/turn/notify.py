@@ -1,0 +1,88 @@
+"""Tells observers and the log what happens to a turn. Blocking: called from worker threads."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ib_kernel.errors import ClientError
+from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.turn.usage import Attempt
+from ib_kernel.values import BudgetStore, CallEnd, Count, LedgerEvent, Totals
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Notifier:
+    """The voice of one turn; `turn` is set when it is known."""
+
+    plugins: Plugins
+    store: BudgetStore
+    session_id: str
+    client: str
+    model: str
+    warn_at: Sequence[float]
+    turn: int = 0
+
+    def before(self, number: int, counted: Count, held: int) -> None:
+        """Tell that an attempt is about to be sent."""
+        self.plugins.tell(
+            "ib_before_call", BeforeCall(**self._facts(number), counted=counted, held_tokens=held)
+        )
+
+    def after(self, attempt: Attempt, end: CallEnd, totals: Totals) -> float | None:
+        """Tell that an attempt was settled, and warn; return the warning level that was reached, if any."""
+        log.info(
+            "turn %d settled: %d in + %d out (%s), %d of %d left",
+            self.turn,
+            end.input_tokens,
+            end.output_tokens,
+            end.source,
+            totals.left,
+            totals.token_budget,
+        )
+        self.plugins.tell("ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals))
+        return self._warn(attempt.before, totals)
+
+    def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
+        """Tell that an attempt failed, and whether there is another or why there is none."""
+        log.info(
+            "attempt %d of turn %d failed: %s (%s)",
+            number,
+            self.turn,
+            type(error).__name__,
+            gave_up or "trying again",
+        )
+        event = CallFailed(
+            **self._facts(number),
+            error=type(error).__name__,
+            message=str(error),
+            outcome=error.outcome,
+            retry_in_s=retry_in_s,
+            gave_up=gave_up,
+        )
+        self.plugins.tell("ib_call_failed", event)
+
+    def _warn(self, before: Totals, after: Totals) -> float | None:
+        passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
+        if not passed:
+            return None
+        log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * passed[-1])
+        detail = {"level": passed[-1], "used": after.used, "token_budget": after.token_budget}
+        self.store.add_event(LedgerEvent(self.session_id, "budget_warning", time.time(), detail=detail))
+        self.plugins.tell("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
+        return passed[-1]
+
+    def _facts(self, number: int) -> dict[str, Any]:
+        return {
+            "session_id": self.session_id,
+            "turn": self.turn,
+            "attempt": number,
+            "client": self.client,
+            "model": self.model,
+        }

@@ -1,0 +1,173 @@
+"""What a turn does with the ledger: hold, settle, doubt, release. Blocking: called from worker threads.
+
+Each function is one trip to a worker thread, because each trip costs more than what it does there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.errors import BudgetRefused, ClientError
+from ib_kernel.models.limits import ModelInfo
+from ib_kernel.turn.admission import Plan, plan_turn, refused
+from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.usage import Attempt, UsageRecorder
+from ib_kernel.values import (
+    CallEnd,
+    CallStart,
+    ChatRequest,
+    Count,
+    Done,
+    Message,
+    RateLimits,
+    Refusal,
+    Reservation,
+    Session,
+    Totals,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """What one turn sends: `request` with the reply tokens asked for, `question` the message to keep.
+
+    `explicit` says that the person named the reply's length: then it is never shrunk.
+    """
+
+    session: Session
+    request: ChatRequest
+    model: ModelInfo
+    question: Message
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing was held: the service's rate limit asks to wait *seconds* first."""
+
+    seconds: float
+
+
+class TurnReservation:
+    """The ledger's side of one turn."""
+
+    def __init__(
+        self, service: TokenService, ask: TurnRequest, client: str, counts_as: str, recorder: UsageRecorder
+    ) -> None:
+        self.ask, self.recorder = ask, recorder
+        self.notify = Notifier(
+            service.plugins,
+            service.store,
+            ask.session.session_id,
+            client,
+            ask.request.model,
+            service.settings.warn_at,
+        )
+        self._service, self._store, self._settings = service, service.store, service.settings
+        self._counts_as = counts_as
+        self._count: Count | None = None
+
+    def hold(
+        self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
+    ) -> Attempt | Pause:
+        """Count *body* (once), plan, and hold; when another call took its share in between, plan once more.
+
+        A `Pause` when *limits* ask for a wait of at most *patience_s*. Raises what refuses the turn.
+        """
+        count = self._count
+        if count is None:
+            count = self._count = self._service.counter.count_request(body, self._counts_as)
+            log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
+        if limits is not None:
+            wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
+            if 0 < wait <= patience_s:
+                return Pause(wait)
+        for chance in (1, 2):
+            totals = self._store.totals(self.ask.session.session_id)
+            plan = self._plan(count, totals)
+            self.notify.turn = totals.turns + 1
+            held = self._reserve(plan, number, count)
+            if isinstance(held, Reservation):
+                self.notify.before(number, count, plan.tokens)
+                return Attempt(number, plan, count, held, totals)
+            if held.reason != "budget" or chance == 2:
+                raise refused(held, plan, totals)
+        raise AssertionError("unreachable")
+
+    def undo(self, attempt: Attempt) -> None:
+        """Release an attempt that was cancelled before anything was sent."""
+        self._store.release(attempt.reservation.reservation_id)
+
+    def renew(self, attempt: Attempt) -> None:
+        """Renew the attempt's lease."""
+        self._store.renew([attempt.reservation.reservation_id], lease_s=self._settings.lease_s)
+
+    def doubt(self, attempt: Attempt, reason: str) -> None:
+        """Leave the attempt charged until somebody decides; what has arrived is kept."""
+        messages = self.messages(attempt, partial=True) if attempt.pieces else ()
+        self._store.doubt(attempt.reservation.reservation_id, reason, messages=messages)
+
+    def failed(self, attempt: Attempt, error: BaseException) -> None:
+        """End an attempt that failed: charged as in doubt, for its prompt, or not at all."""
+        outcome = error.outcome if isinstance(error, ClientError) else "unknown"
+        name, rid = type(error).__name__, attempt.reservation.reservation_id
+        if outcome == "unknown":
+            self.doubt(attempt, name)
+        elif outcome == "prompt_billed":
+            self._store.settle(rid, self.recorder.failed(attempt, name, prompt_billed=True))
+        else:
+            self._store.release(rid, self.recorder.failed(attempt, name, prompt_billed=False))
+
+    def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> tuple[CallEnd, Totals, float | None]:
+        """Write the attempt's row; return it, the session's sums, and the warning level it has reached."""
+        end = self.recorder.ended(attempt, done)
+        messages = self.messages(attempt, partial=partial)
+        self._store.settle(attempt.reservation.reservation_id, end, messages=messages)
+        totals = self._store.totals(self.ask.session.session_id)
+        return end, totals, self.notify.after(attempt, end, totals)
+
+    def messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
+        """Return the two messages of this turn for the transcript."""
+        now, turn = time.time(), self.notify.turn
+        reply = Message(turn, "assistant", attempt.text, now, partial)
+        return (dataclasses.replace(self.ask.question, turn=turn, created_at=now), reply)
+
+    def _plan(self, count: Count, totals: Totals) -> Plan:
+        return plan_turn(
+            count,
+            self.ask.model,
+            left=totals.left,
+            budget=totals.token_budget,
+            asked=self.ask.request.max_completion_tokens,
+            explicit=self.ask.explicit,
+            minimum=self._settings.min_reply_tokens,
+            n=self.ask.request.n,
+        )
+
+    def _reserve(self, plan: Plan, number: int, count: Count) -> Reservation | Refusal:
+        nano: int | None = 0
+        if self.ask.session.budget_nano_usd is not None:
+            nano = self.recorder.worst_case(plan)
+        if nano is None:
+            raise BudgetRefused(
+                f"not sent. The session has a money budget and no price is known for {self.ask.model.name}."
+            )
+        call = CallStart(
+            turn=self.notify.turn,
+            attempt=number,
+            client=self.notify.client,
+            model=self.ask.request.model,
+            counted_tokens=count.tokens,
+            counted_exact=count.exact,
+            prompt_version=self.ask.session.prompt_version,
+        )
+        return self._service.reserve(
+            self.ask.session.session_id, plan.tokens, lease_s=self._settings.lease_s, nano_usd=nano, call=call
+        )

@@ -1,0 +1,300 @@
+"""One turn, one direction: count, plan, hold, send, settle.
+
+Runs on the background loop. Each attempt has its own reservation and its own row; whatever way an
+attempt ends, its reservation ends with it, in a ledger write that a cancellation cannot cut short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.errors import ClientError, StreamBroken, TimedOut
+from ib_kernel.models.limits import ModelInfo
+from ib_kernel.turn.admission import Plan
+from ib_kernel.turn.event_loop import to_end
+from ib_kernel.turn.lease import Lease
+from ib_kernel.turn.rate_limits import countdown
+from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
+from ib_kernel.turn.retry import Retries, RetryBudget
+from ib_kernel.turn.token_cap import ReplyTruncator
+from ib_kernel.turn.usage import Attempt, UsageRecorder
+from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Totals
+
+__all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to show while waiting, such as an announced retry; not part of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn ended. `end` is the ledger's row, `totals` the session's sums after it.
+
+    `billed` is false when nobody bills this client's tokens, so that our count is the final figure.
+    `stopped` says that we ended it early; `warning` is the warning level that this turn reached, if any.
+    """
+
+    text: str
+    turn: int
+    end: CallEnd
+    totals: Totals
+    plan: Plan
+    count: Count
+    model: ModelInfo
+    client: str
+    created: int
+    billed: bool = True
+    stopped: bool = False
+    warning: float | None = None
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the turns of one interview have in common: their retries, and replies being read to their end."""
+
+    retries: RetryBudget
+    draining: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def end_draining(self) -> None:
+        """Stop reading what is read in the background; each is settled with what has arrived."""
+        for task in (tasks := list(self.draining)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Turn:
+    """Runs one turn. *emit* gets every `Piece` and `Notice` as it comes, on the loop's thread.
+
+    When the turn is cancelled, `partial` holds the result of what had arrived (None when nothing had), and
+    `draining` tells that the rest is being read in the background.
+    """
+
+    def __init__(
+        self,
+        service: TokenService,
+        client: LLMClient,
+        ask: TurnRequest,
+        emit: Callable[[Piece | Notice], None],
+        shared: Shared | None = None,
+    ) -> None:
+        self.service, self.client, self.ask, self.emit = service, client, ask, emit
+        self.settings, self.store = service.settings, service.store
+        self.shared = shared or Shared(RetryBudget(self.settings.retry_budget))
+        self.partial: TurnResult | None = None
+        self.draining = False
+        self._counts_as = ask.model.counts_as or ask.model.name
+        billed = getattr(client, "billed", True) and not ask.model.counts_as
+        recorder = UsageRecorder(ask.model, billed, self._count_text)
+        self._reservation = TurnReservation(service, ask, client.name, self._counts_as, recorder)
+        self._attempt: Attempt | None = None
+        self._deadline = time.monotonic() + self.settings.deadline_s
+        self._retries = Retries(
+            self.settings,
+            self.shared.retries,
+            self._has_started,
+            self._time_left,
+            self._before_wait,
+            self._wait,
+        )
+        self._waits_for = ""
+
+    async def run(self) -> TurnResult:
+        """Run to the end and return the result, or raise what refused or failed the turn."""
+        self._deadline = time.monotonic() + self.settings.deadline_s
+        try:
+            return await self._attempts()
+        except ClientError as error:
+            await self._told(error, None)
+            if self._retries.gave_up == "retry budget":
+                self.emit(Notice("not tried again: this interview's retries are used up for now"))
+            raise
+
+    async def _attempts(self) -> TurnResult:
+        async for attempt in self._retries.retrier():
+            with attempt:
+                result = await self._one_attempt(attempt.retry_state.attempt_number)
+        self.shared.retries.earn()
+        return result
+
+    # --- one attempt
+
+    async def _one_attempt(self, number: int) -> TurnResult:
+        attempt = self._attempt = await self._hold(number)
+        if self.settings.cancel == "drain":
+            return await self._drainable(attempt)
+        return await self._to_its_end(attempt)
+
+    async def _to_its_end(self, attempt: Attempt) -> TurnResult:
+        with Lease(self.settings.lease_s, lambda: self._reservation.renew(attempt)):
+            try:
+                done = await self._receive(attempt)
+            except asyncio.CancelledError:
+                self.partial = await self._stopped(attempt)
+                raise
+            except BaseException as error:
+                await to_end(lambda error=error: self._reservation.failed(attempt, error))  # type: ignore[misc]
+                raise
+            return await self._settle(attempt, done)
+
+    async def _hold(self, number: int) -> Attempt:
+        """Wait for a short rate limit, then hold."""
+        body = self.client.body(self.ask.request)
+        limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
+        patience = self.settings.rate_limit_wait_s
+        while True:
+            known, most = limits.get(self.ask.request.model), min(patience, self._time_left())
+            held, cancelled = await to_end(
+                lambda known=known, most=most: self._reservation.hold(number, body, known, most)  # type: ignore[misc]
+            )
+            if cancelled:
+                if isinstance(held, Attempt):
+                    await to_end(lambda held=held: self._reservation.undo(held))  # type: ignore[misc]
+                raise asyncio.CancelledError
+            if isinstance(held, Attempt):
+                return held
+            patience -= held.seconds  # several turns may wait for one limit: none of them for ever
+            await self._wait_for_limit(held)
+
+    async def _receive(self, attempt: Attempt) -> Done:
+        request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
+        body = self.client.body(request)
+        whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
+        meter = ReplyTruncator(attempt.plan.cap, self._count_text)
+        async with contextlib.AsyncExitStack() as stack:
+            opening = stack.enter_async_context(self.client.stream(body))
+            stream = await self._in_time(opening, attempt)
+            while True:
+                event = await self._in_time(anext(stream), attempt)
+                if isinstance(event, Done):
+                    return dataclasses.replace(event, finish_reason="cap") if meter.full else event
+                if meter.full:
+                    continue
+                piece = meter.take(event.text)
+                attempt.add(piece)
+                self.emit(event if piece is event.text else Piece(piece))
+                if meter.full and not whole:
+                    return Done("cap")
+
+    async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
+        """Await *step*; raise `TimedOut` when the first piece, a further one or the end is late."""
+        now = time.monotonic()
+        limit = self.settings.gap_s
+        if attempt.first_piece is None:
+            limit = self.settings.first_piece_s - (now - attempt.started)
+        try:
+            async with asyncio.timeout(max(0.0, min(limit, self._deadline - now))):
+                return await step
+        except TimeoutError:
+            what = "no reply came" if attempt.first_piece is None else "the reply stalled and was given up"
+            waited = time.monotonic() - attempt.started
+            raise TimedOut(
+                f"{what} after {waited:.0f} s; what it has cost is in doubt (see %budget)."
+            ) from None
+        except StopAsyncIteration:
+            name = self.client.name
+            raise StreamBroken(f"the client {name!r} ended its stream without a result.") from None
+
+    # --- how an attempt ends
+
+    async def _stopped(self, attempt: Attempt) -> TurnResult | None:
+        """End an attempt that we closed: counted after the first piece, in doubt before it."""
+        if attempt.first_piece is not None:
+            return await self._settle(attempt, Done("stopped"))
+        await to_end(lambda: self._reservation.doubt(attempt, "stopped before the first piece"))
+        return None
+
+    async def _settle(self, attempt: Attempt, done: Done) -> TurnResult:
+        stopped = done.finish_reason in ("stopped", "cap")
+        # once settled, a stop that came meanwhile is too late
+        (end, totals, warning), _ = await to_end(
+            lambda: self._reservation.settle(attempt, done, partial=stopped)
+        )
+        return TurnResult(
+            attempt.text,
+            self._reservation.notify.turn,
+            end,
+            totals,
+            attempt.plan,
+            attempt.count,
+            self.ask.model,
+            self.client.name,
+            created=done.created or int(time.time()),
+            billed=self._reservation.recorder.billed,
+            stopped=stopped,
+            warning=warning,
+        )
+
+    async def _drainable(self, attempt: Attempt) -> TurnResult:
+        """Run the attempt so that a stop ends the turn at once, and the attempt when its usage is known."""
+        work = asyncio.create_task(self._to_its_end(attempt))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self.draining = not work.done()
+            drain = asyncio.create_task(self._drain(work))
+            self.shared.draining.add(drain)
+            drain.add_done_callback(self.shared.draining.discard)
+            raise
+
+    async def _drain(self, work: asyncio.Task[Any]) -> None:
+        """Read *work* to its end, for `drain_s` at most; then it ends with what has arrived."""
+        self.emit = _nobody
+        try:
+            await asyncio.wait([work], timeout=min(self.settings.drain_s, max(0.0, self._time_left())))
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+            error = None if work.cancelled() else work.exception()
+            if isinstance(error, ClientError):
+                await self._told(error, None)
+
+    # --- small things
+
+    async def _before_wait(self, error: ClientError, seconds: float) -> None:
+        self._waits_for = type(error).__name__
+        await self._told(error, seconds)
+
+    async def _wait(self, seconds: float) -> None:
+        await countdown(
+            seconds, lambda left: self.emit(Notice(f"{self._waits_for}: trying again in {left:.1f} s…"))
+        )
+
+    async def _wait_for_limit(self, pause: Pause) -> None:
+        log.info("waiting %.1f s for the service's rate limit", pause.seconds)
+        await countdown(
+            pause.seconds, lambda left: self.emit(Notice(f"rate limit reached: sending in {left:.1f} s…"))
+        )
+
+    async def _told(self, error: ClientError, retry_in_s: float | None) -> None:
+        last = self._attempt
+        if last is not None:  # else refused before anything was held: nothing failed
+            why = self._retries.gave_up
+            await to_end(lambda: self._reservation.notify.failed(last.number, error, retry_in_s, why))
+
+    def _count_text(self, text: str) -> int:
+        return self.service.counter.count_text(text, self._counts_as).tokens
+
+    def _has_started(self) -> bool:
+        return self._attempt is not None and self._attempt.first_piece is not None
+
+    def _time_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+
+def _nobody(item: Piece | Notice) -> None:
+    """Take what nobody reads any more."""

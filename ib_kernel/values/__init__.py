@@ -1,0 +1,53 @@
+"""The plain values that cross borders, and what the core asks of a counter, a client and a store.
+
+All token figures are whole tokens, all times are seconds since the Unix epoch (UTC), all durations are
+seconds unless the name ends in ``_ms``, and money is integer nano-dollars (10⁻⁹ USD) with None for
+"no price known". Values are frozen; a store or client hands out new ones instead of changing old ones.
+"""
+
+from ib_kernel.values.calls import ChatRequest, Done, LLMClient, Piece, RateLimits, ReplyStream, Source, Usage
+from ib_kernel.values.counts import Count, TokenCounter
+from ib_kernel.values.ledger import (
+    TRANSITIONS,
+    CallEnd,
+    CallStart,
+    LedgerEvent,
+    Message,
+    NewSession,
+    Refusal,
+    Reservation,
+    Session,
+    Spent,
+    Status,
+    Totals,
+)
+from ib_kernel.values.results import MAX_SHOWN, QueryResult
+from ib_kernel.values.store import BudgetStore
+
+__all__ = [
+    "MAX_SHOWN",
+    "TRANSITIONS",
+    "BudgetStore",
+    "CallEnd",
+    "CallStart",
+    "ChatRequest",
+    "Count",
+    "Done",
+    "LLMClient",
+    "LedgerEvent",
+    "Message",
+    "NewSession",
+    "Piece",
+    "QueryResult",
+    "RateLimits",
+    "Refusal",
+    "ReplyStream",
+    "Reservation",
+    "Session",
+    "Source",
+    "Spent",
+    "Status",
+    "TokenCounter",
+    "Totals",
+    "Usage",
+]

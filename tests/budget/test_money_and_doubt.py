@@ -1,0 +1,204 @@
+"""Budgets in money, calls in doubt and who decided about them, and forecasts of the turns that are left."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from notebook_shell import Notebook, Paced, notebook
+
+from ib_kernel.budget import forecast
+from ib_kernel.budget.service import TokenService
+from ib_kernel.budget.sessions import nano_dollars
+from ib_kernel.budget.unresolved import find, settle
+from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError
+from ib_kernel.settings import Settings
+from ib_kernel.values import CallEnd, CallStart, Reservation, Spent, Usage
+
+NANO = 10**9
+
+
+@pytest.fixture
+def nb():
+    """A shell with the extension loaded and a paid client called paced."""
+    with notebook() as loaded:
+        loaded.magics.engine.plugins.register(Paced(["Fine."], usage=Usage(1_000, 500)), name="paced")
+        yield loaded
+
+
+@pytest.fixture
+def service(settings: Settings):
+    """A token service with a ledger of its own."""
+    service = TokenService(settings)
+    yield service
+    service.close()
+
+
+def doubtful(service: TokenService, session_id: str, tokens: int = 300) -> Reservation:
+    """Leave a call in doubt."""
+    held = service.reserve(session_id, tokens, call=CallStart(turn=1, model="gpt-5.4-mini"))
+    assert isinstance(held, Reservation)
+    service.store.doubt(held.reservation_id, "TimedOut")
+    return held
+
+
+# --- money
+
+
+def test_a_budget_in_money_is_held_and_settled_beside_the_tokens(nb: Notebook) -> None:
+    """The gauge shows money used, held and left; the session keeps whole nano-dollars."""
+    nb.ok("%interview start --client paced --budget-usd 0.50")
+    nb.ok("%%interview\nhello")
+    session = nb.magics.engine.interview.session
+    totals = nb.magics.engine.service.totals(session.session_id)
+    assert session.budget_nano_usd == NANO // 2
+    assert totals.cost_nano_usd is not None
+    assert totals.cost_nano_usd > 0
+    assert totals.held_nano_usd == 0
+    line = next(line for line in nb.ok("%budget").text.splitlines() if line.startswith("money:"))
+    assert line.endswith("of $0.50 left")
+    assert "$0.00 held" in line
+
+
+def test_a_turn_that_may_cost_more_than_is_left_is_refused(nb: Notebook) -> None:
+    """A budget of a thousandth of a cent does not pay for a turn: nothing is sent."""
+    nb.ok("%interview start --client paced --budget-usd 0.00001")
+    assert nb.fails("%%interview\nhello").startswith("BudgetRefused: ")
+    assert nb.magics.engine.interview.history() == []
+
+
+def test_the_budget_in_money_can_be_set_later(nb: Notebook) -> None:
+    """%budget --usd sets it, also where there was none, and refuses less than was used."""
+    nb.ok("%interview start --client paced")
+    nb.ok("%%interview\nhello")
+    assert "of $1.20 left" in nb.ok("%budget --usd 1.20").text
+    assert "are used, held or in doubt" in nb.fails("%budget --usd 0.000000001")
+
+
+def test_a_model_without_a_price_takes_no_budget_in_money(service: TokenService) -> None:
+    """It is refused before a session exists, with the way out."""
+    service.settings = Settings(models={"mine": {"context_window": 9_000, "max_output": 900}})
+    with pytest.raises(ConfigError, match="none is known for mine; leave --budget-usd out"):
+        service.create_session(model="mine", budget_usd="0.5")
+    assert service.store.sessions() == []
+    session = service.create_session(model="mine")
+    with pytest.raises(ConfigError, match="none is known for mine"):
+        service.set_money_budget(session.session_id, 1)
+
+
+def test_the_setting_gives_every_new_session_its_budget_in_money(settings: Settings) -> None:
+    """IB_BUDGET_USD applies unless another sum is named."""
+    service = TokenService(Settings(data_dir=settings.data_dir, budget_usd="0.25"))
+    assert service.create_session().budget_nano_usd == NANO // 4
+    assert service.create_session(budget_usd=2).budget_nano_usd == 2 * NANO
+    service.close()
+
+
+@pytest.mark.parametrize("value", ["", "free", 0, -1, "1e9", "0.0000000001", True, float("nan"), None])
+def test_what_is_no_sum_of_money_is_refused(value: object) -> None:
+    """Sums are above 0 and exact to the nano-dollar."""
+    with pytest.raises(ConfigError, match="allowed: US dollars above 0"):
+        nano_dollars(value)
+
+
+# --- doubt
+
+
+def test_a_call_in_doubt_is_shown_and_settled_by_its_owner(nb: Notebook) -> None:
+    """%budget and %interview doctor show it; settling charges what was billed, and records who and when."""
+    nb.ok("%interview start --client paced")
+    engine = nb.magics.engine
+    session_id = engine.interview.session.session_id
+    held = doubtful(engine.service, session_id)
+    assert f"in doubt: 300 tokens of turn 1, {held.reservation_id}" in nb.ok("%budget").text
+    assert held.reservation_id in nb.ok("%interview doctor").text
+    assert "needs a decision" in nb.fails("%budget resolve")
+    nb.ok(f"%budget resolve {held.reservation_id[:8]} --settle 120+30 --reason 'from the dashboard'")
+    totals = engine.service.totals(session_id)
+    assert (totals.used, totals.in_doubt, totals.held) == (150, 0, 0)
+    assert totals.cost_nano_usd is not None
+    event = next(e for e in engine.service.store.events(session_id) if e.kind == "resolved")
+    assert event.who
+    assert event.created_at > 0
+    assert event.detail["reason"] == "from the dashboard"
+    assert "nothing is in doubt" in nb.fails("%budget resolve --write-off")
+
+
+def test_a_call_in_doubt_is_written_off(nb: Notebook) -> None:
+    """Writing off frees what it holds; the only one in doubt needs no id."""
+    nb.ok("%interview start --client paced")
+    service, session = nb.magics.engine.service, nb.magics.engine.interview.session
+    doubtful(service, session.session_id)
+    nb.ok("%budget resolve --write-off")
+    assert service.totals(session.session_id).left == session.token_budget
+    written = next(e for e in service.store.events(session.session_id) if e.kind == "written_off")
+    assert written.who
+
+
+def test_which_call_is_meant_must_be_clear(service: TokenService) -> None:
+    """Several in doubt need an id; an unknown one is answered with those there are."""
+    session = service.create_session().session_id
+    first, second = doubtful(service, session), doubtful(service, session)
+    with pytest.raises(ReservationError, match="2 calls of this session are in doubt"):
+        find(service, None, session)
+    with pytest.raises(ReservationError, match="is not in doubt; in doubt"):
+        find(service, "nonsense", session)
+    assert find(service, second.reservation_id, session).reservation_id == second.reservation_id
+    assert first.reservation_id != second.reservation_id
+
+
+def test_settling_a_doubt_of_a_locked_session_needs_its_passphrase(service: TokenService) -> None:
+    """Otherwise the candidate could settle an expensive call with small figures."""
+    session = service.create_session(passphrase="correct horse").session_id
+    doubt = doubtful(service, session)
+    with pytest.raises(Locked):
+        settle(service, doubt, 1, 1)
+    settle(service, doubt, 100, 10, passphrase="correct horse")
+    assert service.totals(session).used == 110
+
+
+# --- forecasts
+
+
+def spent(*turns: tuple[int, int]) -> list[Spent]:
+    """One settled attempt per turn, given as input and output tokens."""
+    return [Spent(number, 0.0, *tokens, 10**6) for number, tokens in enumerate(turns, start=1)]
+
+
+def test_before_the_first_turn_nothing_is_foretold() -> None:
+    """No turn, no figure; attempts outside turns do not count."""
+    assert forecast.turns_left([], 1_000) is None
+    assert forecast.turns_left([Spent(0, 0.0, 5, 5, 10)], 1_000) is None
+
+
+@given(
+    start=st.integers(10, 2_000), growth=st.integers(0, 400), reply=st.integers(1, 800),
+    turns=st.integers(2, 30), left=st.integers(0, 400_000),
+)  # fmt: skip
+def test_steady_growth_is_foretold_to_the_turn(
+    start: int, growth: int, reply: int, turns: int, left: int
+) -> None:
+    """When prompts grow evenly, as many turns fit as spending them one by one shows."""
+    past = spent(*((start + growth * n, reply) for n in range(turns)))
+    fits, cost = 0, start + growth * turns + reply
+    rest = left
+    while rest >= cost:
+        rest, fits, cost = rest - cost, fits + 1, cost + growth
+    assert abs((forecast.turns_left(past, left) or 0) - fits) <= (1 if rest + 1 >= cost or rest <= 1 else 0)
+
+
+def test_the_service_uses_the_ledgers_calls(service: TokenService) -> None:
+    """Prompts that grow leave fewer turns than their average would."""
+    session = service.create_session(token_budget=10_000).session_id
+    for turn, prompt in enumerate((200, 400, 600), start=1):
+        service.store.charge(session, CallEnd(prompt, 100), call=CallStart(turn=turn))
+    assert service.estimate_turns_left(session) == 6  # 900, 1,100, … of 8,500; the average would say 17
+
+
+def test_an_unaffordable_session_is_refused_not_clipped(service: TokenService) -> None:
+    """A budget in money below what is held is refused."""
+    session = service.create_session(budget_usd=1).session_id
+    held = service.reserve(session, 10, nano_usd=NANO // 2)
+    assert isinstance(held, Reservation)
+    with pytest.raises(BudgetRefused):
+        service.set_money_budget(session, "0.4")
