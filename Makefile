@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test test-browser lab lint types contracts check clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser lab lint types contracts check changelog-draft clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -48,6 +48,9 @@ bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writ
 
 bench-client: $(VENV)/.installed ## a turn beside other clients; LITELLM=its/bin/python; writes benchmarks/results/client.md
 	$(PY) benchmarks/client.py $(if $(LITELLM),--litellm $(LITELLM))
+
+changelog-draft: $(VENV)/.installed ## what the next release's changelog would say
+	$(BIN)/towncrier build --draft --version Unreleased
 
 clean:
 	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
