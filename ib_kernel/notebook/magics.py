@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from ib_kernel.errors import ConfigError, Stopped
+from ib_kernel.errors import ConfigError, Stopped, did_you_mean
 from ib_kernel.notebook.cell import Cell
-from ib_kernel.notebook.commands import complete
-from ib_kernel.notebook.commands.args import UsageError, parse, value_of, whole
+from ib_kernel.notebook.commands import complete, mistakes
+from ib_kernel.notebook.commands.args import UsageError, parse, parse_budget, parse_value
 from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
@@ -62,6 +62,7 @@ class InterviewMagics(Magics):
         self.engine = Engine(self.overrides)
         self.cell = Cell(shell)
         self.matcher: Any = None
+        self.transformer: Any = None
 
     def overrides(self) -> dict[str, Any]:
         """Return what ``%config`` has set, by the names of `Settings`."""
@@ -85,8 +86,6 @@ class InterviewMagics(Magics):
                 "the API key is not set in a cell, which is saved with it; put it into OPENAI_API_KEY"
             )
         if name not in CONFIGURABLE:
-            from ib_kernel.plugin.registry import did_you_mean
-
             hint = did_you_mean(name, CONFIGURABLE) or f"; known: {', '.join(CONFIGURABLE)}"
             raise ConfigError(f"InterviewMagics has no setting {name!r}{hint}")
 
@@ -146,7 +145,7 @@ class InterviewMagics(Magics):
         interview = self.engine.interview
         session = interview.session
         if parsed.positional or "usd" in parsed.values:
-            total = value_of("the budget", parsed.positional, whole) if parsed.positional else None
+            total = parse_value("the budget", parsed.positional, parse_budget) if parsed.positional else None
             from ib_kernel.notebook.commands.passphrase import passphrase_for
 
             key = passphrase_for(interview.service, session.session_id)
@@ -195,6 +194,7 @@ class InterviewMagics(Magics):
         return None
 
     def _ask(self, line: str, cell: str) -> None:
+        mistakes.check_line(line, self.engine)
         parsed = parse(ASK, line)
         if parsed.help:
             self._usage_of(ASK.usage())
@@ -245,6 +245,8 @@ def load(shell: Any) -> None:
             setattr(magics, name, value)
     shell.register_magics(magics)
     magics.matcher = complete.install(shell, magics.engine)
+    magics.transformer = mistakes.transformer(magics.engine, shell)
+    shell.input_transformers_cleanup.append(magics.transformer)
     magics.cell.listen()
 
 
@@ -264,6 +266,9 @@ def unload(shell: Any) -> None:
     manager.registry.pop("InterviewMagics", None)
     shell.configurables[:] = [c for c in shell.configurables if c is not magics]
     complete.remove(shell, magics.matcher)
+    shell.input_transformers_cleanup[:] = [
+        t for t in shell.input_transformers_cleanup if t is not magics.transformer
+    ]
     magics.cell.leave()
     magics.engine.close()
     _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}

@@ -195,7 +195,7 @@ def test_warnings_come_once_after_the_footer(nb):
         ("%interview strat", "UsageError: unknown subcommand strat; did you mean start?"),
         ("%interview start --modle x", "UsageError: unknown option --modle; did you mean --model?"),
         ("%%interview --modle x\nhi", "UsageError: unknown option --modle; did you mean --model?"),
-        ("%%interview -n many\nhi", "UsageError: -n cannot be 'many'; allowed: a whole number of at least 1"),
+        ("%%interview -n many\nhi", "UsageError: -n cannot be 'many'; allowed: a whole number from 1"),
         ("%%interview -n 0\nhi", "UsageError: -n cannot be '0'"),
         ("%interview start --budget 2,0", "UsageError: --budget cannot be '2,0'; allowed: a whole number"),
         ("%interview start --budget", "UsageError: --budget needs a value"),
@@ -216,6 +216,25 @@ def test_warnings_come_once_after_the_footer(nb):
         ("%interview use", "UsageError: %interview use needs a session's ID"),
         ("%interview use nobody", "UnknownSession: no session 'nobody'"),
         ("%budget lots", "UsageError: the budget cannot be 'lots'"),
+        ("%budget -3", "UsageError: the budget cannot be '-3'; allowed: a whole number from 0"),
+        ("%budget -3,000", "UsageError: the budget cannot be '-3,000'"),
+        ("%budget 5 000", "UsageError: %budget takes one N, not 2; put it in quotes"),
+        ("%interview start -budget 5", "UsageError: unknown option -budget; did you mean --budget?"),
+        ("%interview start —budget 5", "UsageError: unknown option —budget; did you mean --budget?"),
+        ("%interview start --lock=yes", "UsageError: --lock takes no value"),
+        ("%%interview", "UsageError: there is nothing to send; type your answer or question below"),
+        ("%%interview\n", "UsageError: there is nothing to send"),
+        ("%%interview -n 40", "UsageError: there is nothing to send"),
+        ("%%interview hello there\nhi", "UsageError: the text goes below the line %%interview"),
+        ("%%interview I'd go\nhi", "UsageError: the text goes below the line %%interview"),
+        (
+            "%%interview start Backend\nhi",
+            "UsageError: %%interview sends the text below it; start is a command",
+        ),
+        ("%interview hello AI?", "UsageError: unknown subcommand hello; did you mean help? To talk, begin"),
+        ("%interview ask me", "UsageError: unknown subcommand ask. To talk, begin the cell with %%interview"),
+        ("%interview\nI'd use a bucket", "UsageError: one percent sign is a command"),
+        ("%interview status\nand then?", "UsageError: one percent sign is a command"),
         ("%usage everything", "UsageError: %usage takes session, all or accuracy"),
         ("%%usage\n ", "QueryError: there is no query"),
         ("%%usage\nSELEC 1", "QueryError: "),
@@ -228,10 +247,43 @@ def test_a_mistake_is_one_line_and_fails_the_cell(nb, cell, line):
     assert nb.fails(cell).startswith(line)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%interview status\nx = 1  # ok?",
+        "%interview\n%budget",
+        "%interview?",
+        "%%interview?",
+        "x = '%interview'",
+    ],
+)
+def test_cells_that_are_no_mistake_run_as_before(nb, cell):
+    """Code and other magics below a command, and IPython's own question mark, are left alone."""
+    nb.ok(START)
+    nb.ok(cell)
+
+
+def test_a_name_of_several_words_needs_no_quotes_after_the_role(nb):
+    """Where it is clear what belongs to the name, it is taken whole; otherwise one line asks for quotes."""
+    nb.ok("%interview start Backend engineer --candidate Ada Lovelace --level very senior --budget 9000")
+    session = nb.magics.engine.interview.session
+    assert (session.candidate, session.role) == ("Ada Lovelace", "Backend engineer")
+    assert session.level == "very senior"
+    line = nb.fails("%interview start --candidate Ada Lovelace")
+    assert "put it in quotes" in line
+    nb.ok('%interview start --candidate "Ada Lovelace" Backend engineer')
+    assert nb.magics.engine.interview.session.role == "Backend engineer"
+    assert "put a value of several words in quotes" in nb.fails(
+        "%interview start Backend --budget 5 engineer"
+    )
+
+
 def test_help_is_there_for_every_command(nb):
     """``--help`` prints usage, ``%interview help`` examples and the challenges."""
     assert "--candidate NAME" in nb.ok("%interview start --help").text
-    assert "-n, --reply TOKENS" in nb.ok("%%interview --help\n.").text
+    assert "--reply TOKENS" in nb.ok("%%interview --help\n.").text
+    assert "--reply TOKENS" in nb.ok("%%interview --help").text
+    assert "--minutes N" in nb.ok("%interview resume?").text
     assert "%budget [N]" in nb.ok("%budget --help").text
     assert "%%usage" in nb.ok("%%usage --help\n.").text
     text = nb.ok("%interview help").text

@@ -1,4 +1,4 @@
-"""One small parser for every magic line: quotes, did-you-mean, ``--help``, numbers with separators.
+"""Every magic line is parsed here: `argparse`, with the words of a person who types into a cell.
 
 A line is split as a shell would, except that backslashes are ordinary characters (Windows paths). Every
 mistake raises `UsageError` with one line that says what was wrong and what to type instead.
@@ -6,16 +6,26 @@ mistake raises `UsageError` with one line that says what was wrong and what to t
 
 from __future__ import annotations
 
-import difflib
+import argparse
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError as _IPythonUsageError
 
-_WHOLE = re.compile(r"\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+")
+from ib_kernel.errors import did_you_mean
+from ib_kernel.settings import parsing
+
+MAX_LINE = 10_000
+"""Characters of a magic's line; text of any length belongs into the cell below it."""
+
+_OPTION = re.compile(r"(?:--?|[–—])[^\W\d][^\s=]*")
+"""What a person means as an option: editors turn two hyphens into a dash."""
+
+_NO_OPTION = re.compile(r"(?:-[^\W\d]|[–—])[^\W\d][^\s=]*")
+"""What is meant as one and is none: ``-budget``, which `argparse` would read as ``-b udget``; ``—budget``."""
 
 
 class UsageError(_IPythonUsageError):
@@ -29,76 +39,54 @@ class UsageError(_IPythonUsageError):
         return [f"UsageError: {self}"]
 
 
-def whole(text: str) -> int:
-    """a whole number such as 20000, 20_000 or 20,000"""
-    if not _WHOLE.fullmatch(text):
-        raise ValueError
-    return int(text.replace("_", "").replace(",", ""))
+parse_tokens = parsing.whole(1)
+"""The parser of a number of tokens: 20000, 20_000 and 20,000."""
+
+parse_budget = parsing.whole(0)
+"""The parser of a token budget."""
 
 
-def positive(text: str) -> int:
-    """a whole number of at least 1, such as 20000, 20_000 or 20,000"""
-    number = whole(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def figures(text: str) -> tuple[int, int]:
+def parse_usage(text: str) -> tuple[int, int]:
     """input and output tokens, such as 812+240"""
-    tokens = [whole(part.strip()) for part in text.split("+")]
+    tokens = [parse_budget(part) for part in text.split("+")]
     if len(tokens) != 2:
         raise ValueError
     return tokens[0], tokens[1]
 
 
-def dollars(text: str) -> Any:
-    """US dollars above 0, such as 0.50, with at most nine decimals"""
-    from ib_kernel.settings import parsing
-
-    return parsing.dollars(text)
-
-
-def minutes(text: str) -> float:
+def parse_minutes(text: str) -> float:
     """a number of minutes above 0, such as 45 or 0.5"""
-    number = float(text.replace(",", "."))
+    number = float(parse_budget(text) if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text.replace(",", "."))
     if not 0 < number < float("inf"):
         raise ValueError
     return number
 
 
-def temperature(text: str) -> float:
-    """a number from 0 to 2"""
-    number = float(text)
-    if not 0 <= number <= 2:
-        raise ValueError
-    return number
-
-
-def some(text: str) -> str:
-    """some text"""
-    if not text.strip():
-        raise ValueError
-    return text
-
-
 def one_of(*allowed: str) -> Callable[[str], str]:
     """Return a parser that accepts the *allowed* words only."""
 
-    def parse(text: str) -> str:
+    def parse_word(text: str) -> str:
         if text not in allowed:
             raise ValueError
         return text
 
-    parse.__doc__ = " or ".join(allowed)
-    return parse
+    parse_word.__doc__ = " or ".join(allowed)
+    return parse_word
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `parse` turns its text into its value (its docstring says what is allowed); None: a flag.
+    """One option of a command.
 
-    `dest` is the key in `Parsed.values`; `completes` names what Tab offers for the value.
+    Attributes:
+        name: What is typed, such as ``--budget``.
+        dest: The key in `Parsed.values`.
+        parse: Turns the option's text into its value; its docstring says what is allowed. None: a flag.
+        metavar: What stands for the value in help.
+        help: What it does, in a few words.
+        short: A second, short name, such as ``-n``.
+        completes: What Tab offers for the value (see `ib_kernel.notebook.commands.complete`).
+        words: Whether the value may have several words without quotes, as a person's name has.
     """
 
     name: str
@@ -108,14 +96,26 @@ class Option:
     help: str = ""
     short: str = ""
     completes: str = ""
+    words: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The short name, if any, and the long one."""
+        return (self.short, self.name) if self.short else (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What one magic or subcommand accepts. `positional` is its metavar ("" for none).
+    """What one magic or subcommand accepts: the source of parsing, ``--help``, completion and the docs.
 
-    `many` joins all positional words with spaces, so that a role needs no quotes. `example` is shown with
-    ``--help``.
+    Attributes:
+        name: What is typed, such as ``%interview start``.
+        summary: One sentence.
+        options: The options, in the order in which help lists them.
+        positional: The metavar of what follows without an option ("" for nothing).
+        many: Whether all words without an option are one value, so that a role needs no quotes.
+        completes: What Tab offers for the positional.
+        example: Shown with ``--help``.
     """
 
     name: str
@@ -128,19 +128,11 @@ class Command:
 
     def option(self, word: str) -> Option | None:
         """Return the option that *word* names."""
-        return next((o for o in self.options if word and word in (o.name, o.short)), None)
+        return next((o for o in self.options if word in o.names), None)
 
     def usage(self) -> str:
         """Return usage, options and an example as text."""
-        marks = [f"[{o.name}{' ' + o.metavar if o.parse else ''}]" for o in self.options]
-        head = " ".join([self.name, *([f"[{self.positional}]"] if self.positional else []), *marks])
-        lines = [f"{head}", f"  {self.summary}"] if self.summary else [head]
-        for o in self.options:
-            names = ", ".join(n for n in (o.short, o.name) if n)
-            lines.append(f"    {names + (' ' + o.metavar if o.parse else ''):<26}{o.help}")
-        if self.example:
-            lines.append(f"  Example: {self.example}")
-        return "\n".join(lines)
+        return _parser(self).format_help().rstrip()
 
 
 @dataclass(slots=True)
@@ -158,6 +150,8 @@ class Parsed:
 
 def split(line: str) -> list[str]:
     """Split *line* into words; quotes group, backslashes are ordinary characters."""
+    if len(line) > MAX_LINE:
+        raise UsageError(f"this line has {len(line):,} characters; at most {MAX_LINE:,} are read")
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:
@@ -170,70 +164,179 @@ def split(line: str) -> list[str]:
 
 
 def parse(command: Command, line: str) -> Parsed:
-    """Parse *line* as *command* allows. `UsageError` for everything it does not."""
-    words, parsed, rest, plain = split(line), Parsed(), [], False
-    while words:
-        word = words.pop(0)
-        if plain or not word.startswith("-") or word == "-":
-            rest.append(word)
-        elif word == "--":
-            plain = True
-        elif word in ("--help", "-h"):
-            parsed.help = True
-        else:
-            _take_option(command, word, words, parsed)
-    if rest and not command.positional:
-        _unexpected(command, rest[0])
-    if len(rest) > 1 and not command.many:
-        raise UsageError(f"{command.name} takes one {command.positional}, not {len(rest)}: {' '.join(rest)}")
-    parsed.positional = " ".join(rest)
+    """Parse *line* as *command* allows.
+
+    Args:
+        command: What is allowed.
+        line: What was typed after the command's name.
+
+    Returns:
+        The values.
+
+    Raises:
+        UsageError: For everything that is not allowed, with what to type instead.
+    """
+    words = split(line)
+    before, dashes, after = _partition(words)
+    for word in before:
+        if mistaken := _NO_OPTION.match(word):
+            _unknown_option(command, mistaken[0])
+    try:
+        found, extra = _parser(command).parse_known_args([*_separate(command, before), *dashes, *after])
+    except argparse.ArgumentError as error:
+        raise UsageError(_explain(command, error, words)) from None
+    given = vars(found)
+    parsed = Parsed(help=given.pop("help", False))
+    front = given.pop("positional", None) or []
+    front = [front] if isinstance(front, str) else front
+    strays = _strays(command, extra)
+    if strays and front:
+        raise UsageError(_two_places(command, front, strays))
+    parsed.positional = " ".join([*front, *strays])
+    if parsed.positional and not command.positional:
+        _unexpected(command, strays[0])
+    for option in command.options:
+        if option.dest in given:
+            value = given[option.dest]
+            parsed.values[option.dest] = _joined(command, option, value, parsed) if option.words else value
     return parsed
 
 
-def pick(word: str, known: Iterable[str], what: str) -> str:
-    """Return *word* if it is one of *known*, else raise with a did-you-mean."""
-    names = list(known)
-    if word not in names:
-        close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
-        raise UsageError(f"unknown {what} {word}; {hint}")
-    return word
-
-
-def value_of(name: str, text: str, parser: Callable[[str], Any]) -> Any:
+def parse_value(name: str, text: str, parser: Callable[[str], Any]) -> Any:
     """Return *text* parsed, or raise the line that says what *name* allows."""
     try:
         return parser(text)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{name} cannot be {text!r}; allowed: {parser.__doc__}") from None
+    except parsing.REFUSED:
+        raise UsageError(f"{name} {_refusal(text, parser)}") from None
 
 
-def _take_option(command: Command, word: str, words: list[str], parsed: Parsed) -> None:
-    name, equals, value = word.partition("=")
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100)
+
+
+def _parser(command: Command) -> _Parser:
+    parser = _Parser(
+        prog=command.name,
+        usage=f"{command.name} [{command.positional}] [options]".replace(" []", "").replace("%", "%%"),
+        description=command.summary,
+        epilog=f"Example: {command.example}" if command.example else None,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=_formatter,
+        add_help=False,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    vars(parser)["color"] = False  # Python 3.14 would colour the help of a terminal
+    if command.positional:
+        parser.add_argument("positional", nargs="*" if command.many else "?", metavar=command.positional)
+    for option in command.options:
+        text = option.help.replace("%", "%%")
+        if option.parse is None:
+            parser.add_argument(*option.names, dest=option.dest, action="store_true", help=text)
+        else:
+            parser.add_argument(
+                *option.names,
+                dest=option.dest,
+                type=_checked(option.parse),
+                metavar=option.metavar or option.dest.upper(),
+                nargs="+" if option.words else None,
+                help=text,
+            )
+    parser.add_argument("-h", "--help", action="store_true", help="show this and do nothing")
+    return parser
+
+
+def _checked(parser: Callable[[str], Any]) -> Callable[[str], Any]:
+    def checked(text: str) -> Any:
+        try:
+            return parser(text)
+        except parsing.REFUSED:
+            raise argparse.ArgumentTypeError(_refusal(text, parser)) from None
+
+    return checked
+
+
+def _refusal(text: str, parser: Callable[[str], Any]) -> str:
+    return f"cannot be {text!r}; allowed: {parser.__doc__}"
+
+
+def _partition(words: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Split *words* at ``--``, behind which nothing is an option."""
+    if "--" not in words:
+        return words, [], []
+    at = words.index("--")
+    return words[:at], ["--"], words[at + 1 :]
+
+
+def _separate(command: Command, words: list[str]) -> list[str]:
+    """Take ``--name=value`` apart where more words may belong to the value."""
+    separate = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        option = command.option(name)
+        apart = equals and option is not None and option.words and value and not value.startswith("-")
+        separate += [name, value] if apart else [word]
+    return separate
+
+
+def _explain(command: Command, error: argparse.ArgumentError, words: list[str]) -> str:
+    names = str(error.argument_name).split("/")
+    name = next((n for n in names for word in words if word.startswith(n)), names[-1])
     option = command.option(name)
-    if option is None:
-        _unknown_option(command, name)
-    if option.parse is None:
-        if equals:
-            raise UsageError(f"{name} takes no value")
-        parsed.values[option.dest] = True
-        return
-    if not equals:
-        if not words or command.option(words[0].partition("=")[0]) or words[0].startswith("--"):
-            raise UsageError(f"{name} needs a value: {option.parse.__doc__}")
-        value = words.pop(0)
-    parsed.values[option.dest] = value_of(name, value, option.parse)
+    if str(error.message).startswith("cannot be "):
+        return f"{name} {error.message}"
+    if option is None or option.parse is None:
+        return f"{name} takes no value"
+    return f"{name} needs a value: {option.parse.__doc__}"
+
+
+def _strays(command: Command, extra: list[str]) -> list[str]:
+    """Return the words of *extra* that are no options. `UsageError` for an option that does not exist."""
+    before, _, after = _partition(extra)
+    for word in before:
+        if unknown := _OPTION.match(word):
+            _unknown_option(command, unknown[0])
+    return [*before, *after]
+
+
+def _joined(command: Command, option: Option, words: list[str], parsed: Parsed) -> Any:
+    """Join the words of one value; when some of them may be the positional's, ask for quotes."""
+    if len(words) > 1 and command.many and not parsed.positional:
+        if " " not in words[0]:
+            raise UsageError(
+                f"{option.name} {' '.join(words)}: it is not clear where the value ends; put it in quotes, "
+                f'and the {command.positional} first: {command.name} {command.positional} {option.name} "…"'
+            )
+        parsed.positional = " ".join(words[1:])
+        words = words[:1]
+    return " ".join(words)
+
+
+def _two_places(command: Command, front: list[str], strays: list[str]) -> str:
+    said = " ".join([*front, *strays])
+    if command.many:
+        return (
+            f"{command.name}: {' '.join(strays)!r} stands apart from {' '.join(front)!r}; put a value of "
+            "several words in quotes"
+        )
+    count = len(front) + len(strays)
+    return f'{command.name} takes one {command.positional}, not {count}; put it in quotes: "{said}"'
 
 
 def _unknown_option(command: Command, name: str) -> NoReturn:
     names = [o.name for o in command.options]
-    close = difflib.get_close_matches(name if name.startswith("--") else f"-{name}", names, n=1, cutoff=0.5)
-    known = f"known: {', '.join(names)}" if names else f"{command.name} has none"
-    raise UsageError(f"unknown option {name}; " + (f"did you mean {close[0]}?" if close else known))
+    known = f"; known: {', '.join(names)}" if names else f"; {command.name} has none"
+    hint = did_you_mean(f"--{name.lstrip('-–—')}", names) if names else ""
+    raise UsageError(f"unknown option {name}{hint or known}")
 
 
 def _unexpected(command: Command, word: str) -> NoReturn:
-    names = [o.name for o in command.options]
-    close = difflib.get_close_matches(f"--{word}", names, n=1, cutoff=0.7)
-    hint = f"; did you mean {close[0]}?" if close else f"; {command.name} --help shows what it takes"
-    raise UsageError(f"{command.name} does not take {word!r}{hint}")
+    hint = did_you_mean(f"--{word}", [o.name for o in command.options])
+    raise UsageError(
+        f"{command.name} does not take {word!r}{hint or f'; {command.name} --help shows what it takes'}"
+    )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.notebook.commands.args import Command
-from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, SUBCOMMANDS, USAGE
+from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE, subcommands
 from ib_kernel.notebook.config import CONFIGURABLE
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def complete(engine: Engine, line: str) -> list[str]:
     }.get((magic, cell))
     if command is None:
         if not before:
-            return _starting(word, SUBCOMMANDS)
-        command = SUBCOMMANDS.get(before[0])
+            return _starting(word, subcommands(engine))
+        command = subcommands(engine).get(before[0])
         before = before[1:]
     return [] if command is None else _for_command(engine, command, before, word)
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from ib_kernel.notebook.commands.args import (
     Command,
     Option,
-    dollars,
-    figures,
-    minutes,
     one_of,
-    positive,
-    some,
-    temperature,
+    parse_minutes,
+    parse_tokens,
+    parse_usage,
 )
+from ib_kernel.settings import parsing
+
+if TYPE_CHECKING:
+    from ib_kernel.notebook.engine import Engine
 
 START = Command(
     "%interview start",
     "Open a session and make it the one in use.",
     (
-        Option("--candidate", "candidate", some, "NAME", "who is interviewed"),
-        Option("--level", "level", some, "LEVEL", "level to assess for, such as senior"),
-        Option("--challenge", "challenge", some, "NAME|FILE", "the task", completes="challenges"),
-        Option("--budget", "token_budget", positive, "N", "tokens, input and output together"),
-        Option("--budget-usd", "budget_usd", dollars, "USD", "US dollars, beside the tokens"),
-        Option("--minutes", "minutes", minutes, "N", "time limit"),
-        Option("--model", "model", some, "MODEL", "the model", completes="models"),
-        Option("--client", "client", some, "CLIENT", "the client plugin", completes="clients"),
+        Option("--candidate", "candidate", parsing.text, "NAME", "who is interviewed", words=True),
+        Option("--level", "level", parsing.text, "LEVEL", "level to assess for, such as senior", words=True),
+        Option(
+            "--challenge",
+            "challenge",
+            parsing.text,
+            "NAME|FILE",
+            "the task",
+            completes="challenges",
+            words=True,
+        ),
+        Option("--budget", "token_budget", parse_tokens, "N", "tokens, input and output together"),
+        Option("--budget-usd", "budget_usd", parsing.dollars, "USD", "US dollars, beside the tokens"),
+        Option("--minutes", "minutes", parse_minutes, "N", "time limit"),
+        Option("--model", "model", parsing.text, "MODEL", "the model", completes="models"),
+        Option("--client", "client", parsing.text, "CLIENT", "the client plugin", completes="clients"),
         Option("--api", "api", one_of("chat", "responses"), "API", "OpenAI's API to speak", completes="apis"),
-        Option("--temperature", "temperature", temperature, "T", "0 to 2"),
+        Option("--temperature", "temperature", parsing.temperature, "T", "0 to 2"),
         Option(
             "--as",
             "persona",
@@ -57,7 +69,7 @@ SUBCOMMANDS: dict[str, Command] = {
     "resume": Command(
         "%interview resume",
         "Go on with a paused session, or give an expired one more time.",
-        (Option("--minutes", "minutes", minutes, "N", "minutes to add to the time limit"),),
+        (Option("--minutes", "minutes", parse_minutes, "N", "minutes to add to the time limit"),),
         example="%interview resume --minutes 10",
     ),
     "end": Command("%interview end", "End the session in use. It cannot be resumed."),
@@ -82,9 +94,17 @@ ASK = Command(
     "%%interview",
     "Send the cell's text and show the reply.",
     (
-        Option("--reply", "max_tokens", positive, "TOKENS", "length of the reply at most", short="-n"),
-        Option("--model", "model", some, "MODEL", "another model, this once", short="-m", completes="models"),
-        Option("--temperature", "temperature", temperature, "T", "0 to 2, this once", short="-t"),
+        Option("--reply", "max_tokens", parse_tokens, "TOKENS", "length of the reply at most", short="-n"),
+        Option(
+            "--model",
+            "model",
+            parsing.text,
+            "MODEL",
+            "another model, this once",
+            short="-m",
+            completes="models",
+        ),
+        Option("--temperature", "temperature", parsing.temperature, "T", "0 to 2, this once", short="-t"),
         Option("--vars", "vars", help="replace {{name}} by the value of the variable called name"),
     ),
     example="%%interview -n 400",
@@ -94,7 +114,7 @@ BUDGET = Command(
     "%budget",
     "Show the gauge; with N, set the total first.",
     (
-        Option("--usd", "usd", dollars, "USD", "set the budget in US dollars first"),
+        Option("--usd", "usd", parsing.dollars, "USD", "set the budget in US dollars first"),
         Option("--live", "live", help="a gauge that follows the session, and a summary that stays"),
         Option("--controls", "controls", help="the same with the interviewer's controls"),
     ),
@@ -105,12 +125,17 @@ RESOLVE = Command(
     "%budget resolve",
     "Decide what a call in doubt has cost; who decided and when is recorded.",
     (
-        Option("--settle", "settle", figures, "IN+OUT", "it was billed: the tokens of prompt and reply"),
+        Option("--settle", "settle", parse_usage, "IN+OUT", "it was billed: the tokens of prompt and reply"),
         Option("--write-off", "write_off", help="it was not billed: free what it holds"),
-        Option("--reason", "reason", some, "TEXT", "why, for the record"),
+        Option("--reason", "reason", parsing.text, "TEXT", "why, for the record", words=True),
     ),
     positional="ID",
     example='%budget resolve 3f2a --settle 812+240 --reason "from the usage dashboard"',
 )
 USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positional="WHAT", completes="usage")
 SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, messages, events.")
+
+
+def subcommands(engine: Engine) -> Mapping[str, Command]:
+    """Return what may follow ``%interview``; parsing, ``--help``, did-you-mean and Tab ask here."""
+    return SUBCOMMANDS

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import SessionInactive
-from ib_kernel.notebook.commands.args import Parsed, UsageError, parse, pick
-from ib_kernel.notebook.commands.grammar import SUBCOMMANDS
+from ib_kernel.notebook.commands.args import Parsed, UsageError, parse
+from ib_kernel.notebook.commands.grammar import subcommands
 from ib_kernel.notebook.output.show import Output, escape, lines_html, publish, table_html, table_text
 
 if TYPE_CHECKING:
@@ -32,8 +32,11 @@ def run(engine: Engine, line: str) -> None:
         from ib_kernel.notebook.commands.key import refuse_argument
 
         refuse_argument(rest)
-    pick(word, SUBCOMMANDS, "subcommand")
-    command = SUBCOMMANDS[word]
+    command = subcommands(engine).get(word)
+    if command is None:
+        from ib_kernel.notebook.commands.mistakes import unknown_subcommand
+
+        raise UsageError(unknown_subcommand(word, rest, engine))
     parsed = parse(command, rest)
     if parsed.help:
         show(text_output(command.usage()))
