@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test test-browser lab lint types contracts check changelog-draft clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser lab lint types contracts check workflows hooks changelog-draft requirements coverage mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -22,6 +22,7 @@ lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(PY) tools/check_notebooks.py notebooks/*.ipynb
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
@@ -29,7 +30,7 @@ types: $(VENV)/.installed
 contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
-check: test lint types contracts
+check: test lint types contracts workflows
 
 bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/results/counting.md
 	$(PY) benchmarks/counting.py
@@ -49,11 +50,33 @@ bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writ
 bench-client: $(VENV)/.installed ## a turn beside other clients; LITELLM=its/bin/python; writes benchmarks/results/client.md
 	$(PY) benchmarks/client.py $(if $(LITELLM),--litellm $(LITELLM))
 
+workflows: $(VENV)/.installed ## the forge's workflows, checked without the network
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --no-progress --quiet .github
+
+hooks: $(VENV)/.installed ## let git run ruff before a commit and mypy before a push
+	$(BIN)/pre-commit install
+
 changelog-draft: $(VENV)/.installed ## what the next release's changelog would say
 	$(BIN)/towncrier build --draft --version Unreleased
 
+# Run it after a change of dependencies in pyproject.toml; UPGRADE=1 takes newer versions of everything.
+requirements: ## every package for development, by version and hash, for all systems and Pythons
+	$(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv) pip compile --quiet --universal --python-version 3.11 --extra dev \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make requirements" \
+		$(if $(UPGRADE),--upgrade) --output-file requirements-dev.txt pyproject.toml
+
+coverage: $(VENV)/.installed ## branch coverage of tests/; the pages are in artifacts/coverage
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html
+
+mutation: $(VENV)/.installed ## FILES="ib_kernel/turn/*.py": does a test fail for each small change of a rule?
+	$(PY) tools/mutation.py $(FILES)
+
+test-pythons: ## the whole suite on every Python from 3.11 on that this machine has; ONLY=3.13 for one
+	$(PYTHON) tools/test_pythons.py $(ONLY)
+
 clean:
-	rm -rf $(VENV) artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Reinstalled only when pyproject.toml changes, so that everything above works offline afterwards.
 $(VENV)/.installed: pyproject.toml
