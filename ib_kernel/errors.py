@@ -32,36 +32,21 @@
         ├── TimedOut              sent, no answer in time
         └── StreamBroken          the answer ended without a finish reason, or was malformed
 
-No message, ``repr`` or ``args`` of these holds a secret: `BuddyError` redacts what looks like one
-(`redact`); whoever knows a key's text redacts that before it gets here.
+No message, ``repr`` or ``args`` of these holds a secret: `BuddyError` scrubs what looks like one
+and everything that is known to be one (`ib_kernel.secrets`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Literal
+
+from ib_kernel.secrets import scrub
 
 Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
 """What a failed attempt has cost: nothing, because it never left (`not_sent`) or because the server
 answered with an error (`rejected`); its prompt (`prompt_billed`, a filtered prompt on Azure); or nobody
 can say (`unknown`), in which case the reservation stays charged as *in doubt*."""
-
-_END = r"[^\s\"',;)}\]&]"
-_SECRET = re.compile(
-    rf"(?<![a-z0-9])(?:sk|pk|rk|sess)-{_END}{{4,}}|(?<![a-z0-9])key-{_END}{{16,}}"
-    rf"|(?P<label>\bbearer\s+|\bauthorization[\"']?\s*[=:]\s*[\"']?\w+\s+|\bapi key provided:\s*"
-    rf"|api[-_]?key[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]){_END}{{4,}}"
-    r"|(?<=://)(?!\[redacted\]@)[^\s/@\"']+(?=@)",
-    re.IGNORECASE,
-)
-
-
-def redact(text: str, *secrets: str | None) -> str:
-    """Return *text* with keys, bearer tokens, passwords in addresses and *secrets* as ``[redacted]``."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may begin with another
-        text = text.replace(secret, "[redacted]")
-    return _SECRET.sub(lambda found: f"{found['label'] or ''}[redacted]", text)
 
 
 class BuddyError(Exception):
@@ -71,7 +56,7 @@ class BuddyError(Exception):
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(redact(arg) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(*(scrub(arg) if isinstance(arg, str) else arg for arg in args))
 
     def _render_traceback_(self) -> list[str]:
         """Return the one line IPython shows instead of a traceback."""

@@ -441,3 +441,15 @@ def test_the_environment_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(api_key=KEY)
     assert dict(os.environ) == before
     assert not settings.data_dir.exists()
+
+
+@pytest.mark.parametrize(
+    "rest", ["?key=q1", "?token=q1", "?sig=q1&v=2", "?subscription-key=q1", "?q1", "#q1"]
+)
+def test_an_address_takes_no_parameter_but_the_version(rest: str) -> None:
+    """Whatever else follows the address might be somebody's key: refused, and not shown in the refusal."""
+    said = refusal(base_url=f"https://host/v1{rest}")
+    assert "without a key or password in it or after it" in said
+    assert "q1" not in said
+    version = "https://host/openai?api-version=2025-01-01"
+    assert Settings(base_url=version).base_url == version

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName, redact
+from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName
 from ib_kernel.plugin import hookspecs
 from ib_kernel.plugin.registry import Catalog, Registry, did_you_mean
+from ib_kernel.secrets import scrub
 from ib_kernel.settings import Settings
 from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
 
@@ -235,10 +236,10 @@ def _call(implementation: pluggy.HookImpl, **given: object) -> None:
 
 def _reason(error: BaseException, secret: str | None = None) -> str:
     """Return the error as one line of at most 300 characters, without *secret*."""
-    message = redact(" ".join(str(error).split()), secret)
+    message = scrub(" ".join(str(error).split()), secret)
     kind = "" if isinstance(error, BrokenPlugin) else type(error).__name__
     return ": ".join(part for part in (kind, message) if part)[:300]
 
 
 def _trace(error: BaseException, secret: str | None = None) -> str:
-    return redact("".join(traceback.format_exception(error)), secret).rstrip()
+    return scrub("".join(traceback.format_exception(error)), secret).rstrip()

@@ -11,13 +11,14 @@ import copy
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ib_kernel.errors import ConfigError, redact
-from ib_kernel.secrets import Secret
+from ib_kernel.errors import ConfigError
+from ib_kernel.secrets import Secret, learn_environment, scrub
 from ib_kernel.settings import parsing
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=Origins, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        learn_environment()
         kept = getattr(self.origins, "values_then", {})
         origins = dict(self.origins)
         file = functools.cache(_config_file)
@@ -242,6 +244,8 @@ def _parse(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
     try:
         return parse(raw)
     except parsing.REFUSED:
-        shown = "that value" if spec.name == "api_key" else redact(repr(raw))
+        shown = "that value" if spec.name == "api_key" else scrub(repr(raw))
+        if spec.name == "base_url":
+            shown = re.sub(r"[?#].*", "?…", shown)  # what follows may be a key of any shape
         shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
         raise ConfigError(f"{spec.name} ({origin}) cannot be {shown}; allowed: {parse.__doc__}") from None

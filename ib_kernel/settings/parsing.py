@@ -13,14 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import redact
-from ib_kernel.secrets import Secret
+from ib_kernel.secrets import Secret, scrub
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
 REFUSED = (ValueError, TypeError, KeyError, OverflowError, RuntimeError)
 """What a parser raises for a value that cannot be used (RuntimeError: the home of an unknown user)."""
+
+URL_PARAMETERS = frozenset({"api-version"})
+"""Parameters that `base_url` may have; any other might be somebody's key (Azure OpenAI's REST reference, read
+2026-11)."""
 
 MAX_INT = 2**53
 """The largest whole number a setting takes: what every ledger, JSON and JavaScript hold exactly."""
@@ -145,9 +148,14 @@ def table(value: Any) -> Mapping[str, Any]:
 
 
 def url(value: Any) -> str:
-    """an address such as http://localhost:8080/v1, without a key or password in it"""
+    """an address such as http://localhost:8080/v1, without a key or password in it or after it"""
+    from urllib.parse import parse_qsl, urlsplit
+
     address = text(value)
-    if not re.fullmatch(r"https?://[^/?#\s]+\S*", address) or redact(address) != address:
+    if not re.fullmatch(r"https?://[^/?#\s]+\S*", address) or scrub(address) != address:
+        raise ValueError
+    parts = urlsplit(address)
+    if parts.fragment or dict(parse_qsl(parts.query, keep_blank_values=True)).keys() - URL_PARAMETERS:
         raise ValueError
     return address
 

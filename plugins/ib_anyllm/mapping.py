@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ib_kernel import errors
-from ib_kernel.errors import ClientError, redact
+from ib_kernel.errors import ClientError
+from ib_kernel.secrets import scrub
 
 SHOWN_CHARS = 300
 """How much of a provider's own message is repeated in ours."""
@@ -44,7 +45,7 @@ def mapped(error: BaseException, key: str | None) -> ClientError:
     names = {kind.__name__ for one in chain for kind in type(one).__mro__}
     status = _first(chain, "status_code")
     code = str(_first(chain, "code") or "")
-    text = " ".join(redact(str(getattr(error, "message", None) or error), key).split())[:SHOWN_CHARS]
+    text = " ".join(scrub(str(getattr(error, "message", None) or error), key).split())[:SHOWN_CHARS]
     if "<html" in text.lower() or "<!doctype" in text.lower():
         text = ""
     if isinstance(status, int) and status >= 400:

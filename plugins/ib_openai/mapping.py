@@ -25,9 +25,8 @@ from ib_kernel.errors import (
     ServerFailed,
     StreamBroken,
     TimedOut,
-    redact,
 )
-from ib_kernel.secrets import Secret
+from ib_kernel.secrets import Secret, scrub
 from ib_openai.limits import read_retry_after
 
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
@@ -176,8 +175,8 @@ def hide(text: str, key: Secret | None) -> str:
     """Return *text* without secrets, *key* among them however it is written (plain, JSON, URL)."""
     plain = key.reveal() if key is not None else ""
     if len(plain) < 4:  # a placeholder such as "x" would blank out whole words
-        return redact(text)
-    return redact(text, plain, json.dumps(plain)[1:-1], quote(plain, safe=""))
+        return scrub(text)
+    return scrub(text, plain, json.dumps(plain)[1:-1], quote(plain, safe=""))
 
 
 def _text(value: Any) -> str:
