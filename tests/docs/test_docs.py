@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,77 +13,103 @@ import pytest
 from ib_kernel.settings import FIELD_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda path: path.relative_to(ROOT).as_posix()
-)
-NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
+BUILT = {"_build", "jupyter_execute", "node_modules"}
+"""Folders that tools fill."""
 
-VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {"IB_CONFIG"}
-"""The variables that users set."""
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if not BUILT & set(path.parts)
+}
+"""Every document by its name."""
+
+VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {"IB_CONFIG", "IB_COUNTING_CORPUS"}
+"""The variables that users set, and one that only the tests read."""
+
+NOT_CONFIG = {"project", "build-system", "tool"}
+"""Tables of a plugin's pyproject.toml."""
+
+FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*$", re.M | re.S)
 
 
-def prose(page: Path) -> str:
-    """Return a page without its code, where brackets mean something else."""
-    text = re.sub(r"^(`{3,}|~{3,}).*?^\1\s*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    return re.sub(r"`[^`\n]*`", "", text)
+def prose(text: str) -> str:
+    """Return a page's text without its code, where brackets mean something else."""
+    return re.sub(r"`[^`\n]*`", "", FENCED.sub("", text))
 
 
-def links(page: Path) -> Iterator[str]:
-    """Yield the targets of a page's links and images that lie in this repository."""
-    text = prose(page)
+def links(text: str) -> list[str]:
+    """Return the targets of a page's links and images that lie in this repository."""
+    text = prose(text)
     targets = re.findall(r"\]\(\s*<?([^)\s>]+)", text)
     targets += re.findall(r"^\[[^\]]+\]:\s*(\S+)", text, re.M)
     targets += re.findall(r"<(?:img|a)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
-    yield from (target for target in targets if not re.match(r"[a-z][a-z0-9+.-]*:", target))
+    return [target for target in targets if not re.match(r"[a-z][a-z0-9+.-]*:", target)]
 
 
-def anchors(page: Path) -> set[str]:
+def variables(text: str) -> list[str]:
+    """Return the names of our environment variables in a page."""
+    return re.findall(r"\bIB_[A-Z][A-Z_]*[A-Z]\b", text)
+
+
+def anchors(text: str) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
-    text = re.sub(r"^(`{3,}|~{3,}).*?^\1\s*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    titles = re.findall(r"^#+\s+(.*)$", text, re.M)
+    titles = re.findall(r"^#+\s+(.*)$", FENCED.sub("", text), re.M)
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_local_link_resolves(name: str) -> None:
+def config_examples(text: str) -> list[str]:
+    """Return a page's TOML examples that set our settings (not a plugin's pyproject)."""
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    return [block for block in blocks if not NOT_CONFIG & set(tomllib.loads(block))]
+
+
+def make_targets(text: str) -> list[str]:
+    """Return the targets of each `make x` in a page."""
+    fenced = "".join(match[0] for match in FENCED.finditer(text))
+    code = re.findall(r"`make ([^`\n]+)`", FENCED.sub("", text))
+    code += re.findall(r"^\s*(?:\$ )?make ([^#\n]+)", fenced, re.M)
+    return [word for line in code for word in line.split() if re.fullmatch(r"[a-z][\w-]*", word)]
+
+
+def found(kind: Callable[[str], list[str]]) -> pytest.MarkDecorator:
+    """Parametrize a test with the page and what *kind* finds there, each once; finding none is an error."""
+    cases = [(name, value) for name, text in PAGES.items() for value in dict.fromkeys(kind(text))]
+    assert cases, f"no document has any {kind.__name__}"
+    ids = [f"{name}: {value[:40].splitlines()[0]}" for name, value in cases]
+    return pytest.mark.parametrize(("name", "value"), cases, ids=ids)
+
+
+@found(links)
+def test_a_local_link_resolves(name: str, value: str) -> None:
     """A link or image leads to a file of the repository, and its fragment to a heading there."""
-    page = ROOT / name
-    for target in links(page):
-        path, _, fragment = unquote(target).partition("#")
-        there = (page.parent / path).resolve() if path else page
-        assert there.exists(), f"{name} links to {target}"
-        assert there.is_relative_to(ROOT), f"{name} links out of the repository: {target}"
-        if fragment and there.suffix == ".md":
-            assert fragment in anchors(there), f"{name} links to {target}"
+    path, _, fragment = unquote(value).partition("#")
+    there = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+    assert there.exists()
+    assert there.is_relative_to(ROOT), "it leads out of the repository"
+    if fragment and there.suffix == ".md":
+        assert fragment in anchors(there.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_variable_that_is_named_exists(name: str) -> None:
-    """An IB_ variable in a document is one that is read (IB_COUNTING_CORPUS only by the tests)."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    named = set(re.findall(r"\bIB_[A-Z][A-Z_]*[A-Z]\b", text)) - {"IB_COUNTING_CORPUS"}
-    assert named - VARIABLES == set()
+@found(variables)
+def test_a_variable_that_is_named_exists(name: str, value: str) -> None:
+    """An IB_ variable in a document is one that is read."""
+    assert value in VARIABLES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_config_example_is_accepted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@found(config_examples)
+def test_a_config_example_is_accepted(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A TOML example that sets our settings is read as a config.toml without a complaint."""
-    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.M | re.S)
     monkeypatch.setenv("IB_CONFIG", str(tmp_path / "config.toml"))
-    for block in blocks:
-        if not {"project", "build-system", "tool"} & set(tomllib.loads(block)):  # a plugin's pyproject
-            (tmp_path / "config.toml").write_text(block, encoding="utf-8")
-            Settings()
+    (tmp_path / "config.toml").write_text(value, encoding="utf-8")
+    Settings()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_make_target_that_is_named_exists(name: str) -> None:
+@found(make_targets)
+def test_a_make_target_that_is_named_exists(name: str, value: str) -> None:
     """`make x` in a document is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    text = (ROOT / name).read_text(encoding="utf-8")
-    code = re.findall(r"`make ([^`\n]+)`", text) + re.findall(r"^\s*(?:\$ )?make ([^#\n]+)", text, re.M)
-    named = {word for line in code for word in line.split() if re.fullmatch(r"[a-z][\w-]*", word)}
-    assert named - targets == set()
+    assert value in re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
 
 
 def test_every_decision_is_in_the_index() -> None:
