@@ -1,0 +1,85 @@
+"""What people can call, set, catch or implement is named in the documents: leaving one out fails here."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+import ib_kernel
+import ib_kernel.testing
+from ib_kernel import errors
+from ib_kernel.plugin import events, hookspecs
+from ib_kernel.plugin.registry import Catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [path for path in (ROOT / "docs").rglob("*.md") if not {"decisions", "_build"} & set(path.parts)]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+NOT_FOR_USERS = {"load_ipython_extension", "unload_ipython_extension"}
+"""What IPython calls for `%load_ext` and `%unload_ext`."""
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("ib_")]
+OFFERS = [name for name in vars(Catalog) if name.startswith("add_")]
+EVENTS = [
+    name
+    for name, value in vars(events).items()
+    if inspect.isclass(value) and value.__module__ == events.__name__ and not name.startswith("_")
+]
+ERRORS = [
+    name
+    for name, value in vars(errors).items()
+    if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == errors.__name__
+]
+
+
+def names(text: str) -> set[str]:
+    """Return every name in *text*."""
+    return set(re.findall(r"\w+", text))
+
+
+def undocumented(wanted: Iterable[str], text: str = TEXT) -> list[str]:
+    """Return which of *wanted*, which must not be empty, *text* does not name."""
+    wanted = list(wanted)
+    assert wanted
+    return [name for name in wanted if name not in names(text)]
+
+
+def test_every_public_name_is_documented() -> None:
+    """What `from ib_kernel import …` gives stands in docs/."""
+    assert undocumented(name for name in ib_kernel.__all__ if name not in NOT_FOR_USERS) == []
+
+
+def test_every_hook_is_documented() -> None:
+    """A plugin author finds each hook, each `add_…` of the catalog and each event."""
+    assert undocumented(HOOKS + OFFERS + EVENTS) == []
+
+
+def test_every_hook_has_a_test() -> None:
+    """Some test implements or calls each hook and each `add_…`."""
+    assert undocumented(HOOKS + OFFERS, TESTS) == []
+
+
+def test_everything_for_plugin_authors_tests_is_documented() -> None:
+    """The contracts and servers of `ib_kernel.testing` stand in docs/."""
+    assert undocumented(ib_kernel.testing.__all__) == []
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_says_what_it_means(name: str) -> None:
+    """Each class of the error tree has a docstring of its own, and a test that names it."""
+    error = getattr(errors, name)
+    assert error.__doc__
+    assert error.__doc__ not in [base.__doc__ for base in error.__mro__[1:]]
+
+
+def test_every_make_target_is_in_contributing() -> None:
+    """`make x` that nobody finds is not run."""
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    named = [line.replace("-", "_") for line in re.findall(r"make ([\w -]+)", CONTRIBUTING)]
+    assert undocumented([target.replace("-", "_") for target in targets], " ".join(named)) == []
