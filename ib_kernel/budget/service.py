@@ -270,6 +270,8 @@ def _require_active(session: Session) -> None:
 
 
 _services: list[tuple[Settings, TokenService]] = []
+if hasattr(os, "register_at_fork"):  # a child's ledger is its own
+    os.register_at_fork(after_in_child=_services.clear)
 _services_lock = threading.Lock()
 
 

@@ -26,6 +26,45 @@ class Damaged(Exception):
 
 
 @contextmanager
+def hot_explained(path: Path, waited_s: float) -> Iterator[None]:
+    """Turn SQLite's and the system's errors about the hot ledger into one line that says what to do."""
+    import apsw
+
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError):
+        raise StoreError(
+            f"the ledger {path} has been locked by another process for {waited_s:.0f} s; "
+            "is one of them stopped?"
+        ) from None
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreError(
+            f"the ledger {path} is damaged ({error}); move it (and its -wal file) away to start "
+            "a new one: usage.duckdb beside it keeps what was moved there"
+        ) from None
+    except apsw.FullError:
+        raise StoreError(f"the disk of {path} is full: nothing was recorded; free some space") from None
+    except FileNotFoundError:
+        raise StoreError(
+            f"the ledger's folder {path.parent} was moved or deleted while this process used it, so nothing "
+            "was recorded; put it back, or restart the kernel"
+        ) from None
+    except (
+        apsw.ReadOnlyError,
+        apsw.CantOpenError,
+        apsw.PermissionsError,
+        apsw.AuthError,
+        PermissionError,
+    ):
+        raise StoreError(
+            f"the ledger {path} cannot be written; check the folder's permissions, "
+            "or choose another with IB_DATA_DIR"
+        ) from None
+    except (apsw.IOError, OSError) as error:
+        raise StoreError(f"the ledger {path} cannot be used: {error}; is its disk in order?") from None
+
+
+@contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Sort DuckDB's errors about the file into `InUse`, `Damaged` and `StoreError`."""
     import duckdb

@@ -1,23 +1,26 @@
 """The hot ledger's connection: one SQLite file, one connection per process, one lock around every write.
 
 SQLite comes from `apsw`, which bundles a version without the WAL-reset bug (3.7.0 to 3.51.2) that the
-standard library's SQLite may have. Writes are durable when they return (WAL, synchronous=FULL).
+standard library's SQLite may have. Writes are durable when they return (WAL, synchronous=FULL), and only
+when the files they went to are still the ones on disk (see ``files.py``).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from ib_duckdb import migrate
+from ib_duckdb import forks, migrate
+from ib_duckdb.faults import hot_explained
+from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import OsLock
 from ib_kernel.errors import StoreError
 
@@ -27,8 +30,10 @@ VERSION = 1
 BUSY_S = 30.0
 """Seconds to wait for another process's write; one takes well under a millisecond."""
 
+CHECKPOINT_PAGES = 1_000
+"""Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
+
 _SCHEMA = Path(__file__).with_name("hot.sql")
-_inherited: list[apsw.Connection] = []  # a forked child must never close its parent's connection
 
 
 def _undo(db: apsw.Connection) -> None:
@@ -48,118 +53,195 @@ def make_folder(folder: Path) -> None:
 
 
 class Hot:
-    """The hot ledger in *folder*; created when it is not there. Safe from several threads."""
+    """The hot ledger in *folder*; created when it is not there. Safe from several threads.
+
+    A forked child cannot use the one of its parent: every call is one line there. It may open its own.
+    """
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
         self.path = folder / "hot.sqlite3"
         self.ledger_id = ""
-        self._folder = folder
         self._closed = False
         self._db: apsw.Connection | None = None
-        self._pid = 0
-        self._mutex = threading.RLock()
+        self._pages = 0
+        self._guard = Guard(self.path)
+        self._readers = Readers(folder / "hot.lock")
         self._lock = OsLock(folder / "hot.lock")
-        with self._faults_explained():
-            self._open()
+        self.fork = forks.Forked(self._forget)
+        with self._mine(), self._faults_explained(), self._alone():
+            self._db, self._guard = self._open()
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
-        """Yield the connection inside one durable transaction, alone among all processes."""
-        with self._mine(), self._faults_explained():
-            db = self._connection()
+        """Yield the connection inside one durable transaction, alone among all processes.
+
+        `StoreError` when the files are no longer the ones on disk: nothing is acknowledged then.
+        """
+        with self._mine(), self._faults_explained(), self._alone():
+            db = self._in_place()
             try:
-                if not self._lock.acquire(BUSY_S):
-                    raise apsw.BusyError("locked")
-                try:
-                    _undo(db)
-                    db.execute("BEGIN IMMEDIATE")
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    _undo(db)
-                    raise
-            finally:
-                self._lock.release()
+                _undo(db)
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                _undo(db)
+                raise
+            if not self._guard.in_place():
+                self._in_place()  # raises when the ledger is gone
+                raise self._moved(in_a_write=True)
+            self._checkpoint(db)
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """Yield the connection for a short read; several statements see one state of the ledger."""
         with self._mine(), self._faults_explained():
             db = self._connection()
-            try:
-                _undo(db)
-                db.execute("BEGIN")
-                yield db
-            finally:
-                _undo(db)
+            if not self._guard.in_place():
+                with self._alone():
+                    db = self._in_place()
+            with self._readers.reading():
+                try:
+                    _undo(db)
+                    db.execute("BEGIN")
+                    yield db
+                finally:
+                    _undo(db)
 
     @contextmanager
     def snapshot(self) -> Iterator[apsw.Connection]:
         """Yield a read-only connection of its own: a long read that keeps no call waiting."""
-        with self._faults_explained():
+        with self._mine():
+            guard = self._guard
+        with self.fork.reading, self._faults_explained(), guard.also(), self._readers.reading():
+            if not self.path.exists():
+                raise self._moved()
             db = apsw.Connection(f"{self.path.as_uri()}?mode=ro", flags=_READ | apsw.SQLITE_OPEN_URI)
             try:
                 db.set_busy_timeout(int(BUSY_S * 1000))
                 db.execute("BEGIN")
+                if _one(db, "SELECT ledger_id FROM ledger") != (self.ledger_id,):
+                    raise self._moved()
                 yield db
                 db.execute("ROLLBACK")
             finally:
                 db.close()
 
+    def changed(self) -> tuple[int, ...]:
+        """Return what tells one state of the ledger from another, without opening anything."""
+        found = []
+        for name in (self.path, f"{self.path}-wal"):
+            with suppress(OSError):
+                stat = os.stat(name)
+                found += [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+        return tuple(found)
+
     def close(self) -> None:
-        """Close the connection, under the lock. Idempotent."""
-        with self._mine(closing=True):
+        """Close the connection, under the lock. Idempotent; in a forked child it only forgets."""
+        if self.fork.inherited:
+            return
+        with self.fork.writing:
+            self._closed = True
             if self._db is None:
                 return
             try:
-                self._lock.acquire(1.0)
-                self._db.close()
+                with suppress(OSError):
+                    self._lock.acquire(1.0)
+                self._leave(self._db, self._guard, stale=not self._guard.in_place())
             finally:
                 self._db = None
-                self._closed = True
                 self._lock.close()
+                self._readers.close()
 
     @contextmanager
-    def _mine(self, *, closing: bool = False) -> Iterator[None]:
-        """Hold the in-process lock; in a forked child, start over with locks and a connection of its own."""
-        if self._pid != os.getpid():
-            self._mutex = threading.RLock()
-            self._lock = OsLock(self._folder / "hot.lock")
-            if self._db is not None:
-                _inherited.append(self._db)
-            self._db = None
-            if not (closing or self._closed):
-                with self._faults_explained():
-                    self._open()
-        with self._mutex:
+    def _mine(self) -> Iterator[None]:
+        """Hold the in-process lock. `StoreError` in a child that was forked from its opener."""
+        self.fork.refuse(self.path)
+        with self.fork.writing:
             yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock among processes."""
+        try:
+            if not self._lock.acquire(BUSY_S):
+                raise apsw.BusyError("locked")
+            yield
+        finally:
+            self._lock.release()
+
+    def _forget(self) -> None:
+        """In a forked child: never touch what the parent has open."""
+        forks.keep(self._db)
+        self._db = None
 
     def _connection(self) -> apsw.Connection:
         if self._closed or self._db is None:
             raise StoreError("this ledger has been closed; build a new store")
         return self._db
 
-    def _open(self) -> None:
-        self._pid = os.getpid()
+    def _in_place(self) -> apsw.Connection:
+        """Return the connection, opened again when the log was replaced; raise when the ledger is gone."""
+        db = self._connection()
+        if self._guard.in_place():
+            return db
+        if identity(self.path) is None:
+            raise self._moved(self._save(db))
+        if self._guard.same_database() and self._guard.log_is_gone():
+            with suppress(apsw.Error):  # what only the removed log holds is written to the database
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        new, guard = self._open()
+        self._leave(db, self._guard, stale=True)
+        self._db, self._guard = new, guard
+        return new
+
+    def _open(self) -> tuple[apsw.Connection, Guard]:
+        """Open what is on disk, under the lock; `StoreError` when it is not the ledger we had."""
+        if self.ledger_id == "" and not self.path.exists():  # once: opening it again drops SQLite's own locks
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        guard = Guard(self.path)
+        if not guard.enter():
+            new = self._connect()
+            new.close()
+            guard.enter()
+        db = None
         try:
-            if not self._lock.acquire(BUSY_S):
-                raise apsw.BusyError("locked")
-            if not self.path.exists():  # only then: opening it once more would drop SQLite's own locks
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            db = apsw.Connection(str(self.path), flags=_READ_WRITE)
-            try:
-                self._prepare(db)
-            except BaseException:
+            db = self._connect()
+            found = _one(db, "SELECT ledger_id FROM ledger")[0]
+            if not guard.seen():
+                raise apsw.CantOpenError("its log is missing")
+            if self.ledger_id not in ("", found):
+                raise self._moved()
+            self.ledger_id = found
+        except BaseException:
+            self._leave(db, guard, stale=True)
+            raise
+        return db, guard
+
+    def _connect(self) -> apsw.Connection:
+        db = apsw.Connection(str(self.path), flags=_READ_WRITE)
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    @staticmethod
+    def _leave(db: apsw.Connection | None, guard: Guard, *, stale: bool) -> None:
+        """Close a connection; a *stale* one leaves alone what stands in its files' places."""
+        with guard.leaving():
+            if db is not None:
+                if stale:
+                    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 db.close()
-                raise
-            self._db = db
-        finally:
-            self._lock.release()
 
     def _prepare(self, db: apsw.Connection) -> None:
         db.set_busy_timeout(int(BUSY_S * 1000))
-        db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+        db.set_wal_hook(self._note_pages)
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'ledger'").fetchone():
             now = time.time()
             db.execute("BEGIN IMMEDIATE")
@@ -168,43 +250,50 @@ class Hot:
             values = (VERSION, uuid.uuid4().hex, int(now * 1000), now)
             db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", values)
             db.execute("COMMIT")
-        version, self.ledger_id = _one(db, "SELECT version, ledger_id FROM ledger")
+        (version,) = _one(db, "SELECT version FROM ledger")
         migrate.hot(db, self.path, version, VERSION)
 
-    @contextmanager
-    def _faults_explained(self) -> Iterator[None]:
-        """Turn SQLite's and the system's errors into one line that says what to do."""
+    def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
+        self._pages = pages
+        return 0
+
+    def _checkpoint(self, db: apsw.Connection) -> None:
+        """Copy a long log into the database, under the lock and only while nobody reads.
+
+        A reader's own lock may have been dropped by another library in its process; ours cannot be.
+        """
+        if self._pages < CHECKPOINT_PAGES:
+            return
+        with self._readers.nobody(0.0 if self._pages < 20 * CHECKPOINT_PAGES else 0.1) as free:
+            if free:
+                with suppress(apsw.Error):  # the write itself is durable already
+                    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    self._pages = 0
+
+    def _save(self, db: apsw.Connection) -> str:
+        """Write what is open to a file of its own when the ledger was deleted; return words that name it."""
+        for count in itertools.count(1):
+            kept = self.path.with_name(f"hot.saved-{count}.sqlite3")
+            if not kept.exists():
+                break
         try:
-            yield
-        except (apsw.BusyError, apsw.LockedError):
-            raise StoreError(
-                f"the ledger {self.path} has been locked by another process for {BUSY_S:.0f} s; "
-                "is one of them stopped?"
-            ) from None
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise StoreError(
-                f"the ledger {self.path} is damaged ({error}); move it (and its -wal file) away to start "
-                "a new one: usage.duckdb beside it keeps what was moved there"
-            ) from None
-        except apsw.FullError:
-            raise StoreError(
-                f"the disk of {self.path} is full: nothing was recorded; free some space"
-            ) from None
-        except (
-            apsw.ReadOnlyError,
-            apsw.CantOpenError,
-            apsw.PermissionsError,
-            apsw.AuthError,
-            PermissionError,
-        ):
-            raise StoreError(
-                f"the ledger {self.path} cannot be written; check the folder's permissions, "
-                "or choose another with IB_DATA_DIR"
-            ) from None
-        except (apsw.IOError, OSError) as error:
-            raise StoreError(
-                f"the ledger {self.path} cannot be used: {error}; is its disk in order?"
-            ) from None
+            os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            migrate.copy_hot(db, kept)
+        except (OSError, apsw.Error):
+            return ""
+        self._leave(db, self._guard, stale=True)
+        self._db, self._closed = None, True
+        return f"what was recorded before is kept in {kept.name}, which may take its place; "
+
+    def _moved(self, saved: str = "", *, in_a_write: bool = False) -> StoreError:
+        outcome = "and this write may be lost" if in_a_write else "so nothing was recorded"
+        return StoreError(
+            f"the ledger {self.path} was moved, replaced or deleted while this process used it, {outcome}; "
+            f"{saved}put it back, or restart the kernel"
+        )
+
+    def _faults_explained(self) -> Any:
+        return hot_explained(self.path, BUSY_S)
 
 
 _READ = apsw.SQLITE_OPEN_READONLY

@@ -77,7 +77,16 @@ class OsLock:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            return True
+            return self._in_place() or self._anew()
+
+        def _in_place(self) -> bool:
+            """Return True if the file that is locked is the one at the path: somebody may have removed it."""
+            assert self._fd is not None  # noqa: S101 (for the type checker)
+            return _same_file(self._fd, self._path)
+
+        def _anew(self) -> bool:
+            self.close()
+            return self._try()
 
         def _wait(self, timeout_s: float) -> bool:
             """Queue for the lock in the kernel, first come, first served: polling starves somebody.
@@ -117,7 +126,9 @@ class OsLock:
             except BaseException:
                 give_up()
                 raise
-            return not give_up()
+            if give_up():
+                return False
+            return self._in_place() or self._anew()
 
         def release(self) -> None:
             """Let go of the lock."""
@@ -134,6 +145,13 @@ class OsLock:
         if self._other is not None:
             self._other.release(force=True)
             self._other = None
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 _in_process: dict[str, threading.RLock] = {}

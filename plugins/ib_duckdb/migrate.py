@@ -49,13 +49,7 @@ def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
     check(path, version, known, HOT_STEPS)
     if version == known:
         return
-    copy = apsw.Connection(str(backup_path(path, version)))
-    try:
-        with copy.backup("main", db, "main") as running:
-            while not running.done:
-                running.step(10_000)
-    finally:
-        copy.close()
+    copy_hot(db, backup_path(path, version))
     db.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, known):
@@ -65,6 +59,17 @@ def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
+
+def copy_hot(db: apsw.Connection, target: Path) -> None:
+    """Copy the hot ledger that *db* has open, all of it."""
+    copy = apsw.Connection(str(target))
+    try:
+        with copy.backup("main", db, "main") as running:
+            while not running.done:
+                running.step(10_000)
+    finally:
+        copy.close()
 
 
 def record(db: duckdb.DuckDBPyConnection, path: Path, version: int, known: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -557,23 +556,6 @@ def test_a_new_hot_ledger_beside_an_old_record_mixes_nothing(folder: Path) -> No
         ("one", 2),
         ("two", 2),
     ]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_child_has_a_connection_of_its_own(folder: Path) -> None:
-    """Parent and forked child go on with the same store object, and every call is counted."""
-    script = (
-        "import os, sys, warnings; warnings.simplefilter('ignore')\n"
-        "from pathlib import Path; from ib_duckdb.store import DuckDBStore\n"
-        "from ib_kernel.values import *\n"
-        "s = DuckDBStore(Path(sys.argv[1])); s.open_session(NewSession('s', 'A', 10**6, 'm'))\n"
-        "s.charge('s', CallEnd(1, 1)); child = os.fork()\n"
-        "for _ in range(20): s.charge('s', CallEnd(1, 1))\n"
-        "if not child: s.close(); os._exit(0)\n"
-        "assert os.waitpid(child, 0)[1] == 0\n"
-        "print(s.totals('s').calls, s.check()); s.close()"
-    )
-    assert run(script, str(folder)).stdout == "41 []\n"
 
 
 def test_what_is_left_at_exit_is_moved(folder: Path) -> None:
