@@ -2,7 +2,8 @@
 
 A challenge is Markdown with optional TOML front matter between two ``+++`` lines. What stands before the
 line ``<!-- interviewer -->`` is shown to the candidate; what follows it are the interviewer's notes, which
-are given to the model only. `rubric` (front matter) lists what is assessed and is not shown either.
+are given to the model only. `rubric` (front matter) lists what is assessed and is not shown either. A marker
+or front matter that is almost right is taken as meant or refused with a line, never shown as the task.
 """
 
 from __future__ import annotations
@@ -11,19 +12,16 @@ import functools
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
-
-MARKER = "<!-- interviewer -->"
-"""The line that separates what the candidate sees from the interviewer's notes."""
+from ib_kernel.interview import markers
 
 MAX_BYTES = 200_000
 """A challenge file larger than this is refused: it would not fit a sensible token budget."""
 
-_FENCE = "+++"
 _SUFFIXES = (".md", ".markdown", ".txt")
 
 
@@ -43,6 +41,10 @@ class Challenge:
     notes: str = field(default="", repr=False)
     rubric: tuple[str, ...] = field(default=(), repr=False)
     origin: str = "shipped"
+
+    def candidates_part(self) -> Challenge:
+        """Return the challenge without notes and criteria: what a session hands out."""
+        return replace(self, notes="", rubric=())
 
 
 def list_challenges() -> list[Challenge]:
@@ -70,9 +72,19 @@ def load_challenge(name_or_path: str | os.PathLike[str]) -> Challenge:
 
 
 def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challenge:
-    """Build a challenge from a file's text. Raises `ConfigError` naming *origin* and what is wrong."""
+    """Build a challenge from a file's text.
+
+    Args:
+        source: The file's text, with any line ends and byte-order marks.
+        name: Its name when the front matter gives none.
+        origin: Where it is from, for messages: "shipped" or a path.
+
+    Raises:
+        ConfigError: One line that names *origin*, what is wrong and what to type instead.
+    """
+    source = source.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     meta, body = _split_front_matter(source, origin)
-    text, found, notes = _split_marker(body)
+    text, notes = markers.split(body, origin)
     if not text.strip():
         raise ConfigError(f"the challenge {origin} has no text for the candidate")
     title = _field(meta, "title", str, origin) or _first_heading(text) or name
@@ -82,7 +94,7 @@ def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challeng
         text=text.strip(),
         roles=tuple(_strings(meta, "roles", origin)),
         level=_field(meta, "level", str, origin) or "",
-        notes=notes.strip() if found else "",
+        notes=notes.strip(),
         rubric=tuple(_strings(meta, "rubric", origin)),
         origin=origin,
     )
@@ -113,29 +125,22 @@ def _read(path: Path) -> Challenge:
         raise ConfigError(f"cannot read the challenge {path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read the challenge {path}: it is not UTF-8 text") from None
-    return parse_challenge(source.replace("\r\n", "\n"), path.stem, str(path))
+    return parse_challenge(source, path.stem, str(path))
 
 
 def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
-    lines = source.lstrip("\n").split("\n")
-    if not lines or lines[0].rstrip() != _FENCE:
+    lines = source.lstrip().split("\n")
+    if not markers.opens_front_matter(lines[0], origin):
         return {}, source
     try:
-        end = next(i for i, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
+        end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == markers.FENCE)
     except StopIteration:
         raise ConfigError(f"the challenge {origin} opens front matter with +++ and never closes it") from None
     try:
         return tomllib.loads("\n".join(lines[1:end])), "\n".join(lines[end + 1 :])
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the challenge {origin} has front matter that is not TOML: {error}") from None
-
-
-def _split_marker(body: str) -> tuple[str, bool, str]:
-    lines = body.split("\n")
-    for i, line in enumerate(lines):
-        if line.strip() == MARKER:
-            return "\n".join(lines[:i]), True, "\n".join(lines[i + 1 :])
-    return body, False, ""
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        said = str(error) or type(error).__name__
+        raise ConfigError(f"the challenge {origin} has front matter that is not TOML: {said}") from None
 
 
 def _first_heading(text: str) -> str:

@@ -22,6 +22,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.budget.unresolved import left_behind
 from ib_kernel.errors import ConfigError, NoSession, UnknownSession, did_you_mean
+from ib_kernel.interview import private_part
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.prompts import build_messages, prompt_version
 from ib_kernel.models.limits import get_model
@@ -93,20 +94,16 @@ class Interview:
         """
         settings = self.settings.replace(client=client, api=api, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
-        posed = load_challenge(challenge) if challenge else None
+        given = load_challenge(challenge) if challenge else None
         chosen = self.client(settings.client_name, settings.api)
         model = model or self._default_model(chosen, settings)
         get_model(model, settings)
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if api is not None:
             meta["api"] = settings.api
-        if posed and posed.origin != "shipped":  # the file may change or go: keep what was posed
-            meta["challenge"] = {
-                "title": posed.title,
-                "text": posed.text,
-                "notes": posed.notes,
-                "rubric": list(posed.rubric),
-            }
+        if given and given.origin != "shipped":  # the file may change or go: keep what was given
+            private_id = private_part.keep(self.settings.data_dir, given.notes, given.rubric)
+            meta["challenge"] = {"title": given.title, "text": given.text, "private_id": private_id}
         session = self.service.create_session(
             candidate=candidate or settings.candidate or default_candidate(),
             token_budget=token_budget,
@@ -115,7 +112,7 @@ class Interview:
             session_id=session_id,
             role=role.strip(),
             level=level.strip(),
-            challenge=posed.name if posed else "",
+            challenge=given.name if given else "",
             persona=settings.persona,
             client=chosen.name,
             prompt_version=version,
@@ -123,7 +120,7 @@ class Interview:
             passphrase=passphrase,
             budget_usd=budget_usd,
         )
-        self._challenges[session.session_id] = posed
+        self._challenges[session.session_id] = given
         self._session_id = session.session_id
         return session
 
@@ -174,7 +171,7 @@ class Interview:
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
         session = self.session
         history = self.service.store.history(session.session_id)
-        messages = build_messages(session, self.challenge(session), history, text)
+        messages = build_messages(session, self._challenge(session), history, text)
         question = Message(0, "user", text)
         return self._send(session, messages, question, max_tokens, model, temperature, {})
 
@@ -270,10 +267,29 @@ class Interview:
         return self._loop.call(work)
 
     def challenge(self, session: NewSession) -> Challenge | None:
-        """Return the challenge that *session* poses, as it was when the session started."""
+        """Return the candidate's part of the challenge that *session* was given, as it was at its start."""
+        whole = self._challenge(session)
+        return whole.candidates_part() if whole else None
+
+    def _challenge(self, session: NewSession) -> Challenge | None:
+        """Return the whole challenge, notes and criteria included: for the prompt, not for people."""
         if session.session_id not in self._challenges:
-            self._challenges[session.session_id] = _recorded_challenge(session)
+            self._challenges[session.session_id] = self._recorded_challenge(session)
         return self._challenges[session.session_id]
+
+    def _recorded_challenge(self, session: NewSession) -> Challenge | None:
+        recorded = session.meta.get("challenge")
+        if not isinstance(recorded, Mapping):
+            return load_challenge(session.challenge) if session.challenge else None
+        notes, rubric = private_part.read(self.settings.data_dir, recorded.get("private_id"))
+        return Challenge(
+            name=session.challenge,
+            title=str(recorded.get("title", "")),
+            text=str(recorded.get("text", "")),
+            notes=notes,
+            rubric=rubric,
+            origin="recorded",
+        )
 
     def close(self) -> None:
         """Close clients, the loop and the ledger. Idempotent."""
@@ -313,13 +329,6 @@ class Interview:
         )
         doubts = left_behind(self.service.store.reservations(last.session_id), own=last.session_id)
         return f"{line} There {doubts}" if doubts else line
-
-
-def _recorded_challenge(session: NewSession) -> Challenge | None:
-    recorded = session.meta.get("challenge")
-    if isinstance(recorded, Mapping):
-        return Challenge(name=session.challenge, origin="recorded", **recorded)
-    return load_challenge(session.challenge) if session.challenge else None
 
 
 def _read_extra(extra: Mapping[str, Any], cap: int | None) -> tuple[dict[str, Any], int, int | None]:
