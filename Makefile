@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: demo test test-browser lab lint types contracts check workflows hooks changelog-draft requirements coverage mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -15,6 +15,9 @@ test: $(VENV)/.installed ## run every test and every notebook
 
 test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
 	$(PY) -m pytest tests/browser
+
+front: node_modules/.installed ## types, linter and unit tests of the widgets' modules; needs node 20 and npm
+	npm run --silent check
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
@@ -76,11 +79,16 @@ test-pythons: ## the whole suite on every Python from 3.11 on that this machine 
 	$(PYTHON) tools/test_pythons.py $(ONLY)
 
 clean:
-	rm -rf $(VENV) .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules docs/_build .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Reinstalled only when pyproject.toml changes, so that everything above works offline afterwards.
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "make front needs node 20 or newer and npm; the product itself needs neither"; exit 1; }
+	npm ci --silent
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -201,3 +202,11 @@ def test_the_wheel_works_without_the_repository(unpacked: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n") == ["[]", "tiktoken", "demo", "duckdb", "100 2", "True 8192", "True", ""]
+
+
+def test_the_front_end_s_lock_file_names_no_index() -> None:
+    """npm takes packages from the index that the reader has configured; nothing of them is shipped."""
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert all(entry["integrity"] and "resolved" not in entry for entry in packages.values())
+    assert all(entry["dev"] for entry in packages.values())

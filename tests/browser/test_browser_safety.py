@@ -6,7 +6,7 @@ import json
 from urllib.parse import urlsplit
 
 import lab
-from test_render import ATTACKS
+from attacks import ATTACKS
 
 from ib_kernel.testing import FaultServer
 

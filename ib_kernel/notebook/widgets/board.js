@@ -1,108 +1,165 @@
-// SessionsWidget's view; parts.js, gauge.js, controls.js and talk.js stand before it in the same module.
-const COLUMNS = [["candidate", "candidate"], ["role", "role"], ["state", "state"], ["used", "used"], ["left", "left"], ["time", "time"]];
-const STATES = ["", "active", "paused", "created", "expired", "completed", "cancelled"];
-const SORTS = [["newest", "newest first"], ["candidate", "candidate"], ["status", "state"], ["used", "most used"], ["left", "least left"]];
-const TYPING_MS = 250;
+// SessionsWidget's view: find a session, and see the selected one with its controls.
 
+/** @import { RenderProps } from "@anywidget/types" */
+/** @import { Point } from "./chart.js" */
+/** @import { Answer } from "./controls.js" */
+/** @import { Said } from "./conversation.js" */
+/** @import { BudgetState } from "./gauge.js" */
+/** @import { Page } from "./table.js" */
+
+import { makeChart } from "./chart.js";
+import { makeControls } from "./controls.js";
+import { makeConversation } from "./conversation.js";
+import { makeGauge } from "./gauge.js";
+import { element, field, follow, setText } from "./parts.js";
+import { makeTable } from "./table.js";
+
+/**
+ * The traits of SessionsWidget; `detail` is empty while no session is selected.
+ *
+ * @typedef {object} Own
+ * @property {string} query
+ * @property {string} state
+ * @property {string} sort
+ * @property {string} note
+ * @property {boolean} controls
+ * @property {number} messages_shown
+ * @property {number} earlier
+ * @property {(BudgetState & { about: string }) | { session_id?: undefined }} detail
+ * @property {Said[]} talk
+ * @property {Point[]} burn
+ * @property {Answer} said
+ *
+ * @typedef {Own & Page} BoardState
+ */
+
+const STATES = ["", "active", "paused", "created", "expired", "completed", "cancelled"];
+const SORTS = [
+  ["newest", "newest first"],
+  ["candidate", "candidate"],
+  ["status", "state"],
+  ["used", "most used"],
+  ["left", "least left"],
+];
+const TYPING_MS = 250;
+const MORE_MESSAGES = 30;
+
+/**
+ * Create a labelled choice and return it.
+ *
+ * @param {string} label
+ * @param {string[][]} options value and text of each
+ * @param {ParentNode} parent
+ * @param {(value: string) => void} act
+ */
 function choice(label, options, parent, act) {
   const box = element("label", "ib-field", parent, `${label} `);
   const select = element("select", "ib-input", box);
-  for (const [value, text] of options) element("option", "", select, text).value = value;
+  for (const [value = "", text] of options) element("option", "", select, text).value = value;
   select.addEventListener("change", () => act(select.value));
   return select;
 }
 
-function makeTable(parent, choose, turn) {
-  const table = element("table", "ib-sessions", parent);
-  element("caption", "ib-small", table);
-  const head = element("tr", "", element("thead", "", table));
-  for (const [, name] of COLUMNS) element("th", "", head, name).scope = "col";
-  const body = element("tbody", "", table);
-  const nav = element("div", "ib-row", parent);
-  const previous = element("button", "ib-button", nav, "Previous page"), where = element("span", "", nav);
-  const next = element("button", "ib-button", nav, "Next page");
-  for (const [button, step] of [[previous, -1], [next, 1]]) {
-    button.type = "button";
-    button.addEventListener("click", () => { if (button.getAttribute("aria-disabled") !== "true") turn(step); });
-  }
-
-  return function draw(get) {
-    const rows = get("rows"), selected = get("selected");
-    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.id : null;
-    setText(table.caption, `${number(get("found"))} of ${number(get("total"))} sessions`);
-    body.replaceChildren();
-    for (const row of rows) {
-      const line = element("tr", row.session === selected ? "ib-selected" : "", body);
-      for (const [name] of COLUMNS) {
-        const cell = element("td", "", line, name === "candidate" ? "" : String(row[name]));
-        if (name !== "candidate") continue;
-        const button = element("button", "ib-link", cell, `${row.session === selected ? "▸ " : ""}${row.candidate || "(no name)"}`);
-        button.type = "button";
-        button.dataset.id = row.session;
-        button.setAttribute("aria-pressed", String(row.session === selected));
-        button.setAttribute("aria-label", `${row.candidate || "no name"}, ${row.role || "no role"}, session ${row.session}`);
-        button.addEventListener("click", () => choose(row.session));
-        if (row.session === focused) button.focus();
-      }
-      line.addEventListener("click", (event) => { if (!event.target.closest("button")) choose(row.session); });
-    }
-    if (!rows.length) element("td", "", element("tr", "", body), "no session matches").colSpan = COLUMNS.length;
-    nav.hidden = get("pages") < 2;
-    setText(where, `page ${number(get("page") + 1)} of ${number(get("pages"))}`);
-    previous.setAttribute("aria-disabled", String(get("page") <= 0));
-    next.setAttribute("aria-disabled", String(get("page") >= get("pages") - 1));
-  };
-}
-
-function render({ model, el }) {
-  const root = element("div", "ib ib-board", el);
-  const get = (name) => model.get(name);
-  const set = (name, value) => { model.set(name, value); model.save_changes(); };
-  const tools = element("div", "ib-row", root);
+/**
+ * The filter, the state and the order, in one row.
+ *
+ * @param {ParentNode} parent
+ * @param {(name: "query" | "state" | "sort", value: string) => void} set
+ */
+function makeTools(parent, set) {
+  const tools = element("div", "ib-row", parent);
   tools.setAttribute("role", "search");
   tools.setAttribute("aria-label", "Sessions");
-  const query = field("Filter", "search", get("query"), tools);
-  let typing = 0;
-  query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => set("query", query.value), TYPING_MS); });
+  const query = field("Filter", "search", "", tools);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let typing;
+  query.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => set("query", query.value), TYPING_MS);
+  });
   query.addEventListener("keydown", (event) => event.stopPropagation());
-  const state = choice("State", STATES.map((s) => [s, s || "all"]), tools, (value) => set("state", value));
+  const states = STATES.map((value) => [value, value || "all"]);
+  const state = choice("State", states, tools, (value) => set("state", value));
   const sort = choice("Sort by", SORTS, tools, (value) => set("sort", value));
+
+  /** @param {Pick<Own, "query" | "state" | "sort">} now */
+  function draw(now) {
+    if (document.activeElement !== query) query.value = now.query;
+    state.value = now.state;
+    sort.value = now.sort;
+  }
+
+  return { draw, stop: () => clearTimeout(typing) };
+}
+
+/** @param {Pick<RenderProps<BoardState>, "model" | "el">} props */
+function render({ model, el }) {
+  const root = element("div", "ib ib-board", el);
+  /**
+   * @template {keyof BoardState} K
+   * @param {K} name
+   * @param {BoardState[K]} value
+   */
+  function set(name, value) {
+    model.set(name, value);
+    model.save_changes();
+  }
+
+  const tools = makeTools(root, set);
   const note = element("div", "ib-note", root);
   note.setAttribute("role", "status");
-  const table = makeTable(root, (id) => set("selected", id), (step) => set("page", get("page") + step));
+  const table = makeTable(
+    root,
+    (id) => set("selected", id),
+    (step) => set("page", model.get("page") + step),
+  );
   const one = element("div", "ib-one", root);
   const gauge = makeGauge(one);
   const about = element("div", "ib-small", one);
   const controls = makeControls(one, (message) => model.send({ ...message, session_id: shownId }));
   const chart = makeChart(one);
-  const talk = makeTalk(one, () => set("messages_shown", get("messages_shown") + 30));
+  const conversation = makeConversation(one, () =>
+    set("messages_shown", model.get("messages_shown") + MORE_MESSAGES),
+  );
   let shownId = "";
 
   function draw() {
-    if (document.activeElement !== query) query.value = get("query");
-    state.value = get("state");
-    sort.value = get("sort");
-    note.hidden = !get("note");
-    setText(note, get("note"));
-    table(get);
-    const detail = get("detail");
+    tools.draw({ query: model.get("query"), state: model.get("state"), sort: model.get("sort") });
+    note.hidden = !model.get("note");
+    setText(note, model.get("note"));
+    table({
+      rows: model.get("rows"),
+      selected: model.get("selected"),
+      page: model.get("page"),
+      pages: model.get("pages"),
+      found: model.get("found"),
+      total: model.get("total"),
+    });
+    const detail = model.get("detail");
     one.hidden = !detail.session_id;
-    if (!detail.session_id) { shownId = ""; return; }
+    if (!detail.session_id) {
+      shownId = "";
+      return;
+    }
     if (shownId !== detail.session_id) controls.forget();
     shownId = detail.session_id;
     gauge.draw(detail);
     setText(about, detail.about);
-    controls.root.hidden = !get("controls");
+    controls.root.hidden = !model.get("controls");
     controls.draw(detail);
-    controls.answer(get("said"));
-    chart(get("burn"));
-    talk(get("talk"), get("earlier"), shownId);
+    controls.answer(model.get("said"));
+    chart(model.get("burn"));
+    conversation(model.get("talk"), model.get("earlier"), shownId);
   }
 
   const stop = follow(model, ["revision", "controls"], draw);
   const timer = setInterval(gauge.tick, 1000);
   draw();
-  return () => { clearInterval(timer); clearTimeout(typing); stop(); };
+  return () => {
+    clearInterval(timer);
+    tools.stop();
+    stop();
+  };
 }
 
 export default { render };

@@ -20,8 +20,9 @@ from ib_kernel.notebook.output.gauge import look, time_line
 from ib_kernel.notebook.output.render import to_html
 from ib_kernel.notebook.output.show import escape, plain, speaker, table_html, table_text
 from ib_kernel.notebook.widgets.budget import view_traits
+from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.spending import burn_down, per_turn, spent
-from ib_kernel.notebook.widgets.watching import Watching, find_service, source
+from ib_kernel.notebook.widgets.watching import Watching, find_service
 from ib_kernel.values import Status
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class SessionsWidget(Watching):
     `messages_shown`. `rows` is the page, `found` how many sessions match, `total` how many there are.
     """
 
-    _esm = source("parts.js", "gauge.js", "controls.js", "talk.js", "board.js")
-    _css = source("widget.css", "board.css")
+    _esm = one_module("board")
+    _css = read("widget.css") + read("board.css")
 
     query = t.Unicode("").tag(sync=True)
     state = t.Unicode("").tag(sync=True)

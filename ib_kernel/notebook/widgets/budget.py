@@ -27,8 +27,9 @@ from ib_kernel.notebook.output.gauge import (
     warnings,
 )
 from ib_kernel.notebook.output.show import escape, has_front_end, publish
+from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.spending import per_turn, spent
-from ib_kernel.notebook.widgets.watching import Watching, find_service, source
+from ib_kernel.notebook.widgets.watching import Watching, find_service
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -54,8 +55,8 @@ class BudgetWidget(Watching):
     Raises `NoSession` or `UnknownSession`; importing this raises `ConfigError` when a package is missing.
     """
 
-    _esm = source("parts.js", "gauge.js", "controls.js", "widget.js")
-    _css = source("widget.css")
+    _esm = one_module("budget")
+    _css = read("widget.css")
 
     session_id = t.Unicode().tag(sync=True)
     title = t.Unicode().tag(sync=True)

@@ -1,29 +1,76 @@
-// Shared by the widgets; read together with them as one module (ib_kernel.notebook.widgets.watching.source).
-// Text only ever reaches the page as text (textContent), never as HTML.
-const number = (n) => Math.round(n).toLocaleString("en-US");
-const several = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
+// What the widgets share. Text only ever reaches the page as text (textContent), never as HTML.
 
-function element(tag, className, parent, text) {
+/** @import { AnyModel } from "@anywidget/types" */
+
+/**
+ * Return a whole number as people read it, such as 12,345.
+ *
+ * @param {number} n
+ */
+export const number = (n) => Math.round(n).toLocaleString("en-US");
+
+/**
+ * Return a number with its noun, such as "1 turn" or "2 turns".
+ *
+ * @param {number} n
+ * @param {string} noun
+ */
+export const several = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/**
+ * Create an element, put it at the end of its parent if there is one, and return it.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} className
+ * @param {ParentNode | null} [parent]
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(tag, className, parent, text) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
+  if (parent) parent.append(node);
   return node;
 }
 
-function field(label, type, value, parent) {
+/**
+ * Create a labelled input and return the input.
+ *
+ * @param {string} label
+ * @param {"number" | "password" | "search"} type
+ * @param {string | number} value
+ * @param {ParentNode} parent
+ */
+export function field(label, type, value, parent) {
   const box = element("label", "ib-field", parent, `${label} `);
   const input = element("input", "ib-input", box);
   input.type = type;
-  input.value = value;
+  input.value = String(value);
   return input;
 }
 
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text; // so that a screen reader hears changes only
+/**
+ * Change a node's text only where it differs, so that a screen reader hears changes only.
+ *
+ * @param {Node} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
-function follow(model, names, act) {
+/**
+ * Call *act* when one of the model's traits changes; return what ends that.
+ *
+ * @param {AnyModel} model
+ * @param {string[]} names
+ * @param {() => void} act
+ */
+export function follow(model, names, act) {
   for (const name of names) model.on(`change:${name}`, act);
-  return () => { for (const name of names) model.off(`change:${name}`, act); };
+  return () => {
+    for (const name of names) model.off(`change:${name}`, act);
+  };
 }

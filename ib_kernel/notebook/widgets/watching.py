@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import ConfigError
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 """Seconds between two looks at the ledger when nothing was heard of; another kernel shows within two."""
-
-
-def source(*names: str) -> str:
-    """Return shipped front-end files as one text: shared parts first, then the module that uses them."""
-    folder = resources.files("ib_kernel.notebook.widgets")
-    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
 class _LedgerObserver:
