@@ -1,13 +1,20 @@
-"""The measuring of one request: a running sum, and everything that forbids calling it exact."""
+"""The measuring of one request: a running sum, the constructs it uses, and what forbids calling it exact."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 from ib_kernel.counting.encoder import Uncountable
+from ib_kernel.counting.evidence import Api, supported
 from ib_kernel.counting.profile import Profile, rules
 from ib_kernel.values import Count
+
+TOO_FEW = "too few recorded requests with: "
+"""How the reason begins that names constructs without enough evidence."""
+_NAMED = 4  # constructs named in a reason; the others are counted
 
 
 def utf8_length(text: str) -> int:
@@ -16,24 +23,47 @@ def utf8_length(text: str) -> int:
 
 
 class TokenAccumulator:
-    """Adds up one request's tokens and remembers its doubts.
+    """Adds up one request's tokens, notes the constructs it uses and remembers its doubts.
 
-    `tokens` is the sum so far, `slack` what the bound has beyond the usual margin, and `bounded` whether a
-    bound exists at all.
+    Args:
+        profile: What is known about the model.
+        count: Returns the tokens of a text; may raise `Uncountable`.
+        api: The API whose evidence counts for this request.
+
+    Attributes:
+        tokens: The sum so far.
+        slack: What the bound has beyond the usual margin, in tokens.
+        bounded: Whether a bound exists at all.
+        uses: The names of the constructs used so far.
     """
 
-    __slots__ = ("_count", "bounded", "doubts", "profile", "slack", "tokens")
+    __slots__ = (
+        "_count",
+        "_slack_of",
+        "_supported",
+        "bounded",
+        "doubts",
+        "profile",
+        "slack",
+        "tokens",
+        "uses",
+    )
 
-    def __init__(self, profile: Profile, count: Callable[[str], int]) -> None:
+    def __init__(self, profile: Profile, count: Callable[[str], int], api: Api) -> None:
         self.profile = profile
         self.tokens = 0
         self.slack = 0
         self.bounded = True
         self.doubts: list[str] = []
+        self.uses: set[str] = set()
+        self._slack_of: dict[str, int] = {}
+        self._supported = supported(api, profile)
         self._count = count
         for scope, reason in profile.doubts:
             if scope == "all":
                 self.doubt(reason)
+        if profile.construct:
+            self.use(profile.construct)
 
     def text(self, text: str) -> int:
         """Return the tokens of *text* (not added). One that cannot be encoded costs its bytes, in doubt."""
@@ -42,6 +72,24 @@ class TokenAccumulator:
         except Uncountable as error:
             self.doubt(str(error))
             return utf8_length(text)
+
+    def use(self, construct: str, slack: int = 0) -> None:
+        """Note that the request uses *construct*.
+
+        Args:
+            construct: Its name, as in ``constructs.toml``.
+            slack: Tokens by which the bound grows if too little is known of it: the alternatives seen.
+        """
+        self.uses.add(construct)
+        if slack and construct not in self._supported:
+            self._slack_of[construct] = self._slack_of.get(construct, 0) + slack
+
+    def use_unless_known(self, construct: str, content: Any) -> None:
+        """Note a construct that is bounded by the tokens of its JSON where too little is known of it."""
+        self.uses.add(construct)
+        if construct not in self._supported:
+            text = content if isinstance(content, str) else json.dumps(content, default=repr)
+            self.use(construct, self.text(text) + 2)
 
     def doubt(self, reason: str, slack: int = 0, *, bounded: bool = True) -> None:
         """Forbid an exact claim because of *reason* ("" does nothing); raise the bound by *slack*."""
@@ -53,14 +101,18 @@ class TokenAccumulator:
         self.bounded = self.bounded and bounded
 
     def result(self) -> Count:
-        """Return the count as it stands."""
+        """Return the count as it stands, exact only if every construct used has its evidence."""
         tokens = max(0, self.tokens)
+        missing = sorted(self.uses - self._supported)
+        if missing:
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            self.doubt(f"{TOO_FEW}{', '.join(missing[:_NAMED])}{more}")
+        uses = tuple(sorted(self.uses))
         if not self.doubts:
-            return Count(tokens)
+            return Count(tokens, constructs=uses)
         margin = rules()["margin"]
-        upper = (
-            tokens + math.ceil(tokens * (margin["share"] + self.profile.share)) + margin["fixed"] + self.slack
-        )
-        return Count(
-            tokens, exact=False, upper=upper if self.bounded else None, reason="; ".join(self.doubts)
-        )
+        slack = self.slack + sum(self._slack_of.values())
+        share = margin["share"] + self.profile.share
+        upper = tokens + math.ceil(tokens * share) + margin["fixed"] + slack
+        reason = "; ".join(self.doubts)
+        return Count(tokens, False, upper if self.bounded else None, reason, constructs=uses)

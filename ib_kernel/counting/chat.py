@@ -8,13 +8,29 @@ from typing import Any
 
 from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
-from ib_kernel.counting.content import Content, as_text, read
-from ib_kernel.counting.images import add_image
-from ib_kernel.counting.schema import doubt_schema, response_format
-from ib_kernel.counting.tools import Tools, canonical, compact, doubt_tools, parse_arguments, read_tools
+from ib_kernel.counting.content import as_text, read
+from ib_kernel.counting.fields import add_content, note_fields
+from ib_kernel.counting.schema import note_schema, response_format
+from ib_kernel.counting.tools import (
+    Tools,
+    canonical,
+    compact,
+    note_arguments,
+    note_tools,
+    parse_arguments,
+    read_tools,
+)
 
 _SYSTEM = ("system", "developer")
 _RESULTS = ("tool", "function")
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_SINCE_TOOLS = frozenset({"tools", "functions", "response_format"})  # no model of before 2023-06 takes them
+_FIELDS = frozenset(
+    {
+        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio"),
+        *("annotations", "id"),
+    }
+)
 
 
 def add_chat(request: Mapping[str, Any], total: TokenAccumulator) -> None:
@@ -24,14 +40,15 @@ def add_chat(request: Mapping[str, Any], total: TokenAccumulator) -> None:
         raise TypeError("messages is not a list")
     total.tokens += total.profile.per_request
     if len(request) > 1:
+        note_fields(request, total)
         system = next((_content(m) for m in messages if _role(m) in _SYSTEM), None)
         tools = read_tools(request)
-        # reasoning models join tools only with a system message that comes first (13 of 13 recorded)
-        late = total.profile.reasoning and _role(messages[0] if messages else None) not in _SYSTEM
-        _add_tools(request, tools, None if late else system, total)
+        _add_tools(request, tools, system, _role(messages[0] if messages else None) in _SYSTEM, total)
         _add_schema(request.get("response_format"), messages, tools, system, total)
         if request.get("web_search_options") is not None:
             total.doubt("web search (counted without its results)", bounded=False)
+    if not request.keys() & _SINCE_TOOLS:
+        total.doubt(total.profile.doubt("before tools"), slack=total.profile.message_slack * len(messages))
     _add_messages(messages, total)
 
 
@@ -50,6 +67,7 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
     """Add every message; a group of parallel calls takes the results that follow it."""
     profile = total.profile
     plain, assistant = profile.per_message, profile.per_message + profile.per_assistant
+    roles = set()
     position = 0
     while position < len(messages):
         message = messages[position]
@@ -57,10 +75,14 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
         # the fast path: nearly every message of an interview is a role and a text
         if type(message) is dict and len(message) == 2 and type(content := message.get("content")) is str:
             role = message.get("role")
+            roles.add(role)
+            if not content:
+                total.use("message without text")
             total.tokens += (assistant if role == "assistant" else plain) + total.text(content)
             continue
         if not isinstance(message, Mapping):
             raise TypeError("a message is not an object")
+        _note_message(message, total)
         calls = message.get("tool_calls")
         if isinstance(calls, list | tuple) and len(calls) > 1:
             _add_call_text(message, total)
@@ -69,22 +91,39 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
             _add_parallel(calls, results, total)
         else:
             _add_message(message, total)
+    for role in roles:
+        _note_role(role, total)
+    if any(_role(message) in _SYSTEM for message in messages[1:]):
+        total.use("system message that is not the first message")
+
+
+def _note_role(role: Any, total: TokenAccumulator) -> None:
+    total.use(f"{role} message" if role in _ROLES else f"message of the role {str(role)[:40]!r}", 0)
+
+
+def _note_message(message: Mapping[str, Any], total: TokenAccumulator) -> None:
+    """Note the role of *message*, and its fields that no rule knows."""
+    role = message.get("role")
+    _note_role(role if isinstance(role, str) else None, total)
+    for key in message.keys() - _FIELDS:
+        if message[key] is not None:
+            total.use_unless_known(f"message field {str(key)[:40]!r}", message[key])
 
 
 def _add_message(message: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Add one message that is not a group of parallel calls."""
     call = _single_call(message)
     if call is not None:
-        _add_call_text(message, total)
-        name, arguments = call
-        total.tokens += total.profile.per_message + total.profile.call_result_header
-        total.tokens += total.text(name) + total.text(canonical(arguments)) + total.text(f"functions.{name}")
+        _add_call(call, message, total)
         return
     content = read(message.get("content"))
     refusal = message.get("refusal")
     if message.get("content") is None and isinstance(refusal, str):
         content.segments = [as_text(refusal)]
-    _add_content(content, total)
+        content.refusal = True
+    if content.is_empty:
+        total.use("message without text")
+    add_content(content, total)
     total.tokens += total.profile.per_message
     role = message.get("role")
     if role == "assistant":
@@ -95,27 +134,26 @@ def _add_message(message: Mapping[str, Any], total: TokenAccumulator) -> None:
         _add_name(message.get("name"), role, total)
 
 
-def _add_content(content: Content, total: TokenAccumulator) -> None:
-    total.tokens += sum(map(total.text, content.segments))
-    for part in content.images:
-        add_image(part, total)
-    for what in content.foreign:
-        total.doubt(f"{what} (counted without it)", bounded=False)
-    if content.malformed:
-        total.doubt("content that is neither a text nor a list of parts", slack=8)
-    if content.parts > 1:
-        total.doubt(total.profile.doubt("parts"))
-
-
 def _add_name(name: Any, role: Any, total: TokenAccumulator) -> None:
     if not isinstance(name, str) or not name:
         return
+    total.use("name equal to the role" if name == role else "name of a message", slack=2)
     total.tokens += total.text(name) + (0 if name == role else total.profile.per_name)
-    if total.profile.reasoning:
-        total.doubt("names on reasoning models have not been measured", slack=1)
 
 
 # --- tool calls -------------------------------------------------------------------------------------------
+
+
+def _add_call(call: tuple[str, Any], message: Mapping[str, Any], total: TokenAccumulator) -> None:
+    """Add a message with one call, and the header of the result that follows it."""
+    _add_call_text(message, total)
+    name, arguments = call
+    written = canonical(arguments)
+    total.doubt(total.profile.doubt("tools"), slack=4)
+    total.use("one tool call" if message.get("tool_calls") else "legacy function call", slack=4)
+    note_arguments(arguments, written, total)
+    total.tokens += total.profile.per_message + total.profile.call_result_header
+    total.tokens += total.text(name) + total.text(written) + total.text(f"functions.{name}")
 
 
 def _single_call(message: Mapping[str, Any]) -> tuple[str, Any] | None:
@@ -140,8 +178,9 @@ def _call(call: Any) -> tuple[str, Any]:
 def _add_call_text(message: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Add the text that a message has besides its calls: a full text message in front of them."""
     content = read(message.get("content"))
-    if content.text or content.images or content.foreign:
-        _add_content(content, total)
+    if not content.is_empty:
+        total.use("text beside tool calls", slack=8)
+        add_content(content, total)
         total.tokens += total.profile.per_message + total.profile.per_assistant
 
 
@@ -170,11 +209,14 @@ def _add_parallel(
     values = [_result_value(content.text) for content in contents]
     listed = json.dumps(values, ensure_ascii=total.profile.parallel_escapes, default=repr)
     total.tokens += total.text(wrapped) + total.text(listed) + total.profile.parallel_wrapper
-    other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes, default=repr)
+    total.use("several tool calls in one message", slack=8)
+    if not listed.isascii() or "\\u" in listed:
+        other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes, default=repr)
+        slack = max(0, total.text(other) - total.text(listed))
+        total.use("results of several tool calls with other characters than ASCII", slack)
     for content in contents:
         content.segments.clear()
-        _add_content(content, total)
-    total.doubt("parallel tool calls", slack=max(0, total.text(other) - total.text(listed)))
+        add_content(content, total)
 
 
 def _result_value(text: str) -> Any:
@@ -186,16 +228,31 @@ def _result_value(text: str) -> Any:
 # --- tools and response format ------------------------------------------------------------------------------
 
 
-def _add_tools(request: Mapping[str, Any], tools: Tools, system: str | None, total: TokenAccumulator) -> None:
-    """Add what the tools cost besides the messages; *system* is the first system message's text."""
-    doubt_tools(tools, total)
+def _add_tools(
+    request: Mapping[str, Any], tools: Tools, system: str | None, first: bool, total: TokenAccumulator
+) -> None:
+    """Add what the tools cost besides the messages.
+
+    Args:
+        request: The body.
+        tools: Its tools.
+        system: The text of the first system message, or None.
+        first: Whether that is the first message of all: only then do the tools join it (chat models: 2 of
+            2 recorded requests, reasoning models: 13 of 13, until 2026-08).
+        total: The request's accumulator.
+    """
+    note_tools(tools, total)
     if not tools.functions:
         return
     profile = total.profile
     text = typescript.HEAD + tools.text
-    if system is None:
+    if system is None or not first:
+        total.use(
+            "tools without a system message" if system is None else "tools with a later system message", 6
+        )
         total.tokens += profile.per_message + total.text(text) - 1
     else:
+        total.use("tools with a system message", 4)
         joined = total.text(f"{system}\n\n{text}") - total.text(system)
         total.tokens += joined + (2 if profile.reasoning else -1)
     total.tokens += profile.chat_tools
@@ -203,34 +260,46 @@ def _add_tools(request: Mapping[str, Any], tools: Tools, system: str | None, tot
         total.tokens -= 1
     if tools.forced and profile.chat_forced_choice >= 0:
         total.tokens += profile.chat_forced_choice + total.text(tools.forced)
+    if tools.choice == "none":
+        total.tokens += profile.chat_choice_none
     if request.get("parallel_tool_calls") is False:
+        total.use("parallel_tool_calls off", slack=17)
         total.tokens += profile.chat_parallel_off
-        total.doubt("parallel_tool_calls is off")
 
 
 def _add_schema(
     given: Any, messages: Sequence[Any], tools: Tools, system: str | None, total: TokenAccumulator
 ) -> None:
     """Add what ``response_format`` costs besides the messages."""
-    if not isinstance(given, Mapping) or given.get("type") != "json_schema":
+    if not isinstance(given, Mapping) or given.get("type") == "text":
+        return
+    if given.get("type") != "json_schema":
+        total.use(f"response format {str(given.get('type'))[:40]!r}", slack=8)
         return
     spec = given.get("json_schema")
     spec = spec if isinstance(spec, Mapping) else {}
     name = str(spec.get("name", ""))
     text = response_format(name, spec.get("description"), spec.get("schema"))
     profile = total.profile
-    doubt_schema(spec.get("schema"), total)
-    if profile.reasoning:
-        total.tokens += profile.per_message + total.text(text)
-    elif tools.functions:
-        total.tokens += total.text(f"\n\n{text}")
+    note_schema(spec, text, total)
+    if tools.functions:
+        total.use("schema with tools", slack=8)
+        total.tokens += total.text(f"\n\n{text}" if not profile.reasoning else text)
+        total.tokens += profile.per_message if profile.reasoning else 0
+    elif profile.reasoning:
+        total.use(
+            "schema with a system message" if system is not None else "schema without a system message", 4
+        )
+        total.tokens += total.text(text) + profile.per_message - (system is not None)
+    elif system is None:
+        total.use("schema without a system message", slack=4)
+        total.tokens += profile.per_message + total.text(text) + 2 + total.text(name)
     else:
-        if system is None:
-            total.tokens += profile.per_message + total.text(text)
-        else:
-            total.tokens += total.text(f"{system}\n\n{text}") - total.text(system)
-        total.tokens += 2 + total.text(name)
+        total.use("schema with a system message", slack=4)
+        total.tokens += total.text(f"{system}\n\n{text}") - total.text(system) + 2 + total.text(name)
     answers = [m for m in messages if _role(m) == "assistant" and _single_call(m) is None]
     if not profile.reasoning:
         answers = [m for m in answers if _content(m)]
+    if answers:
+        total.use("schema with assistant messages", slack=4 * len(answers))
     total.tokens += profile.schema_per_assistant * len(answers)

@@ -23,11 +23,17 @@ class Content:
     parts: int = 1
     foreign: list[str] = field(default_factory=list)
     malformed: bool = False
+    refusal: bool = False
 
     @property
     def text(self) -> str:
         """All texts joined."""
         return "".join(self.segments)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a text nor anything else."""
+        return not (self.text or self.images or self.foreign)
 
 
 def as_text(value: Any) -> str:
@@ -69,6 +75,7 @@ def _read_part(part: Any, found: Content, texts: list[str]) -> None:
         texts.append(as_text(part["text"]))
     elif kind == "refusal" and isinstance(part.get("refusal"), str):
         texts.append(as_text(part["refusal"]))
+        found.refusal = True
     elif kind in IMAGE_PARTS:
         found.images.append(part)
     elif isinstance(kind, str) and ("audio" in kind or "file" in kind):

@@ -7,11 +7,13 @@ import logging
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ib_kernel.counting.accumulator import TokenAccumulator, utf8_length
 from ib_kernel.counting.chat import add_chat
 from ib_kernel.counting.encoder import CachedCounts, Encoder, Encoders, Uncountable, is_failure
+from ib_kernel.counting.evidence import Api
 from ib_kernel.counting.fallback import rough_count
 from ib_kernel.counting.profile import Profile, profile
 from ib_kernel.counting.responses import add_responses
@@ -70,16 +72,17 @@ class RuleCounter:
         """Count the prompt tokens of a body with ``messages`` (Chat Completions) or ``input`` (Responses)."""
         try:
             found = self._profile(model)
-            total = TokenAccumulator(found, self._cache(found.encoding).count)
-            if "messages" in request:
+            chat = "messages" in request
+            api: Api = "chat" if chat else "responses"
+            total = TokenAccumulator(found, self._cache(found.encoding).count, api)
+            if chat:
                 add_chat(request, total)
             else:
                 add_responses(request, total)
             result = total.result()
             if not found.known and result.upper is not None:  # another tokenizer: only its bytes bound it
-                return Count(
-                    result.tokens, False, max(result.upper, rough_count(request).upper or 0), result.reason
-                )
+                upper = max(result.upper, rough_count(request).upper or 0)
+                return replace(result, upper=upper)
             return result
         except BaseException as error:
             if not is_failure(error):

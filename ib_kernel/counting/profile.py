@@ -17,15 +17,18 @@ from typing import Any
 class Profile:
     """How one model counts. All figures are tokens; ``rules.toml`` says what each means and its source.
 
-    `model` is the normalised name, `known` whether any rule names it. `doubts` are (scope, reason) pairs
-    that forbid claiming an exact count, and `share` widens the bound by that part of it (above 0 the
-    encoding is a guess). `tile` is (base, per tile) and `patch` the factor per 32x32 patch; both None when
+    `model` is the normalised name, `known` whether any rule names it, `construct` its row in the table of
+    evidence ("" for an unknown one). `message_slack` widens the bound per message. `doubts` are (scope,
+    reason) pairs that forbid claiming an exact count, and `share` widens the bound by that part of it
+    (above 0 the encoding is a guess). `tile` is (base, per tile) and `patch` the factor per 32x32 patch; both None when
     the model's image cost is not known.
     """
 
     model: str
     encoding: str
     known: bool
+    construct: str
+    message_slack: int
     fine_tuned: bool
     doubts: tuple[tuple[str, str], ...]
     share: float
@@ -41,6 +44,7 @@ class Profile:
     chat_tools: int
     chat_forced_choice: int
     chat_parallel_off: int
+    chat_choice_none: int
     responses_forced_choice: int
     responses_parallel_off: int
     responses_call: int
@@ -106,7 +110,8 @@ def profile(model: str) -> Profile:
     if fine_tuned:
         doubts.append(("all", "fine-tuned models have not been measured"))
     table = rules()
-    if known and best(name, table["measured"]["prefixes"]) is None:
+    measured = _measured(name) if known else None
+    if known and measured is None:
         doubts.append(("all", table["measured"]["why"]))
     entries = [entry for entry in table["doubt"] if best(name, entry["prefixes"]) is not None]
     doubts += [(entry["scope"], entry["why"]) for entry in entries]
@@ -117,6 +122,8 @@ def profile(model: str) -> Profile:
         model=name,
         encoding=encoding or table["encoding"]["fallback"],
         known=known,
+        construct=f"model {measured}" if measured else "",
+        message_slack=sum(entry.get("per_message", 0) for entry in entries),
         fine_tuned=fine_tuned,
         doubts=tuple(doubts),
         share=sum(entry.get("share", 0.0) for entry in entries),
@@ -124,6 +131,15 @@ def profile(model: str) -> Profile:
         patch=patches.get(image) if image else None,
         **_constants(name),
     )
+
+
+def _measured(name: str) -> str | None:
+    """Return the measured model that *name* is or is a snapshot of, or None."""
+    found = {
+        prefix: model for model, prefixes in rules()["measured"]["models"].items() for prefix in prefixes
+    }
+    prefix = best(name, found)
+    return found[prefix] if prefix else None
 
 
 def _constants(name: str) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import Any
 from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import read
-from ib_kernel.counting.images import add_image
-from ib_kernel.counting.schema import doubt_schema, response_format
-from ib_kernel.counting.tools import canonical, doubt_tools, read_tools
+from ib_kernel.counting.fields import add_content, note_fields
+from ib_kernel.counting.schema import note_schema, response_format
+from ib_kernel.counting.tools import canonical, note_arguments, note_tools, read_tools
 
+_ROLES = frozenset({"system", "developer", "user", "assistant"})
 _SERVER_STATE = ("previous_response_id", "conversation", "prompt", "context_management")
 
 
@@ -20,12 +21,15 @@ def add_responses(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     for key in _SERVER_STATE:
         if request.get(key):
             total.doubt(f"{key} (what the server adds is not known)", bounded=False)
+    note_fields(request, total)
     profile = total.profile
     total.tokens += profile.per_request
     if request.get("instructions"):
+        total.use("instructions")
         _add_message({"role": "system", "content": request["instructions"]}, total)
     given = request.get("input")
     if isinstance(given, str):
+        total.use("input as one text")
         items: Sequence[Any] = [{"role": "user", "content": given}]
     elif isinstance(given, list | tuple):
         items = given
@@ -51,25 +55,16 @@ def _kind(item: Any) -> str:
 
 
 def _add_message(item: Mapping[str, Any], total: TokenAccumulator) -> None:
+    role = item.get("role")
+    known = isinstance(role, str) and role in _ROLES
+    total.use(f"{role} message" if known else f"message of the role {str(role)[:40]!r}")
     total.tokens += total.profile.per_message
-    if item.get("role") == "assistant":
+    if role == "assistant":
         total.tokens += total.profile.per_assistant
-    _add_content(item.get("content"), total)
-
-
-def _add_content(given: Any, total: TokenAccumulator, *, result: bool = False) -> None:
-    content = read(given)
-    total.tokens += sum(map(total.text, content.segments))
-    for part in content.images:
-        add_image(part, total)
-        if result:
-            total.doubt("an image in a tool result", bounded=False)
-    for what in content.foreign:
-        total.doubt(f"{what} (counted without it)", bounded=False)
-    if content.malformed:
-        total.doubt("content that is neither a text nor a list of parts", slack=8)
-    if content.parts > 1:
-        total.doubt(total.profile.doubt("parts"))
+    content = read(item.get("content"))
+    if content.is_empty:
+        total.use("message without text")
+    add_content(content, total)
 
 
 class _Items:
@@ -92,8 +87,7 @@ class _Items:
             elif kind == "function_call":
                 self._add_call(position, item)
             elif kind == "function_call_output":
-                self.total.tokens += self.total.profile.per_message
-                _add_content(item.get("output"), self.total, result=True)
+                self._add_result(item)
             elif kind == "reasoning":
                 self._doubt_reasoning(position)
             else:
@@ -107,19 +101,32 @@ class _Items:
         with_id = bool(item.get("id")) and alone
         constant = profile.responses_call_with_id if with_id else profile.responses_call
         total.tokens += profile.per_message + constant + total.text(name) + total.text(f"functions.{name}")
-        total.tokens += total.text(canonical(item.get("arguments", "")))
-        total.doubt("function_call items", slack=4)
+        written = canonical(item.get("arguments", ""))
+        note_arguments(item.get("arguments", ""), written, total)
+        total.tokens += total.text(written)
+        about = "function_call item with an id" if with_id else "function_call item"
+        total.use(about if alone else "function_call items in a row", slack=6)
+
+    def _add_result(self, item: Mapping[str, Any]) -> None:
+        self.total.use("function_call_output item")
+        self.total.tokens += self.total.profile.per_message
+        content = read(item.get("output"))
+        if content.images:
+            self.total.doubt("an image in a tool result", bounded=False)
+        add_content(content, self.total)
 
     def _doubt_reasoning(self, position: int) -> None:
         if position > self.last_user:
             self.total.doubt("reasoning of the running turn", bounded=False)
         elif self.total.profile.keeps_reasoning:
             self.total.doubt("this model keeps earlier reasoning", bounded=False)
+        else:
+            self.total.use("earlier reasoning item", slack=8)
 
 
 def _add_tools(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     tools = read_tools(request)
-    doubt_tools(tools, total)
+    note_tools(tools, total)
     if not tools.functions:
         return
     profile = total.profile
@@ -135,19 +142,26 @@ def _add_tools(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     if forced and profile.responses_forced_choice >= 0:
         total.tokens += profile.responses_forced_choice + total.text(forced)
     if request.get("parallel_tool_calls") is False:
+        total.use("parallel_tool_calls off", slack=8)
         total.tokens += profile.responses_parallel_off
-        total.doubt("parallel_tool_calls is off")
 
 
 def _add_format(request: Mapping[str, Any], items: Sequence[Any], total: TokenAccumulator) -> None:
     given = request.get("text")
     given = given.get("format") if isinstance(given, Mapping) else None
-    if not isinstance(given, Mapping) or given.get("type") != "json_schema":
+    if not isinstance(given, Mapping) or given.get("type", "text") == "text":
+        return
+    if given.get("type") != "json_schema":
+        total.use(f"response format {str(given.get('type'))[:40]!r}", slack=8)
         return
     name = str(given.get("name", ""))
     text = response_format(name, given.get("description"), given.get("schema"))
     answers = sum(_kind(item) == "message" and item.get("role") == "assistant" for item in items)
-    doubt_schema(given.get("schema"), total)
     profile = total.profile
+    note_schema(given, text, total)
+    if answers:
+        total.use("schema with assistant messages", slack=4 * answers)
+    if request.get("tools"):
+        total.use("schema with tools", slack=8)
     total.tokens += total.text(text) + profile.responses_schema
     total.tokens += profile.responses_schema_per_assistant * answers

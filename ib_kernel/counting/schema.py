@@ -6,10 +6,11 @@ Rules measured on recorded requests, 2024-08 to 2026-08 (chat 144 of 145 exact, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ib_kernel.counting.accumulator import TokenAccumulator
+from ib_kernel.counting.profile import rules
 
 _DROPPED = frozenset(
     {
@@ -18,22 +19,8 @@ _DROPPED = frozenset(
         *("minItems", "maxItems", "uniqueItems", "minLength", "maxLength"),
     }
 )
-_KEPT = frozenset(
-    {
-        "type",
-        "properties",
-        "items",
-        "anyOf",
-        "$ref",
-        "$defs",
-        "definitions",
-        "enum",
-        "const",
-        "title",
-        "description",
-    }
-)
 _NAMES = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+_VALUES = frozenset({"enum", "const", "default", "examples"})
 
 
 def clean(schema: Any, *, names: bool = False) -> Any:
@@ -49,19 +36,17 @@ def clean(schema: Any, *, names: bool = False) -> Any:
     return schema
 
 
-def unmeasured(schema: Any, *, names: bool = False) -> str:
-    """Return a keyword of *schema* whose rendering has not been measured (``prefixItems``, …), or ""."""
+def keywords(schema: Any, *, names: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield every keyword of *schema* with its value, at every depth; property names are no keywords."""
     if isinstance(schema, Mapping):
         for key, value in schema.items():
-            if not names and key not in _KEPT and key not in _DROPPED:
-                return str(key)
-            if not names and key in ("enum", "const", "default"):
-                continue
-            if found := unmeasured(value, names=not names and key in _NAMES):
-                return found
-    if isinstance(schema, list | tuple):
-        return next((found for item in schema if (found := unmeasured(item))), "")
-    return ""
+            if not names:
+                yield str(key), value
+            if names or key not in _VALUES:
+                yield from keywords(value, names=not names and key in _NAMES)
+    elif isinstance(schema, list | tuple):
+        for item in schema:
+            yield from keywords(item)
 
 
 def response_format(name: str, description: Any, schema: Any) -> str:
@@ -71,7 +56,24 @@ def response_format(name: str, description: Any, schema: Any) -> str:
     return f"# Response Formats\n\n## {name}\n\n{about}{body}"
 
 
-def doubt_schema(schema: Any, total: TokenAccumulator) -> None:
-    """Note what forbids an exact count of a response format with *schema*."""
-    if keyword := unmeasured(schema):
-        total.doubt(f"the schema keyword {keyword[:40]!r} has not been measured", slack=8)
+def note_schema(spec: Mapping[str, Any], text: str, total: TokenAccumulator) -> None:
+    """Note the constructs of a response format.
+
+    Args:
+        spec: The format: ``name``, ``description`` and ``schema``.
+        text: What `response_format` made of it.
+        total: The request's accumulator.
+    """
+    total.use("schema")
+    if isinstance(spec.get("description"), str) and spec["description"]:
+        total.use("schema with a description")
+    if "\\u" in text:
+        total.use("schema with escaped characters")
+    known = rules()["schema"]
+    for key, value in keywords(spec.get("schema")):
+        if key in known["left_out"]:
+            total.use("schema keyword that is left out")
+        elif key in known["kept"]:
+            total.use("schema keyword that stands as it is")
+        else:
+            total.use_unless_known(f"schema keyword {key[:40]!r}", {key: value})

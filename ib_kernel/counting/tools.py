@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +12,13 @@ from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import as_text
 
-_UNIONS = ("anyOf", "oneOf", "allOf")
-
 
 @dataclass
 class Tools:
     """The function tools of a request, each with name, description and parameters, and its tool choice.
 
     `foreign` names the kinds of tools that are not functions; `forced` the function that must be called;
-    `odd` why the choice cannot be counted exactly, or "".
+    `odd` why the choice cannot be counted exactly, or ""; `legacy` whether some came as ``functions``.
     """
 
     functions: list[Mapping[str, Any]] = field(default_factory=list)
@@ -28,6 +26,7 @@ class Tools:
     forced: str = ""
     choice: str = ""
     odd: str = ""
+    legacy: bool = False
 
     @functools.cached_property
     def namespace(self) -> typescript.Namespace:
@@ -55,7 +54,9 @@ def read_tools(request: Mapping[str, Any]) -> Tools:
             found.functions.append(inner if isinstance(inner, Mapping) else tool)
         else:
             found.foreign.append(str(kind)[:40])
-    found.functions += [tool for tool in _list(request.get("functions")) if isinstance(tool, Mapping)]
+    legacy = [tool for tool in _list(request.get("functions")) if isinstance(tool, Mapping)]
+    found.functions += legacy
+    found.legacy = bool(legacy)
     for key in ("tool_choice", "function_call"):
         _read_choice(request.get(key), found)
     return found
@@ -77,44 +78,45 @@ def _read_choice(choice: Any, found: Tools) -> None:
             found.odd = f"a tool choice of type {str(choice.get('type'))[:40]!r}"
 
 
-def doubt_tools(tools: Tools, total: TokenAccumulator) -> None:
-    """Note what forbids an exact count of *tools*."""
+def note_tools(tools: Tools, total: TokenAccumulator) -> None:
+    """Note the constructs of *tools*, and what forbids an exact count of them."""
     for kind in tools.foreign:
         total.doubt(f"a tool of type {kind!r} (counted without it)", bounded=False)
     if not tools.functions:
         return
     total.doubt(total.profile.doubt("tools"), slack=8)
     total.doubt(tools.odd, slack=16)
-    schemas = list(_mappings([tool.get("parameters") for tool in tools.functions]))
-    if any(key in schema for schema in schemas for key in _UNIONS):
-        total.doubt("anyOf, oneOf or allOf in a tool", slack=4 * len(tools.functions))
-    # measured once, one token off
-    if any("default" in schema and isinstance(schema.get("properties"), Mapping) for schema in schemas):
-        total.doubt("a default on an object in a tool", slack=4)
-    if tools.namespace.cut:
+    total.use("tools")
+    if tools.legacy:
+        total.use("legacy functions")
+    if tools.first_is_undescribed:
+        total.use("first of the tools without a description", slack=1)
+    if tools.forced:
+        total.use("forced choice of a tool", slack=8)
+    elif tools.choice in ("none", "required"):
+        one = " of one tool" if tools.choice == "required" and len(tools.functions) == 1 else ""
+        total.use(f"tool_choice {tools.choice}{one}", slack=2)
+    space = tools.namespace
+    for construct in space.uses:
+        total.use(construct, slack=4)
+    for construct, text in space.unknown.items():
+        total.use_unless_known(construct, text)
+    if space.cut:
         total.doubt("a tool schema that is nested too deep or refers to nothing", bounded=False)
-
-
-def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every mapping inside *value*, each once, circular or not."""
-    seen: set[int] = set()
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if id(item) in seen or not isinstance(item, Mapping | list | tuple):
-            continue
-        seen.add(id(item))
-        if isinstance(item, Mapping):
-            yield item
-            stack.extend(item.values())
-        else:
-            stack.extend(item)
 
 
 def canonical(arguments: Any) -> str:
     """Return call arguments as the model sees them: compact JSON, or the raw text if it does not parse."""
     parsed = parse_arguments(arguments)
     return as_text(arguments) if parsed is None else compact(parsed)
+
+
+def note_arguments(arguments: Any, written: str, total: TokenAccumulator) -> None:
+    """Note how a call's *arguments* were given, beside how they are *written*."""
+    if not written.startswith("{"):
+        total.use("tool call whose arguments are no JSON object", slack=16)
+    elif written != arguments:
+        total.use("tool call whose arguments are not compact JSON", slack=4)
 
 
 def parse_arguments(arguments: Any) -> Any:

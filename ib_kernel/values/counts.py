@@ -13,13 +13,15 @@ class Count:
 
     `tokens` is the best estimate. `exact` says that it is the truth. `upper` is never below the truth
     (equal to `tokens` when exact) and is what gets reserved; None means that no bound exists offline.
-    `reason` says in a few words why a count is not exact ("" when it is).
+    `reason` says in a few words why a count is not exact ("" when it is). `constructs` names what the request
+    is made of, for counters that keep evidence for each ("tool enum", "message by the user", …).
     """
 
     tokens: int
     exact: bool = True
     upper: int | None = None
     reason: str = ""
+    constructs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.exact and self.upper is None:

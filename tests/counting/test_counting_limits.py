@@ -65,8 +65,8 @@ def test_earlier_reasoning_is_free_except_where_the_model_keeps_it() -> None:
     items = [HI, {"type": "reasoning", "summary": []}, {"role": "assistant", "content": "Hi"}, HI]
     bare = [item for item in items if item.get("type") != "reasoning"]
     kept = ib_tiktoken.count_request({"input": items}, "gpt-5.4")
-    assert kept == ib_tiktoken.count_request({"input": bare}, "gpt-5.4")
-    assert kept.exact
+    assert kept.tokens == ib_tiktoken.count_request({"input": bare}, "gpt-5.4").tokens
+    assert kept.upper is not None
     assert ib_tiktoken.count_request({"input": items}, "gpt-5.6-luna").upper is None
 
 

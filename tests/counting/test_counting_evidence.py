@@ -1,0 +1,120 @@
+"""Exactness is claimed only where every construct of a request has its evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import ib_tiktoken
+from ib_kernel.counting import evidence, profile
+from ib_kernel.counting.profile import rules
+from ib_kernel.values import Count
+
+HI = {"role": "user", "content": "Hello there"}
+TEXT = {"type": "string"}
+
+
+def count(model: str = "gpt-4o", **body: Any) -> Count:
+    """Return the count of a chat body with one short message."""
+    return ib_tiktoken.count_request({"messages": [HI], **body}, model)
+
+
+def tool(properties: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    """Return one function tool with *properties* as a tool list."""
+    parameters = {"type": "object", "properties": properties, **fields}
+    return [{"type": "function", "function": {"name": "f", "description": "Do.", "parameters": parameters}}]
+
+
+@pytest.mark.parametrize(
+    ("evidence_of", "expected"),
+    [((5, 2, 0), True), ((4, 2, 0), False), ((5, 1, 0), False), ((500, 1, 0), False), ((9, 2, 1), False)],
+)
+def test_a_claim_needs_five_requests_of_two_repositories(
+    evidence_of: tuple[int, int, int], expected: bool
+) -> None:
+    """Too few requests, one repository alone or unexplained wrong counts do not carry a claim."""
+    assert evidence.is_supported(*evidence_of) is expected
+
+
+def test_common_requests_are_claimed_and_name_their_constructs() -> None:
+    """A plain request and one with an ordinary tool are exact, and say what they are made of."""
+    assert count().exact
+    plain = count(tools=tool({"city": TEXT}))
+    assert plain.exact
+    assert {"tools", "tool type string", "user message", "model gpt-4o"} <= set(plain.constructs)
+
+
+ODD = [
+    ({"tools": tool({"city": {**TEXT, "contentEncoding": "base64"}})}, "contentEncoding"),
+    ({"tools": tool({"city": TEXT}, patternProperties={"^x": TEXT})}, "patternProperties"),
+    ({"tools": tool({"a": {"oneOf": [TEXT, {"type": "null"}]}})}, "oneOf"),
+    ({"tools": tool({"a": {"const": "v1"}})}, "const"),
+    ({"tools": tool({"a": {"type": "integer", "maximum": 2**53 - 1}})}, "2**53"),
+    ({"tools": tool({"a": {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}})}, "array among"),
+    ({"some_new_field": {"text": "hello"}}, "some_new_field"),
+    ({"messages": [{**HI, "mood": "cheerful"}]}, "mood"),
+    ({"messages": [{**HI, "role": "critic"}]}, "critic"),
+    ({"response_format": {"type": "grammar", "grammar": "x"}}, "grammar"),
+]
+
+
+@pytest.mark.parametrize(("body", "word"), ODD)
+def test_constructs_without_evidence_are_named_and_bounded(body: dict[str, Any], word: str) -> None:
+    """A construct that is unknown, or known too little, costs the claim, is named, and widens the bound."""
+    found = count(**body)
+    assert not found.exact
+    assert word in found.reason
+    assert found.upper is not None
+    assert found.upper > found.tokens
+
+
+def test_an_unknown_construct_is_bounded_by_its_json() -> None:
+    """What no rule knows may cost as many tokens as its JSON has."""
+    long = {"words": [f"word {number}" for number in range(500)]}
+    tokens = ib_tiktoken.count_text(str(long), "gpt-4o").tokens
+    for found in (count(novelty=long), count(tools=tool({"a": {**TEXT, "x-novelty": long}}))):
+        assert found.upper is not None
+        assert found.upper >= found.tokens + tokens * 0.9
+
+
+def test_free_fields_cost_nothing_and_keep_the_claim() -> None:
+    """Settings of sampling, caching and streaming neither add tokens nor cost the claim."""
+    bare = count()
+    busy = count(
+        temperature=0, prompt_cache_key="s1", stream=True, stream_options={}, verbosity="low", seed=3
+    )
+    assert (busy.tokens, busy.exact) == (bare.tokens, True)
+
+
+def test_an_alias_that_moved_is_not_claimed_but_its_snapshots_are() -> None:
+    """gpt-3.5-turbo once named a snapshot that counts one more per message: its bound covers that."""
+    talk = [{"role": "user", "content": "Go on"}] * 400
+    alias = ib_tiktoken.count_request({"messages": talk}, "gpt-3.5-turbo")
+    oldest = ib_tiktoken.count_request({"messages": talk}, "gpt-3.5-turbo-0301")
+    assert not alias.exact
+    assert alias.upper is not None
+    assert alias.upper >= oldest.tokens == alias.tokens + 400
+    assert ib_tiktoken.count_request({"messages": talk}, "gpt-3.5-turbo-0125").exact
+    assert count("gpt-3.5-turbo", tools=tool({"city": TEXT})).exact  # that snapshot took no tools
+
+
+def test_evidence_is_looked_at_for_the_family() -> None:
+    """A construct that is known on chat models is not thereby known on reasoning models."""
+    row = evidence.table()["construct"]["schema with a system message"]
+    assert evidence.is_supported(*row["chat standard"])
+    assert not evidence.is_supported(*row["chat reasoning"])
+    assert "schema with a system message" in evidence.supported("chat", profile("gpt-4o"))
+    assert "schema with a system message" not in evidence.supported("chat", profile("gpt-5"))
+
+
+def test_open_questions_are_never_claimed() -> None:
+    """Every open construct stands in the table, in its column, and is not supported."""
+    for line in rules()["evidence"]["open"]:
+        name = next((name for name in evidence.table()["construct"] if line.endswith(f" {name}")), None)
+        if name is not None:
+            where = line.removesuffix(f" {name}")
+            api, _, family = where.partition(" ")
+            model = profile("gpt-5" if family == "reasoning" else "gpt-4o")
+            assert evidence.is_open(name, where)
+            assert name not in evidence.supported("responses" if api == "responses" else "chat", model)
