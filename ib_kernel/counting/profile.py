@@ -20,8 +20,8 @@ class Profile:
     `model` is the normalised name, `known` whether any rule names it, `construct` its row in the table of
     evidence ("" for an unknown one). `message_slack` widens the bound per message. `doubts` are (scope,
     reason) pairs that forbid claiming an exact count, and `share` widens the bound by that part of it
-    (above 0 the encoding is a guess). `tile` is (base, per tile) and `patch` the factor per 32x32 patch; both None when
-    the model's image cost is not known.
+    (above 0 the encoding is a guess). `tile` is (base, per tile) and `patch` the factor per 32x32 patch;
+    both None when the model's image cost is not known.
     """
 
     model: str
