@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
@@ -81,11 +82,12 @@ test-pythons: ## the whole suite on every Python from 3.11 on that this machine 
 clean:
 	rm -rf $(VENV) node_modules docs/_build .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# Reinstalled only when pyproject.toml changes, so that everything above works offline afterwards.
-$(VENV)/.installed: pyproject.toml
+# Reinstalled only when one of these files changes, so that everything above works offline afterwards.
+$(VENV)/.installed: pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PIP) --require-hashes -r requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json
