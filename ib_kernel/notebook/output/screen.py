@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from htpy import Node, div
+
 from ib_kernel.notebook.output.render import to_html
-from ib_kernel.notebook.output.show import escape, plain, publish
+from ib_kernel.notebook.output.show import publish
+from ib_kernel.text import plain
 
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
@@ -15,14 +18,16 @@ FOOT = "margin-top:6px;font-size:90%"
 """The style of the lines under a reply."""
 
 
-def bundle(text: str, footer: str, warning: str) -> tuple[str, str]:
+def finished(text: str, footer: str, warning: str) -> tuple[Node, str]:
     """Return a finished reply as HTML and as text: the reply, then the footer and any warning."""
     notes = [line for line in (footer, warning) if line]
-    rows = "".join(f'<div style="{FOOT}">{escape(line)}</div>' for line in notes)
-    body = to_html(text) if text else ""
-    return f"<div>{body}{rows}</div>", "\n\n".join(
-        part for part in (plain(text).rstrip(), "\n".join(notes)) if part
-    )
+    content = div[to_html(text) if text else None, [foot(line) for line in notes]]
+    return content, "\n\n".join(part for part in (plain(text).rstrip(), "\n".join(notes)) if part)
+
+
+def foot(line: str) -> Node:
+    """Return a line that stands under a reply."""
+    return div(style=FOOT)[plain(line)]
 
 
 def warning_line(reply: Reply) -> str:
@@ -50,16 +55,16 @@ class Screen:
 
     def end(self, reply: Reply) -> None:
         """Show the reply as it is now, for good."""
-        html, text = self.final(reply)
+        content, text = self.final(reply)
         if text:
-            publish(html, text)
+            publish(content, text)
 
-    def final(self, reply: Reply) -> tuple[str, str]:
+    def final(self, reply: Reply) -> tuple[Node, str]:
         """Return the last state as HTML and text; both empty when nothing has arrived."""
         return (
-            bundle(reply.text, reply.footer if reply.result else "", warning_line(reply))
+            finished(reply.text, reply.footer if reply.result else "", warning_line(reply))
             if (reply.text or reply.result)
-            else ("", "")
+            else (None, "")
         )
 
 
@@ -93,7 +98,7 @@ class Terminal(Screen):
             print()  # noqa: T201
         for line in (reply.footer if reply.result else "", warning_line(reply)):
             if line:
-                print(line)  # noqa: T201
+                print(plain(line))  # noqa: T201
 
     def _clear(self) -> None:
         """End a countdown's line."""
