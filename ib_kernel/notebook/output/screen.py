@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from htpy import Node, div
@@ -74,6 +75,7 @@ class Terminal(Screen):
     def __init__(self) -> None:
         self._any = False
         self._counting = ""
+        self._started, self._told = time.monotonic(), 0
 
     def piece(self, text: str) -> None:
         """Print *text*, control characters removed."""
@@ -90,6 +92,13 @@ class Terminal(Screen):
         elif kind != self._counting:
             print(plain(text), flush=True)  # noqa: T201
             self._counting = kind
+
+    def tick(self) -> None:
+        """Say for how long the model has been thinking, once a second."""
+        seconds = int(time.monotonic() - self._started)
+        if self._counting.endswith("…") and seconds > self._told and sys.stdout.isatty():
+            self._told = seconds
+            print(f"{_CLEAR_LINE}{self._counting} {seconds} s", end="", flush=True)  # noqa: T201
 
     def end(self, reply: Reply) -> None:
         """Print the footer under what has been printed."""
