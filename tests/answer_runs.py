@@ -36,6 +36,7 @@ class Outcome:
     next_text: str = ""
     next_roles: list[str] = field(default_factory=list)
     shown: str = ""
+    body: Any = None
 
     @property
     def source(self) -> str:
@@ -49,40 +50,63 @@ class Outcome:
         return self.rows[-1]["input_tokens"], self.rows[-1]["output_tokens"]
 
 
-def run(
-    answer: Answer, folder: Path, *, api: str = "chat", streamed: bool = True, **settings: Any
-) -> Outcome:
-    """Ask once against *answer*, then once more against a good one; return what was seen."""
-    seen = Outcome()
-    given = {"backoff_s": 0.001, "retry_budget": 1000, **settings}
-    with RawService(answer) as service:
-        chosen = Settings(
-            data_dir=folder,
-            base_url=service.base_url,
-            api_key=KEY,
-            model=MODEL,
-            api=api,
-            client="openai",
-            **given,
-        )
-        with Interview(chosen) as buddy:
-            session = buddy.start("Backend engineer", candidate="Ada", token_budget=50_000).session_id
-            _odd_turn(buddy, seen, streamed)
-            seen.requests = len(service.requests)
-            totals = buddy.service.totals(session)
-            seen.held, seen.in_doubt = totals.held, totals.in_doubt
-            store = buddy.service.store
-            seen.rows = store.sql("SELECT * FROM calls ORDER BY started_at, attempt").dicts()
-            seen.events = store.sql("SELECT * FROM events").dicts()
-            seen.transcript = [(m.role, m.content, m.partial) for m in buddy.history()]
-            everything = [store.sql(f"SELECT * FROM {t}").dicts() for t in ("calls", "events", "messages")]
-            seen.shown = repr(everything) + repr(seen)
-            service.answer = Answer((GOOD if api == "chat" else GOOD_RESPONSES,))
-            seen.next_text = buddy.say_sync("And then?").text
-            body = service.requests[-1]
-            items = body.get("messages", body.get("input"))
-            seen.next_roles = [item["role"] for item in items if item["role"] != "system"]
-    return seen
+class AnswerTrial:
+    """One service and one ledger for answer after answer, each in a session of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = RawService(Answer())
+        self._folder = folder
+        self._open: dict[str, Interview] = {}
+
+    def interview(self, api: str, settings: dict[str, Any]) -> Interview:
+        """Return the interview for *api* with *settings*."""
+        name = f"{api} {settings}"
+        if name not in self._open:
+            chosen = Settings(
+                data_dir=self._folder,
+                base_url=self.service.base_url,
+                api_key=KEY,
+                model=MODEL,
+                api=api,
+                client="openai",
+                **{"backoff_s": 0.001, "retry_budget": 1000, **settings},
+            )
+            self._open[name] = Interview(chosen)
+        return self._open[name]
+
+    def run(self, answer: Answer, *, api: str = "chat", streamed: bool = True, **settings: Any) -> Outcome:
+        """Ask once against *answer*, then once more against a good one; return what was seen."""
+        seen, service, buddy = Outcome(), self.service, self.interview(api, settings)
+        session = buddy.start("Backend engineer", candidate="Ada", token_budget=50_000).session_id
+        service.answer, service.requests = answer, []
+        _odd_turn(buddy, seen, streamed)
+        seen.requests = len(service.requests)
+        seen.body = service.requests[-1] if service.requests else None
+        totals = buddy.service.totals(session)
+        seen.held, seen.in_doubt = totals.held, totals.in_doubt
+        self._read(buddy, session, seen)
+        service.answer = Answer((GOOD if api == "chat" else GOOD_RESPONSES,))
+        seen.next_text = buddy.say_sync("And then?").text
+        body = service.requests[-1]
+        items = body.get("messages", body.get("input"))
+        seen.next_roles = [item["role"] for item in items if item["role"] != "system"]
+        return seen
+
+    def _read(self, buddy: Interview, session: str, seen: Outcome) -> None:
+        def rows(table: str, order: str) -> list[dict[str, Any]]:
+            query = f"SELECT * FROM {table} WHERE session_id = '{session}' ORDER BY {order}"
+            return buddy.service.store.sql(query).dicts()
+
+        seen.rows, seen.events = rows("calls", "attempt"), rows("events", "seq")
+        messages = rows("messages", "seq")
+        seen.transcript = [(m["role"], m["content"], m["partial"]) for m in messages]
+        seen.shown = repr((seen.rows, seen.events, messages)) + repr(seen)
+
+    def close(self) -> None:
+        """Close the interviews and the service."""
+        for interview in self._open.values():
+            interview.close()
+        self.service.__exit__()
 
 
 def _odd_turn(buddy: Interview, seen: Outcome, streamed: bool) -> None:

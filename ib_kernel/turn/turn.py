@@ -172,13 +172,18 @@ class Turn:
         return await receiver.read(attempt, self.client.body(request))
 
     async def _prepare(self) -> None:
-        """Let the client import and connect before anything is held: what fails there was not sent."""
+        """Let the client import and connect before anything is held: what fails there was not sent.
+
+        A slow import does not use up the turn's time.
+        """
         prepare = getattr(self.client, "prepare", None)
         if prepare is None:
             return
+        start = time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, self._time_left())):
+            async with asyncio.timeout(self.settings.deadline_s or None):
                 await prepare()
+            self._deadline += time.monotonic() - start
         except TimeoutError:
             raise TimedOut(
                 f"not sent: the client {self.client.name!r} was not ready in time (deadline_s).",
