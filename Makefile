@@ -20,6 +20,9 @@ test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped w
 front: node_modules/.installed ## types, linter and unit tests of the widgets' modules; needs node 20 and npm
 	npm run --silent check
 
+docs: $(VENV)/.installed ## the documentation site, in docs/_build/html; any warning is an error
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . docs/_build/html
+
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
 
