@@ -26,7 +26,7 @@
         ├── RateLimited           429; retried, never sooner than the server asked
         ├── ContextTooLong        the prompt does not fit into the model's context window
         ├── ContentFiltered       the service's filter refused the prompt or the reply
-        ├── BadRequest            any other request the service refuses (400, 404, 422)
+        ├── BadRequest            any other request the service refuses (400, 404, 407, 422)
         ├── ServerFailed          5xx, or an error event inside a stream
         ├── NotConnected          the request never left: nothing was spent
         ├── TimedOut              sent, no answer in time
@@ -39,7 +39,7 @@ and everything that is known to be one (`ib_kernel.secrets`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from ib_kernel.secrets import scrub
 
@@ -151,11 +151,15 @@ class ClientError(BuddyError):
 
     `outcome` says what the attempt has cost (see `Outcome`), `retryable` whether trying again can
     help, `retry_after_s` how many seconds the server asked to wait (None: it did not say), `status`
-    the HTTP status (None: there was no answer), `code` the service's own error code.
+    the HTTP status (None: there was no answer), `code` the service's own error code. `usage` is what the
+    service said that the failed attempt used (a `Reported` or `Usage`; None: nothing), `raw_usage` that as
+    it came.
     """
 
     outcome: Outcome = "rejected"
     retryable: bool = False
+    usage: Any = None
+    raw_usage: str | None = None
 
     def __init__(
         self,

@@ -85,4 +85,6 @@ ATTACKS = [
     "\ud800<script>alert(1)</script>",
     "<\x00script>alert(1)</script>",
     "&#x202e;&#27;[31m&#x9b;2J&#xD800;",
+    "**a** &#27;]52;c;x **b**",
+    "&#27;P&#27;_&#27;]0;",
 ]

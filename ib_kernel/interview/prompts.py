@@ -58,12 +58,22 @@ def build_messages(
     assistant are left out of the history.
     """
     system, _ = system_prompt(session, challenge)
-    past = [
-        {"role": message.role, "content": message.content}
-        for message in history
-        if message.role in ("user", "assistant") and message.content
-    ]
-    return ({"role": "system", "content": system}, *past, {"role": "user", "content": text})
+    said = [(m.role, m.content) for m in history if m.role in ("user", "assistant") and m.content]
+    return ({"role": "system", "content": system}, *_alternating([*said, ("user", text)]))
+
+
+def _alternating(said: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return *said* as messages whose roles alternate: what got no reply goes along with the next question.
+
+    Many services refuse two messages of one role in a row, and empty ones.
+    """
+    messages: list[dict[str, str]] = []
+    for role, content in said:
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += f"\n\n{content}"
+        else:
+            messages.append({"role": role, "content": content})
+    return messages
 
 
 def expand_vars(text: str, namespace: Mapping[str, Any]) -> str:

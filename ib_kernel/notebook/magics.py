@@ -130,7 +130,7 @@ class InterviewMagics(Magics):
         The gauge shows tokens used (in and out), held, in doubt and left, cost, turns left at this rate, and
         time left. A total below what is used and held is refused.
         """
-        from ib_kernel.notebook.output.gauge import gauge_html, gauge_text, look
+        from ib_kernel.notebook.output.gauge import gauge_html, gauge_text, read_budget
         from ib_kernel.notebook.output.show import publish
 
         if line.split()[:1] == ["resolve"]:
@@ -159,7 +159,7 @@ class InterviewMagics(Magics):
 
             show_live(interview, controls=bool(parsed.get("controls")))
             return
-        view = look(interview.service, session.session_id)
+        view = read_budget(interview.service, session.session_id)
         publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{uuid.uuid4().hex}")
 
     @no_var_expand
@@ -226,9 +226,10 @@ class InterviewMagics(Magics):
 
     @staticmethod
     def _usage_of(text: str) -> None:
-        from ib_kernel.notebook.commands.run import show, text_output
+        from ib_kernel.notebook.commands.run import show
+        from ib_kernel.notebook.output.show import show_lines
 
-        show(text_output(text))
+        show(show_lines(text))
 
 
 def load(shell: Any) -> None:

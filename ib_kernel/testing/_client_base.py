@@ -12,7 +12,7 @@ import pytest
 from ib_kernel import errors
 from ib_kernel.testing.faults import FAULTS
 from ib_kernel.testing.server import FaultServer, Recorded
-from ib_kernel.values import ChatRequest, Done, LLMClient, Piece
+from ib_kernel.values import ChatRequest, Done, LLMClient, Piece, Thinking, Usage
 
 T = TypeVar("T")
 
@@ -25,12 +25,16 @@ LIMIT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How a faulty attempt must end: an error of one of `kinds`, with these properties."""
+    """How a faulty attempt must end: an error of one of `kinds`, with these properties.
+
+    `whole_outcome` is the outcome where the answer was not streamed (None: the same; "" left to the client).
+    """
 
     kinds: tuple[type[errors.ClientError], ...]
     outcome: str = "rejected"
     retryable: bool | None = False
     retry_after_s: float | None = None
+    whole_outcome: str | None = None
 
 
 _RATE, _DOWN = (errors.RateLimited,), (errors.ServerFailed,)
@@ -58,7 +62,7 @@ EXPECTED: dict[str, Expected] = {
     "close": Expected(_BROKEN, "unknown", True),
     "no-finish": Expected(_BROKEN, "unknown", True),
     "malformed": Expected(_BROKEN, "unknown", True),
-    "error-event": Expected(_DOWN, "unknown", True),
+    "error-event": Expected(_DOWN, "unknown", True, whole_outcome=""),
     "filtered-prompt": Expected((errors.ContentFiltered,), "prompt_billed"),
     "not-json": Expected((errors.BadRequest, *_BROKEN), "", None),
     "not-json-text": Expected(_BROKEN, "unknown", None),
@@ -77,12 +81,26 @@ class Heard:
     """What a client made of one answer."""
 
     pieces: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
     done: Done | None = None
 
     @property
     def text(self) -> str:
         """The reply's text so far."""
         return "".join(self.pieces)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The main figures of the usage that came, and its details; None when there was none."""
+        said = self.done.usage if self.done is not None else None
+        if said is None:
+            return None
+        return Usage(
+            said.input_tokens or 0,
+            said.output_tokens or 0,
+            cached_tokens=said.cached_tokens or 0,
+            reasoning_tokens=said.reasoning_tokens or 0,
+        )
 
 
 async def listen(client: LLMClient, body: dict[str, Any], heard: Heard | None = None) -> Heard:
@@ -93,7 +111,9 @@ async def listen(client: LLMClient, body: dict[str, Any], heard: Heard | None = 
             assert heard.done is None, "something came after Done"
             if isinstance(event, Piece):
                 heard.pieces.append(event.text)
-            else:
+            elif isinstance(event, Thinking):
+                heard.thoughts.append(event.text)
+            elif isinstance(event, Done):
                 heard.done = event
     assert heard.done is not None, "the stream ended without Done"
     return heard

@@ -24,7 +24,7 @@ class GoodAnswers(ClientBase):
         assert done is not None
         assert (done.finish_reason, done.model) == ("stop", "gpt-5.4-mini")
         assert done.response_id
-        assert done.usage == self.usage(seen)
+        assert heard.usage == self.usage(seen)
         assert seen.sent_key(KEY), "the key did not reach the service"
 
     def usage(self, seen: Recorded) -> Usage:
@@ -42,7 +42,7 @@ class GoodAnswers(ClientBase):
         assert heard.text == "".join(step.pieces or ()) or step.pieces is None
         assert heard.done is not None
         assert heard.done.finish_reason == self.finish(step.finish_reason)
-        assert heard.done.usage == (None if step.usage_sent == "never" else self.usage(seen))
+        assert heard.usage == (None if step.usage_sent == "never" else self.usage(seen))
 
     def finish(self, sent: str | None) -> str | None:
         """Return the finish reason a client reports for the one that the server was told to send."""
@@ -53,7 +53,7 @@ class GoodAnswers(ClientBase):
         server.reply("Well.", usage=self.detailed_usage())
         heard, _ = self.hear(server, mode)
         assert heard.done is not None
-        assert heard.done.usage == Usage(120, 70, cached_tokens=64, reasoning_tokens=50)
+        assert heard.usage == Usage(120, 70, cached_tokens=64, reasoning_tokens=50)
 
     def detailed_usage(self) -> dict[str, Any]:
         """Return a usage object with details, in the shape of the API."""
@@ -81,8 +81,7 @@ class GoodAnswers(ClientBase):
             texts: list[str] = []
             async with client.stream(self.body(client)) as reply:
                 async for event in reply:
-                    assert isinstance(event, Piece)
-                    texts.append(event.text)
+                    texts += [event.text] if isinstance(event, Piece) else []
                     if len(texts) == 2:
                         return texts
             return texts
@@ -97,6 +96,6 @@ class GoodAnswers(ClientBase):
         heard, seen = self.hear(server, mode, n=2)
         assert heard.text == "one two three"
         assert heard.done is not None
-        assert heard.done.usage == self.usage(seen)
-        assert heard.done.usage is not None
-        assert heard.done.usage.output_tokens == 6
+        assert heard.usage == self.usage(seen)
+        assert heard.usage is not None
+        assert heard.usage.output_tokens == 6

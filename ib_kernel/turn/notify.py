@@ -68,6 +68,19 @@ class Notifier:
         )
         self.plugins.tell("ib_call_failed", event)
 
+    def usage_rejected(self, attempt: Attempt) -> None:
+        """Keep the raw figures of a service that cannot all be true, and say what was wrong with them."""
+        if not attempt.problems:
+            return
+        log.info("usage of turn %d cannot be true: %s", self.turn, "; ".join(attempt.problems))
+        detail = {
+            "turn": self.turn,
+            "attempt": attempt.number,
+            "problems": list(attempt.problems),
+            "raw_usage": attempt.raw_usage,
+        }
+        self.store.add_event(LedgerEvent(self.session_id, "usage_rejected", time.time(), detail=detail))
+
     def _warn(self, before: Totals, after: Totals) -> float | None:
         passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
         if not passed:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ib_kernel.errors import Stopped
 from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.footer import footer
 from ib_kernel.turn.turn import Notice, Turn, TurnResult
 from ib_kernel.values import Piece
 
@@ -233,31 +234,3 @@ class Reply:
         self.result = self.result or self._turn.partial
         if interrupted:
             raise interrupted
-
-
-def footer(result: TurnResult) -> str:
-    """Return the line of figures: client, turn, tokens in and out, what is left; stable for tests.
-
-    Marks are added when figures are not the service's own (``counted``, ``upper bound``), when the cap was
-    shrunk, when we stopped the reply, and when the budget is overdrawn.
-    """
-    end, totals = result.end, result.totals
-    parts = [
-        result.client,
-        f"turn {result.turn}",
-        f"{end.input_tokens:,} in + {end.output_tokens:,} out = {end.input_tokens + end.output_tokens:,}",
-        f"{totals.left:,} of {totals.token_budget:,} left",
-    ]
-    if end.source != "api" and result.billed:
-        parts.append(end.source.replace("_", " "))
-    if result.plan.shrunk_by:
-        parts.append(f"reply capped at {result.plan.cap:,} by {result.plan.shrunk_by}")
-    if end.finish_reason in ("cap", "length"):
-        parts.append("cut off at its cap")
-    if end.finish_reason == "content_filter":
-        parts.append("cut off by the content filter")
-    if result.stopped and end.finish_reason == "stopped":
-        parts.append("stopped")
-    if totals.overdraft:
-        parts.append(f"overdraft {totals.overdraft:,}")
-    return " · ".join(parts)

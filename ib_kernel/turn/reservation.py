@@ -118,18 +118,25 @@ class TurnReservation:
         """End an attempt that failed: charged as in doubt, for its prompt, or not at all."""
         outcome = error.outcome if isinstance(error, ClientError) else "unknown"
         name, rid = type(error).__name__, attempt.reservation.reservation_id
-        if outcome == "unknown":
+        reported = self.recorder.reported(attempt, error) if isinstance(error, ClientError) else None
+        if reported is not None:
+            self._store.settle(
+                rid, reported, messages=self.messages(attempt, partial=True) if attempt.pieces else ()
+            )
+        elif outcome == "unknown":
             self.doubt(attempt, name)
         elif outcome == "prompt_billed":
             self._store.settle(rid, self.recorder.failed(attempt, name, prompt_billed=True))
         else:
             self._store.release(rid, self.recorder.failed(attempt, name, prompt_billed=False))
+        self.notify.usage_rejected(attempt)
 
     def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> tuple[CallEnd, Totals, float | None]:
         """Write the attempt's row; return it, the session's sums, and the warning level it has reached."""
         end = self.recorder.ended(attempt, done)
         messages = self.messages(attempt, partial=partial)
         self._store.settle(attempt.reservation.reservation_id, end, messages=messages)
+        self.notify.usage_rejected(attempt)
         totals = self._store.totals(self.ask.session.session_id)
         return end, totals, self.notify.after(attempt, end, totals)
 

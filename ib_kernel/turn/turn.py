@@ -7,38 +7,29 @@ attempt ends, its reservation ends with it, in a ledger write that a cancellatio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ClientError, StreamBroken, TimedOut
+from ib_kernel.errors import ClientError, TimedOut
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import to_end
 from ib_kernel.turn.lease import Lease
 from ib_kernel.turn.rate_limits import countdown
+from ib_kernel.turn.receiving import Notice, Receiver
 from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
 from ib_kernel.turn.retry import Retries, RetryBudget
-from ib_kernel.turn.token_cap import ReplyTruncator
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Totals
 
 __all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something to show while waiting, such as an announced retry; not part of the reply."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,8 @@ class TurnResult:
     """How a turn ended. `end` is the ledger's row, `totals` the session's sums after it.
 
     `billed` is false when nobody bills this client's tokens, so that our count is the final figure.
-    `stopped` says that we ended it early; `warning` is the warning level that this turn reached, if any.
+    `stopped` says that we ended it early, `thought` that the model was seen to reason;
+    `warning` is the warning level that this turn reached, if any.
     """
 
     text: str
@@ -60,6 +52,7 @@ class TurnResult:
     created: int
     billed: bool = True
     stopped: bool = False
+    thought: bool = False
     warning: float | None = None
 
 
@@ -153,6 +146,7 @@ class Turn:
 
     async def _hold(self, number: int) -> Attempt:
         """Wait for a short rate limit, then hold."""
+        await self._prepare()
         body = self.client.body(self.ask.request)
         limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
         patience = self.settings.rate_limit_wait_s
@@ -172,42 +166,30 @@ class Turn:
 
     async def _receive(self, attempt: Attempt) -> Done:
         request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
-        body = self.client.body(request)
-        whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
-        meter = ReplyTruncator(attempt.plan.cap, self._count_text)
-        async with contextlib.AsyncExitStack() as stack:
-            opening = stack.enter_async_context(self.client.stream(body))
-            stream = await self._in_time(opening, attempt)
-            while True:
-                event = await self._in_time(anext(stream), attempt)
-                if isinstance(event, Done):
-                    return dataclasses.replace(event, finish_reason="cap") if meter.full else event
-                if meter.full:
-                    continue
-                piece = meter.take(event.text)
-                attempt.add(piece)
-                self.emit(event if piece is event.text else Piece(piece))
-                if meter.full and not whole:
-                    return Done("cap")
+        receiver = Receiver(
+            self.client, self.settings, lambda item: self.emit(item), self._count_text, self._deadline
+        )
+        return await receiver.read(attempt, self.client.body(request))
 
-    async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
-        """Await *step*; raise `TimedOut` when the first piece, a further one or the end is late."""
-        now = time.monotonic()
-        limit = self.settings.gap_s
-        if attempt.first_piece is None:
-            limit = self.settings.first_piece_s - (now - attempt.started)
+    async def _prepare(self) -> None:
+        """Let the client import and connect before anything is held: what fails there was not sent.
+
+        A slow import does not use up the turn's time.
+        """
+        prepare = getattr(self.client, "prepare", None)
+        if prepare is None:
+            return
+        start = time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, min(limit, self._deadline - now))):
-                return await step
+            async with asyncio.timeout(self.settings.deadline_s or None):
+                await prepare()
+            self._deadline += time.monotonic() - start
         except TimeoutError:
-            what = "no reply came" if attempt.first_piece is None else "the reply stalled and was given up"
-            waited = time.monotonic() - attempt.started
             raise TimedOut(
-                f"{what} after {waited:.0f} s; what it has cost is in doubt (see %budget)."
+                f"not sent: the client {self.client.name!r} was not ready in time (deadline_s).",
+                outcome="not_sent",
+                retryable=False,
             ) from None
-        except StopAsyncIteration:
-            name = self.client.name
-            raise StreamBroken(f"the client {name!r} ended its stream without a result.") from None
 
     # --- how an attempt ends
 
@@ -236,6 +218,7 @@ class Turn:
             created=done.created or int(time.time()),
             billed=self._reservation.recorder.billed,
             stopped=stopped,
+            thought=bool(attempt.reasoning),
             warning=warning,
         )
 
@@ -290,7 +273,8 @@ class Turn:
         return self.service.counter.count_text(text, self._counts_as).tokens
 
     def _has_started(self) -> bool:
-        return self._attempt is not None and self._attempt.first_piece is not None
+        last = self._attempt  # reasoning that has come is billed, too
+        return last is not None and (last.first_piece is not None or bool(last.reasoning))
 
     def _time_left(self) -> float:
         return self._deadline - time.monotonic()

@@ -10,15 +10,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ib_kernel.errors import ClientError
 from ib_kernel.models import prices
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan
-from ib_kernel.values import CallEnd, Count, Done, Reservation, Source, Totals, Usage
+from ib_kernel.turn.usage_check import Checked, check_usage
+from ib_kernel.values import CallEnd, Count, Done, Reported, Reservation, Source, Totals, Usage
+
+SHOWN_CHARS = 200
+"""How much of a model's name, an id or a finish reason is kept: they are the service's text."""
 
 
 @dataclass
 class Attempt:
-    """One attempt, from its hold to its row. Times are `time.monotonic` seconds."""
+    """One attempt, from its hold to its row. Times are `time.monotonic` seconds.
+
+    `last_sign` is when the service last showed that it is at work. `reasoning` is what was thought and not
+    said, `thinks` whether the model was seen to reason. `problems` says what was
+    wrong with the usage that came, `raw_usage` how it came.
+    """
 
     number: int
     plan: Plan
@@ -28,6 +38,11 @@ class Attempt:
     started: float = field(default_factory=time.monotonic)
     first_piece: float | None = None
     pieces: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    last_sign: float | None = None
+    thinks: bool = False
+    problems: tuple[str, ...] = ()
+    raw_usage: str | None = None
 
     @property
     def text(self) -> str:
@@ -51,21 +66,29 @@ class UsageRecorder:
 
     def ended(self, attempt: Attempt, done: Done) -> CallEnd:
         """Return the row of an attempt that ended with *done* (also one that we ended)."""
-        usage, source = (done.usage, "api") if done.usage else self._own_figures(attempt, done)
-        end = CallEnd(
-            usage.input_tokens,
-            usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            source=source,  # type: ignore[arg-type]  # a literal from either side
-            model_returned=done.model,
-            finish_reason=done.finish_reason,
-            response_id=done.response_id,
-            latency_ms=_ms(attempt.started, time.monotonic()),
-            first_piece_ms=None if attempt.first_piece is None else _ms(attempt.started, attempt.first_piece),
-            raw_usage=done.raw_usage,
+        checked = self._checked(attempt, done.usage, done.raw_usage)
+        usage, source = self._figures(attempt, checked, done.finish_reason)
+        end = self._row(attempt, usage, source, raw_usage=done.raw_usage)
+        end = dataclasses.replace(
+            end,
+            model_returned=done.model[:SHOWN_CHARS],
+            finish_reason=done.finish_reason[:SHOWN_CHARS],
+            response_id=done.response_id[:SHOWN_CHARS],
         )
         return self._priced(end, usage, done.model or self.model.name, done.service_tier)
+
+    def reported(self, attempt: Attempt, error: ClientError) -> CallEnd | None:
+        """Return the row of an attempt that failed with usage that can be believed; None when it has none."""
+        if error.usage is None:
+            return None
+        checked = self._checked(attempt, error.usage, error.raw_usage)
+        if checked.missing:
+            return None
+        usage, source = self._figures(attempt, checked, "")
+        end = self._row(attempt, usage, source, raw_usage=error.raw_usage)
+        return self._priced(
+            dataclasses.replace(end, error=type(error).__name__), usage, self.model.name, None
+        )
 
     def failed(self, attempt: Attempt, error: str, *, prompt_billed: bool) -> CallEnd:
         """Return the row of an attempt that failed: free, or charged for its prompt."""
@@ -81,12 +104,51 @@ class UsageRecorder:
             return 0
         return prices.worst_case(self.model.name, plan.prompt, plan.n * plan.cap)
 
-    def _own_figures(self, attempt: Attempt, done: Done) -> tuple[Usage, Source]:
+    def _checked(self, attempt: Attempt, said: Reported | Usage | None, raw: str | None) -> Checked:
+        has_text = bool(attempt.pieces or attempt.reasoning)
+        count = attempt.count
+        checked = check_usage(said, prompt=count.tokens, exact=count.exact, has_text=has_text)
+        attempt.problems, attempt.raw_usage = checked.problems, raw
+        return checked
+
+    def _figures(self, attempt: Attempt, checked: Checked, finish: str) -> tuple[Usage, Source]:
+        """Complete what the service did not say, or said wrong, by our own figures."""
+        given, made = checked.input_tokens, checked.output_tokens
+        source: Source = "api"
+        if given is None or made is None:
+            own, source = self._own_figures(attempt, finish, output=made is None)
+            given = own.input_tokens if given is None else given
+            made = own.output_tokens if made is None else made
+        return (
+            Usage(
+                given,
+                made,
+                cached_tokens=min(checked.cached_tokens, given),
+                reasoning_tokens=min(checked.reasoning_tokens, made),
+                cache_write_tokens=min(checked.cache_write_tokens, given),
+            ),
+            source,
+        )
+
+    def _own_figures(self, attempt: Attempt, finish: str, *, output: bool) -> tuple[Usage, Source]:
         """Count what the service did not report; hidden tokens make the held bound the only safe figure."""
-        hidden = self.model.reasoning or attempt.plan.n > 1
-        if hidden and self.billed and done.finish_reason not in ("stopped", "cap"):
+        hidden = (self.model.reasoning and not attempt.reasoning) or attempt.plan.n > 1
+        if output and hidden and self.billed and finish not in ("stopped", "cap"):
             return Usage(attempt.plan.prompt, attempt.plan.n * attempt.plan.cap), "upper_bound"
-        return Usage(self._prompt(attempt), self.count_text(attempt.text)), "counted"
+        made = self.count_text("".join([*attempt.reasoning, attempt.text])) if output else 0
+        return Usage(self._prompt(attempt), made), "counted"
+
+    def _row(self, attempt: Attempt, usage: Usage, source: Source, *, raw_usage: str | None) -> CallEnd:
+        return CallEnd(
+            usage.input_tokens,
+            usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            source=source,
+            latency_ms=_ms(attempt.started, time.monotonic()),
+            first_piece_ms=None if attempt.first_piece is None else _ms(attempt.started, attempt.first_piece),
+            raw_usage=raw_usage,
+        )
 
     def _prompt(self, attempt: Attempt) -> int:
         return attempt.count.tokens if attempt.count.exact else attempt.plan.prompt

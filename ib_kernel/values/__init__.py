@@ -5,7 +5,18 @@ seconds unless the name ends in ``_ms``, and money is integer nano-dollars (10‚Å
 "no price known". Values are frozen; a store or client hands out new ones instead of changing old ones.
 """
 
-from ib_kernel.values.calls import ChatRequest, Done, LLMClient, Piece, RateLimits, ReplyStream, Source, Usage
+from ib_kernel.values.calls import (
+    ChatRequest,
+    Done,
+    KeepAlive,
+    LLMClient,
+    Piece,
+    RateLimits,
+    ReplyStream,
+    Source,
+    Thinking,
+    Usage,
+)
 from ib_kernel.values.counts import Count, TokenCounter
 from ib_kernel.values.ledger import (
     TRANSITIONS,
@@ -21,6 +32,7 @@ from ib_kernel.values.ledger import (
     Status,
     Totals,
 )
+from ib_kernel.values.reported import Reported
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
 from ib_kernel.values.store import BudgetStore
 
@@ -33,6 +45,7 @@ __all__ = [
     "ChatRequest",
     "Count",
     "Done",
+    "KeepAlive",
     "LLMClient",
     "LedgerEvent",
     "Message",
@@ -42,11 +55,13 @@ __all__ = [
     "RateLimits",
     "Refusal",
     "ReplyStream",
+    "Reported",
     "Reservation",
     "Session",
     "Source",
     "Spent",
     "Status",
+    "Thinking",
     "TokenCounter",
     "Totals",
     "Usage",

@@ -8,9 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ib_kernel.values.reported import Reported
+
 Source = Literal["api", "counted", "upper_bound"]
-"""Where a row's token numbers come from: the service's own usage, our count of what was sent and
-received, or the bound that was held."""
+"""Where a row's token numbers come from: all from the service's own usage; at least one of the two from our
+count of what was sent and received; or the bound that was held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,33 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """A piece of the model's reasoning: progress, counted where usage is missing, never shown as reply.
+
+    `text` is "" where a service only says that the model thinks.
+    """
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """A sign of life without any content, such as a comment in a stream: it restarts the wait for a piece."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The end of a reply; always the last thing a stream yields.
 
-    `usage` is None when the service sent none. `finish_reason` is the service's own word ("stop",
-    "length", …). `service_tier` is what the service says it billed as, when it says so. `raw_usage` is the
-    service's usage object as it came (JSON text), when it sent one and the client keeps it.
+    `usage` is what the service said, unchecked (the pipeline checks it): `Reported`, or `Usage` from a
+    client that knows its figures; None when the service sent none. `finish_reason` is the service's own word
+    ("stop", "length", …), "unknown" when it gave none and yet ended well. `service_tier` is what the service
+    says it billed as, when it says so. `raw_usage` is the service's usage object as it came (JSON text), when
+    it sent one and the client keeps it.
     """
 
     finish_reason: str
-    usage: Usage | None = None
+    usage: Usage | Reported | None = None
     model: str = ""
     response_id: str = ""
     created: int = 0
@@ -71,7 +90,7 @@ class Done:
     raw_usage: str | None = None
 
 
-ReplyStream = AsyncIterator["Piece | Done"]
+ReplyStream = AsyncIterator["Piece | Thinking | KeepAlive | Done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +132,12 @@ class LLMClient(Protocol):
     `retryable` and `retry_after_s` are right; no message holds a secret. A stream that ends without
     a finish reason raises `StreamBroken`.
 
-    Three attributes are optional: `default_model` names the model to use when the user names none;
-    `billed` (default True) is False when nobody bills this client's tokens, so that our count is final;
-    `rate_limits` maps models to what the service last said (`RateLimits`): the pipeline
-    waits for a short limit, and `%interview doctor` shows them.
+    Four attributes are optional: `prepare`, a coroutine function, is awaited before anything is held:
+    imports, certificates and proxies belong there, so that what fails before sending costs nothing;
+    `default_model` names the model to use when the user names none; `billed` (default True) is False when
+    nobody bills this client's tokens, so that our count is final; `rate_limits` maps models to what the
+    service last said (`RateLimits`): the pipeline waits for a short limit, and `%interview doctor` shows
+    them.
     """
 
     name: str
@@ -126,7 +147,10 @@ class LLMClient(Protocol):
         ...
 
     def stream(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[ReplyStream]:
-        """Send *body*; yield `Piece`s, then one `Done`. Leaving the context ends the HTTP response."""
+        """Send *body*; yield `Piece`s, then one `Done`. Leaving the context ends the HTTP response.
+
+        `Thinking` and `KeepAlive` in between say that the service is at work without text to show.
+        """
         ...
 
     async def validate_api_key(self) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 import os
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.values.table import table_html, table_text
 
 MAX_SHOWN = 200
 """Rows that `QueryResult` shows; all of them convert."""
@@ -81,39 +79,17 @@ class QueryResult:
         return target
 
     def __repr__(self) -> str:
-        names = [_text(name) for name in self.columns]
-        shown = [[_text(value) for value in row] for row in self.rows[:MAX_SHOWN]]
-        widths = [max(_width(cell) for cell in column) for column in zip(names, *shown, strict=True)]
-        right = [_is_number_column(self.rows, i) for i in range(len(self.columns))]
-
-        def line(cells: Sequence[str]) -> str:
-            pads = (" " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
-            parts = (
-                pad + cell if flush else cell + pad
-                for cell, pad, flush in zip(cells, pads, right, strict=True)
-            )
-            return "  ".join(parts).rstrip()
-
-        lines = [line(names), "  ".join("─" * width for width in widths)]
-        return "\n".join([*lines, *(line(row) for row in shown), *self._more()])
+        return "\n".join([table_text(*self._shown()), *self._more()])
 
     def _repr_html_(self) -> str:
+        from htpy import p
+
+        return str(table_html(*self._shown())) + "".join(str(p[line]) for line in self._more())
+
+    def _shown(self) -> tuple[list[str], list[list[str]], list[bool]]:
+        """Return the columns' names, the rows that are shown, and which columns are numbers."""
         right = [_is_number_column(self.rows, i) for i in range(len(self.columns))]
-        align = ["text-align:right" if flush else "text-align:left" for flush in right]
-
-        def row(tag: str, cells: Sequence[str]) -> str:
-            inner = "".join(
-                f'<{tag} style="{style}">{html.escape(cell)}</{tag[:2]}>'
-                for cell, style in zip(cells, align, strict=True)
-            )
-            return f"<tr>{inner}</tr>"
-
-        body = "".join(row("td", [_text(value) for value in values]) for values in self.rows[:MAX_SHOWN])
-        more = "".join(f"<p>{line}</p>" for line in self._more())
-        head = row('th scope="col"', [_text(name) for name in self.columns])
-        tex = "$" in body or "\\" in body  # a model's text: a typesetter must not run the TeX in it
-        keep = ' class="tex2jax_ignore mathjax_ignore"' if tex else ""
-        return f"<table{keep}><thead>{head}</thead><tbody>{body}</tbody></table>{more}"
+        return list(self.columns), [[_text(v) for v in row] for row in self.rows[:MAX_SHOWN]], right
 
     def _more(self) -> list[str]:
         if not self.rows:
@@ -144,10 +120,6 @@ def _is_number_column(rows: Sequence[tuple[Any, ...]], index: int) -> bool:
     return bool(values) and all(hasattr(v, "__float__") and not isinstance(v, bool) for v in values)
 
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What must not reach a terminal as it is: controls, switches of the writing direction, lone surrogates."""
-
-
 def _text(value: Any) -> str:
     if value is None:
         return ""
@@ -159,14 +131,4 @@ def _text(value: Any) -> str:
         return f"{value:,f}"
     if isinstance(value, float):
         return f"{value:,.0f}" if 999_999.5 <= abs(value) < 1e15 else f"{value:,.6g}"
-    line = re.sub(r"[\r\n\t\v\f]+", " ", str(value))
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
-
-
-def _width(cell: str) -> int:
-    """Return how many columns of a terminal *cell* takes: wide characters two, combining ones none."""
-    if cell.isascii():
-        return len(cell)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in cell
-    )
+    return str(value)

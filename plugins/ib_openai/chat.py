@@ -1,22 +1,23 @@
 """Chat Completions: the body that is sent, and the reader of what comes back.
 
-Text is what a candidate would read: `delta.content` and refusals of choice 0. With ``n > 1`` the other
-choices are read (and billed) but not shown. Tool calls and reasoning text stay out of the text.
+Text is what a candidate would read: the content and refusals of choice 0, as a delta, a message, or parts of
+either. With ``n > 1`` the other choices are read (and billed) but not shown. Tool calls stay out of the text,
+reasoning becomes `Thinking`.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.errors import StreamBroken
 from ib_kernel.secrets import Secret
-from ib_kernel.values import ChatRequest, Done, Usage
+from ib_kernel.values import ChatRequest, Done, Piece, Thinking, ends
+from ib_kernel.values.reported import usages_in
+from ib_openai.answers import AnswerReader, Heard, heard_in, thoughts_in
 from ib_openai.dialects import Dialect
-from ib_openai.mapping import from_event, no_finish
-from ib_openai.sse import Event
-from ib_openai.values import read_json, read_usage, text_of, whole_of
+from ib_openai.mapping import no_reply
+from ib_openai.values import name_of
 
 PATH = "/chat/completions"
 
@@ -53,70 +54,122 @@ def _message(message: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     return copy
 
 
-class ChatReader:
-    """Reads one answer: events of a stream, or a whole JSON answer.
+_KNOWN = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "error",
+     "obfuscation"}
+)  # fmt: skip
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details",
+              "thinking_blocks")  # fmt: skip
 
-    `finished` turns True with choice 0's finish reason, `complete` when nothing more can follow.
+
+class ChatReader(AnswerReader):
+    """Reads Chat Completions. See `AnswerReader` for the fields.
+
+    A finish reason ends the reply only where it stands last: a word that comes with every chunk is none. A
+    word that nobody knows ends it when the stream then ends as it should.
     """
 
     def __init__(self, key: Secret | None = None) -> None:
-        self.finished = False
-        self.complete = False
-        self.key = key
-        self._finish = ""
-        self._usage: Usage | None = None
-        self._raw: str | None = None
-        self._model = ""
-        self._id = ""
-        self._created = 0
-        self._tier: str | None = None
+        super().__init__(key)
+        self._repeats = self._tools = self._deltas = self._plain = False
+        self._messages: list[str] = []
 
-    def feed(self, event: Event) -> list[str]:
-        """Return the texts of *event*. Raises a `ClientError` for an error event, `StreamBroken` for junk."""
-        if event.data.strip() == "[DONE]":
-            self.complete = True
-            return []
-        chunk = read_json(event.data)
-        if not isinstance(chunk, dict):
-            raise StreamBroken("the service sent data that are not JSON in its stream")
-        if chunk.get("error") or event.kind == "error":
-            raise from_event(chunk, key=self.key)
-        self._note(chunk)
-        return self._texts(chunk, "delta")
+    def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
+        if value.get("error") or kind == "error" or _is_error(value):
+            self._note_usage(usages_in(value, _KNOWN))
+            raise self.failure(value)
+        self._note_about(value, "created")
+        if value.get("usage") or not value.keys() <= _KNOWN:
+            self._note_usage(usages_in(value, _KNOWN))
+        choices = value.get("choices")
+        heard: list[Heard] = []
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and choice.get("index", 0) in (0, None, "0", ""):
+                if "usage" in choice:
+                    self._note_usage(usages_in(value, _KNOWN))
+                if isinstance(choice.get("error"), dict):
+                    raise self.failure(choice["error"])
+                heard += self._choice(choice)
+        if self._finish:
+            self.finished = self._stands(bool(heard))
+        return heard
 
-    def whole(self, answer: dict[str, Any]) -> list[str]:
-        """Return the texts of an answer that was not streamed."""
-        if answer.get("error"):
-            raise from_event(answer, key=self.key)
-        self._note(answer)
-        self.complete = True
-        return self._texts(answer, "message")
+    def _choice(self, choice: dict[str, Any]) -> list[Heard]:
+        self._heard_any = True
+        heard = self._mark(self._said(choice))
+        reason = name_of(choice.get("finish_reason")).strip()
+        if reason.lower() in ends.NO_REASON:
+            reason = ""
+        if heard and self._finish:  # it stood in a chunk before this one, so it ended nothing
+            self._repeats, self._finish, self.finished = True, "", False
+        elif heard and not reason:
+            self._plain = True
+        self._finish = reason or self._finish
+        return heard
+
+    def _stands(self, with_text: bool) -> bool:
+        """Return True if the finish reason is an end, whatever becomes of the rest of the stream."""
+        if self._repeats:
+            return False
+        if self._reported is not None:
+            return True
+        return self._finish.lower() in ends.KNOWN and (self._plain or not with_text)
+
+    def _ended_well(self, finish: str) -> bool:
+        if finish and self._repeats:
+            return self._closed or self._reported is not None
+        return super()._ended_well(finish)
 
     def done(self) -> Done:
-        """Return the end of the reply. `StreamBroken` when there was no finish reason."""
-        if not self.finished:
-            raise no_finish()
-        return Done(self._finish, self._usage, self._model, self._id, self._created, self._tier, self._raw)
+        """Return the end of the reply. A `ClientError` when it has not ended well."""
+        if self._closed and not self._heard_any and self._reported is not None:
+            raise self._with_usage(no_reply())
+        done = super().done()
+        if self._tools and not self._text_came and done.finish_reason.lower() in ends.COMPLETE:
+            return dataclasses.replace(done, finish_reason="tool_calls")
+        return done
 
-    def _note(self, chunk: dict[str, Any]) -> None:
-        self._model = text_of(chunk.get("model")) or self._model
-        self._id = text_of(chunk.get("id")) or self._id
-        self._created = whole_of(chunk.get("created")) or self._created
-        self._tier = text_of(chunk.get("service_tier")) or self._tier
-        usage = read_usage(chunk.get("usage"), "prompt", "completion")
-        if usage is not None:  # the last one wins
-            self._usage, self._raw = usage, json.dumps(chunk["usage"])
+    def _said(self, choice: dict[str, Any]) -> list[Heard]:
+        """Return what one choice says: in its delta, else in a whole message, else as plain text."""
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and delta:
+            heard = self._part(delta)
+            self._deltas = self._deltas or bool(heard)
+            if heard:
+                return heard
+        message = choice.get("message")
+        if isinstance(message, dict) and not self._deltas:
+            return self._increment(self._part(message))
+        return heard_in(choice["text"]) if isinstance(choice.get("text"), str) else []
 
-    def _texts(self, chunk: dict[str, Any], part: str) -> list[str]:
-        texts: list[str] = []
-        choices = chunk.get("choices")
-        for choice in choices if isinstance(choices, list) else []:
-            if not isinstance(choice, dict) or choice.get("index", 0) != 0:
-                continue
-            delta = choice.get(part)
-            if isinstance(delta, dict):
-                texts += [t for t in (delta.get("content"), delta.get("refusal")) if isinstance(t, str) and t]
-            reason = choice.get("finish_reason")
-            if isinstance(reason, str) and reason:
-                self._finish, self.finished = reason, True
-        return texts
+    def _part(self, said: dict[str, Any]) -> list[Heard]:
+        content = said.get("content")
+        heard: list[Heard] = [Piece(content)] if isinstance(content, str) and content else []
+        if not heard:
+            heard = heard_in(content)
+        if len(said) == 1 and "content" in said:
+            return heard
+        if said.get("tool_calls") or said.get("function_call"):
+            self._tools = self.began = True
+        heard += heard_in(said.get("refusal"))
+        thought = next((t for name in _REASONING if said.get(name) and (t := thoughts_in(said[name]))), "")
+        return [Thinking(thought), *heard] if thought else heard
+
+    def _increment(self, heard: list[Heard]) -> list[Heard]:
+        """Return what is new in a message of a stream: some services send all of it with every chunk."""
+        text = "".join(one.text for one in heard if isinstance(one, Piece))
+        before = "".join(self._messages)
+        if before and len(text) > len(before) and text.startswith(before):
+            self._messages.append(text[len(before) :])
+            return [Piece(self._messages[-1])]
+        self._messages.append(text)
+        return heard
+
+
+def _is_error(value: dict[str, Any]) -> bool:
+    """Return True for an error that is not wrapped: some servers send its fields bare."""
+    if "choices" in value:
+        return False
+    if value.get("object") == "error" or value.get("type") == "error" or "detail" in value:
+        return True
+    return "message" in value and ("code" in value or "status" in value)

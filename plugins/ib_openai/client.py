@@ -13,10 +13,12 @@ from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
 from ib_kernel.values import ChatRequest, ReplyStream
 from ib_openai import chat, responses
+from ib_openai.answers import AnswerReader
 from ib_openai.dialects import detect
+from ib_openai.environment import not_ready, proxy_for
 from ib_openai.limits import RateLimits, read_rate_limits
-from ib_openai.mapping import from_status, from_transport
-from ib_openai.reading import Reader, end, read_reply
+from ib_openai.mapping import Asked, from_status, from_transport
+from ib_openai.reading import end, read_reply
 from ib_openai.values import read_json, sendable
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 NO_KEY = "the openai client was chosen but OPENAI_API_KEY is not set. Try %interview start --client demo."
 """The one line for a missing key."""
+
+MOST_REDIRECTS = 2
+"""How often one request follows the service to another address of the same origin."""
 
 
 class OpenAIClient:
@@ -78,17 +83,21 @@ class OpenAIClient:
         With ``"stream": false`` in *body* the whole reply is one piece. A body with ``input`` goes to the
         Responses API, any other to Chat Completions.
         """
-        reader: Reader
+        reader: AnswerReader
         if "input" in body:
             path, reader = responses.PATH, responses.ResponsesReader(self._secret)
         else:
             path, reader = chat.PATH, chat.ChatReader(self._secret)
         response = await self._send(path, body)
-        reply = read_reply(response, reader, streamed=bool(body.get("stream")))
+        reply = read_reply(response, reader)
         try:
             yield reply
         finally:
             await end(response, reply)
+
+    async def prepare(self) -> None:
+        """Import the SDK and set the connection up; what fails here was not sent."""
+        await self._connected()
 
     async def validate_api_key(self) -> bool:
         """Ask for the list of models: True when the key is accepted, False on 401. Costs no tokens."""
@@ -108,10 +117,17 @@ class OpenAIClient:
             await sdk.close()
 
     async def _connected(self) -> openai.AsyncOpenAI:
+        problem: Exception | None = None
         if self._sdk is None:
-            transport = await asyncio.to_thread(_transport)  # importing takes 0.4 s: not on the loop
-            if self._sdk is None:
-                self._sdk = transport.connect(self._secret, self._base_url, self.dialect, self._read_s)
+            try:
+                transport = await asyncio.to_thread(_transport)  # importing takes 0.4 s: not on the loop
+                if self._sdk is None:
+                    self._sdk = transport.connect(self._secret, self._base_url, self.dialect, self._read_s)
+            except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+                problem = not_ready(error)
+        if problem is not None:
+            raise problem
+        assert self._sdk is not None  # noqa: S101 - for the type checker
         sdk: openai.AsyncOpenAI = self._sdk
         return sdk
 
@@ -127,33 +143,60 @@ class OpenAIClient:
             "stream": True,
             "stream_cls": openai.AsyncStream[Any],
         }
-        try:
-            response: httpx2.Response
-            if body is None:
-                response = await sdk.get(path, **raw)
+        target = path
+        for _ in range(MOST_REDIRECTS + 1):
+            try:
+                response: httpx2.Response
+                if body is None:
+                    response = await sdk.get(target, **raw)
+                else:
+                    response = await sdk.post(target, body=dict(body), **raw)
+            except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+                target = _moved(error)
+                problem = self._problem(error, path, body)
             else:
-                response = await sdk.post(path, body=dict(body), **raw)
-        except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
-            problem = self._problem(error, body)
-        else:
-            self._note_limits(body, response.headers)
-            return response
+                self._note_limits(body, response.headers)
+                return response
+            if not target:
+                break
         raise problem
 
-    def _problem(self, error: Exception, body: Mapping[str, Any] | None) -> ClientError:
+    def _problem(self, error: Exception, path: str, body: Mapping[str, Any] | None) -> ClientError:
         import openai
+
+        asked = Asked(path, proxy_for(self._base_url))
 
         if isinstance(error, openai.APIStatusError):
             self._note_limits(body, error.response.headers)
             answer = read_json(error.response.text) or error.response.text
-            return from_status(error.status_code, error.response.headers, answer, key=self._secret)
+            return from_status(
+                error.status_code, error.response.headers, answer, key=self._secret, asked=asked
+            )
         cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else None
-        return from_transport(cause or error, key=self._secret)
+        return from_transport(cause or error, key=self._secret, asked=asked)
 
     def _note_limits(self, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> None:
         limits = read_rate_limits(headers)
         if body is not None and limits is not None:
             self.rate_limits[str(body.get("model", ""))] = limits
+
+
+def _moved(error: Exception) -> str:
+    """Return the address of a redirect (307, 308) within the same origin; "" when *error* is none.
+
+    A prompt goes where the user said, nowhere else: not to another host, scheme or port.
+    """
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (307, 308):
+        return ""
+    here = error.request.url
+    try:
+        there = here.join(error.response.headers.get("location", "")[:2000])
+    except ValueError:
+        return ""
+    same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
+    return str(there) if same and there != here else ""
 
 
 def _transport() -> Any:

@@ -10,10 +10,12 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from ib_kernel.values import RateLimits
+from ib_kernel.values.reported import MOST_TOKENS
 
 __all__ = ["RateLimits", "read_duration", "read_rate_limits", "read_retry_after"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_MAX_CHARS = 64  # a longer header is no number: float() takes any, and the pattern is quadratic on digits
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -40,7 +42,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
         return milliseconds / 1000
     raw = headers.get("retry-after")
     seconds = _number(raw)
-    if seconds is not None or raw is None:
+    if seconds is not None or raw is None or len(raw) > _MAX_CHARS:
         return seconds
     try:
         when = parsedate_to_datetime(raw)
@@ -52,7 +54,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 def read_duration(text: str | None) -> float | None:
     """Return the seconds of a duration such as ``6m0s``, ``120ms`` or ``1.5``; None when it is none."""
-    if text is None:
+    if text is None or len(text) > _MAX_CHARS:
         return None
     parts = _DURATION.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text.strip():
@@ -62,10 +64,10 @@ def read_duration(text: str | None) -> float | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        value = float(text) if text is not None else None
+        value = float(text) if text is not None and len(text) <= _MAX_CHARS else None
     except ValueError:
         return None
-    return value if value is not None and 0 <= value < float("inf") else None
+    return value if value is not None and 0 <= value < MOST_TOKENS else None
 
 
 def _whole(text: str | None) -> int | None:

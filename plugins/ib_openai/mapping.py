@@ -1,14 +1,17 @@
 """Raw errors in, ours out: what the SDK, the transport or the service reports becomes one `ClientError`.
 
-`outcome` follows one rule: an answer with an error status has cost nothing (`rejected`), a request that never
-left neither (`not_sent`); once the service may have begun to answer, nobody can say (`unknown`). Only Azure
+`outcome` follows one rule: an answer with an error status, or an error instead of an answer, has cost nothing
+(`rejected`), a request that never left neither (`not_sent`); once the service may have begun to answer,
+nobody can say (`unknown`), and neither can a gateway that gave up waiting. Only Azure
 bills a prompt that its filter refuses (`prompt_billed`; Azure's documentation, read 2026-11).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -27,13 +30,15 @@ from ib_kernel.errors import (
     TimedOut,
 )
 from ib_kernel.secrets import Secret, scrub
-from ib_openai.limits import read_retry_after
+from ib_openai.limits import read_duration, read_retry_after
 
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
 _CONTEXT = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
 _FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
-_AUTH = {"invalid_api_key", "invalid_authentication", "authentication_error", "permission_denied"}
+_AUTH = {"invalid_api_key", "invalid_authentication", "authentication_error", "permission_denied",
+         "api_key_invalid", "unauthenticated"}  # fmt: skip
 _CONTEXT_WORDS = ("context length", "context size", "context window", "maximum context", "too many tokens")
+_RATE = {"rate_limit_exceeded", "rate_limit_error", "resource_exhausted", "too_many_requests"}
 _MODEL_CODES = {"model_not_found", "deploymentnotfound"}
 
 _CHECK = "check the network and base_url"
@@ -43,25 +48,49 @@ SHOWN_CHARS = 300
 """How much of a service's own message is repeated in ours."""
 
 
+_GAVE_UP = {408, 499, 504, 520, 522, 524, 598, 599}
+"""Statuses of gateways that stopped waiting: they say nothing about what the model behind them has done.
+(Cloudflare's list of 5xx errors, nginx's 499; read 2026-11.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an error's line may need to know of the request: its `path`, and the `proxy` it went through."""
+
+    path: str = ""
+    proxy: str = ""
+
+
 def from_status(
-    status: int, headers: Mapping[str, str], body: Any, *, key: Secret | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: Any,
+    *,
+    key: Secret | None = None,
+    asked: Asked | None = None,
 ) -> ClientError:
     """Return our error for an answer with an error *status*; *body* is parsed JSON or text."""
-    if status == 401 and key is None:
+    info = read_info(body, key)
+    if status == 401 and key is None and not info.page:
         return AuthFailed("the service wants an API key and none is set; set OPENAI_API_KEY", status=status)
-    # A gateway that gave up waiting (504) says nothing about what the model behind it has done.
-    error = _classify(status, _info(body, key), headers, outcome="unknown" if status == 504 else "rejected")
+    outcome: Outcome = "unknown" if status in _GAVE_UP else "rejected"
+    error = _classify(status, info, headers, outcome=outcome, asked=asked or Asked(), key=key)
     if headers.get("x-should-retry", "").lower() == "false":
         error.retryable = False
     return error
 
 
-def from_event(body: Any, *, key: Secret | None = None) -> ClientError:
-    """Return our error for an error that arrives inside a stream: its cost is unknown."""
-    return _classify(None, _info(body, key), {}, outcome="unknown")
+def from_event(body: Any, *, key: Secret | None = None, began: bool = True) -> ClientError:
+    """Return our error for an error inside a 200; its cost is unknown once a reply *began*."""
+    info = read_info(body, key)
+    status = info.status
+    unknown = began or status in _GAVE_UP
+    return _classify(status, info, {}, outcome="unknown" if unknown else "rejected", asked=Asked(), key=key)
 
 
-def from_transport(error: BaseException, *, key: Secret | None = None) -> ClientError:
+def from_transport(
+    error: BaseException, *, key: Secret | None = None, asked: Asked | None = None
+) -> ClientError:
     """Return our error for anything that was raised while a request was built, sent or read."""
     import httpx2
 
@@ -69,12 +98,17 @@ def from_transport(error: BaseException, *, key: Secret | None = None) -> Client
         return error
 
     reason = _reason(error, key)
+    proxy = asked.proxy if asked is not None else ""
+    if isinstance(error, httpx2.ProxyError) and "407" in reason:
+        return _classify(407, Info(key, ""), {}, outcome="not_sent", asked=asked or Asked(), key=key)
     if isinstance(error, httpx2.PoolTimeout):
         return NotConnected("not sent: no free connection to the service in time")
     if isinstance(error, httpx2.ConnectTimeout):
         return NotConnected(f"not sent: the service could not be reached in time; {_CHECK}")
     if isinstance(error, (httpx2.ConnectError, httpx2.ProxyError)):
-        return NotConnected(f"not sent: cannot connect to the service ({reason}); {_CHECK}")
+        through = f" through the proxy {proxy}" if proxy else ""
+        check = f"{_CHECK}, and SSL_CERT_FILE" if "CERTIFICATE_VERIFY_FAILED" in reason else _CHECK
+        return NotConnected(f"not sent: cannot connect to the service{through} ({reason}); {check}")
     if isinstance(error, httpx2.TimeoutException):
         return TimedOut("the request was sent and the service stopped answering")
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
@@ -87,15 +121,26 @@ def from_transport(error: BaseException, *, key: Secret | None = None) -> Client
 
 
 def _classify(
-    status: int | None, info: _Info, headers: Mapping[str, str], *, outcome: Outcome
+    status: int | None,
+    info: Info,
+    headers: Mapping[str, str],
+    *,
+    outcome: Outcome,
+    asked: Asked,
+    key: Secret | None,
 ) -> ClientError:
     tail = f": {info.message}" if info.message else ""
     shown = f" ({status})" if status else ""
     wait = read_retry_after(headers)
-    kind, text, cost = _choose(status, info)
-    asked = "" if wait is None else f"; it asks to wait {wait:g} s"
+    wait = info.wait_s if wait is None else wait
+    place = hide(headers.get("location", ""), key)[:SHOWN_CHARS] if status and 300 <= status < 400 else ""
+    kind, text, cost = _choose(status, info, asked)
+    if place:
+        text = f"the service answers from another address, {place}; set base_url to it"
+    pause = "" if wait is None else f"; it asks to wait {wait:g} s"
+    advice = _advice(status, info)
     error = kind(
-        f"{text}{shown}{tail}{asked}",
+        f"{text}{shown}{tail}{pause}{advice}",
         outcome=cost or outcome,
         retry_after_s=wait,
         status=status,
@@ -106,10 +151,19 @@ def _classify(
     return error
 
 
-def _choose(status: int | None, info: _Info) -> tuple[type[ClientError], str, Outcome | None]:
+def _choose(status: int | None, info: Info, asked: Asked) -> tuple[type[ClientError], str, Outcome | None]:
     """Pick the class, the first words and, where it differs, the outcome."""
-    codes = {info.code.lower(), info.kind.lower(), info.inner.lower()}
+    codes = info.codes
     words = info.message.lower()
+    if status == 407:
+        proxy = f"the proxy {asked.proxy}" if asked.proxy else "a proxy"
+        line = (
+            f"{proxy} wants a user and password; write them into HTTPS_PROXY: http://user:password@host:port"
+        )
+        return BadRequest, line, "not_sent"
+    if info.page and status in (401, 403, 451):
+        line = "a proxy or firewall answered with a web page, not the service: the API key was not refused"
+        return BadRequest, f"{line}; {_CHECK}", None
     if codes & _QUOTA or (status == 402):
         return QuotaExceeded, "the account is out of credit or over its billing limit", None
     if codes & _FILTER:
@@ -119,18 +173,49 @@ def _choose(status: int | None, info: _Info) -> tuple[type[ClientError], str, Ou
         return ContextTooLong, "the prompt does not fit into the model's context window", None
     if status in (401, 403) or codes & _AUTH:
         return AuthFailed, _AUTH_TEXT[status == 403], None
-    if status == 429 or "rate_limit_exceeded" in codes:
+    if status == 429 or codes & _RATE:
         return RateLimited, "the service asks to slow down", None
-    if status == 404:
+    if status in (404, 405, 501):
         if codes & _MODEL_CODES or "model" in words:
             return BadRequest, "the service has no such model; check --model", None
+        if asked.path == "/responses":
+            return BadRequest, "the service does not know the Responses API; use --api chat", None
         return BadRequest, f"the service has no such address; {_URL_HINT}", None
-    if status is None or status >= 500 or status in (408, 409):
+    if status is None or status >= 500 or status in (408, 409, 499):
         return ServerFailed, "the service failed", None
     if 300 <= status < 400:
         return BadRequest, "the service answers from another address; set base_url to it", None
     return BadRequest, "the service refused the request", None
 
+
+def _advice(status: int | None, info: Info) -> str:
+    """Return what to set for a server that does not know a part of our requests."""
+    words = info.message.lower()
+    if status not in (400, 404, 422, 500, 501):
+        return ""
+    if "stream_options" in words or "include_usage" in words:
+        return "; set usage_in_stream = false, which leaves stream_options out"
+    if "alternate" in words or "must end with a user" in words:
+        return '; this server takes user and assistant in turns only: set system_role = "user"'
+    if any(phrase in words for phrase in _NO_SYSTEM):
+        return '; set system_role = "user" for servers without a system role'
+    return ""
+
+
+_NO_SYSTEM = (
+    "system role",
+    "role system",
+    "role 'system'",
+    'role "system"',
+    "role: system",
+    "role `system`",
+    "system message",
+    "system prompt",
+    "developer role",
+    "role 'developer'",
+    "developer instruction",
+)
+"""How chat templates and services say that they take no system message."""
 
 _AUTH_TEXT = {
     False: "the service did not accept the API key",
@@ -138,37 +223,78 @@ _AUTH_TEXT = {
 }
 
 
-class _Info:
-    """What an error body says, without secrets and in one line, whatever the body's shape."""
+class Info:
+    """What an error body says, without secrets and in one line, whatever the body's shape.
 
-    __slots__ = ("code", "inner", "kind", "message")
+    `status` is its numeric code where it is an HTTP status, `page` says that it is a web page, `wait_s` how
+    long it asks to wait.
+    """
+
+    __slots__ = ("code", "codes", "message", "page", "status", "wait_s")
 
     def __init__(
-        self, key: Secret | None, message: Any, code: Any = "", kind: Any = "", inner: Any = ""
+        self, key: Secret | None, message: Any, codes: Sequence[Any] = (), *, page: bool = False
     ) -> None:
-        line = " ".join(hide(_text(message), key).split())
+        line = " ".join(hide(_plain(message)[: 4 * SHOWN_CHARS + 4000], key).split())
         self.message = line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 1] + "…"
-        self.code = hide(_text(code), key)
-        self.kind = _text(kind)
-        self.inner = _text(inner)
+        named = [_text(code)[:SHOWN_CHARS] for code in codes if code is not None and code != ""]
+        self.code = hide(named[0], key) if named else ""
+        self.codes = {name.lower() for name in named}
+        numbers = (int(name) for name in named if name.isascii() and name.isdigit() and len(name) == 3)
+        self.status = next((number for number in numbers if 400 <= number <= 599), None)
+        self.page = page
+        self.wait_s: float | None = None
 
 
-def _info(body: Any, key: Secret | None) -> _Info:
-    if isinstance(body, Mapping):
-        error = body.get("error") or body
-        if not isinstance(error, Mapping):
-            return _Info(key, error)
+def read_info(body: Any, key: Secret | None) -> Info:
+    """Return what an error *body* says, in OpenAI's shape, Google's, FastAPI's, as bare text or as a page."""
+    if isinstance(body, list):  # Google wraps its errors in a list
+        body = next((one for one in body if isinstance(one, Mapping)), "")
+    if not isinstance(body, Mapping):
+        text = _text(body)[:100_000]
+        start = text[:2000].lower()
+        page = "<html" in start or "<!doctype" in start
+        return Info(key, "" if page else text, page=page)
+    error = body.get("error") or body
+    if not isinstance(error, Mapping):
+        info = Info(key, error, (body.get("code"), body.get("type"), body.get("status")))
+    else:
         inner = error.get("innererror")
-        return _Info(
-            key,
-            error.get("message") or error.get("detail"),
-            error.get("code"),
-            error.get("type"),
-            inner.get("code") if isinstance(inner, Mapping) else "",
-        )
-    text = _text(body)
-    start = text[:2000].lower()
-    return _Info(key, "" if "<html" in start or "<!doctype" in start else text)
+        details = error.get("details")
+        details = [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
+        codes = [error.get("code"), error.get("type"), error.get("status")]
+        codes += [inner.get("code") if isinstance(inner, Mapping) else None]
+        codes += [one.get("reason") for one in details]
+        message = error.get("message") or error.get("detail") or error.get("msg") or error.get("error")
+        info = Info(key, message, codes)
+        info.wait_s = next((w for one in details if (w := read_duration(_asked_wait(one))) is not None), None)
+    if info.wait_s is None and (found := _WAIT.search(info.message)):
+        info.wait_s = read_duration(found[1])
+    return info
+
+
+_WAIT = re.compile(
+    r"(?:retry|try again) in (\d{1,6}(?:\.\d{1,9})?(?:ms|s|m|h)(?:\d{1,2}(?:\.\d{1,9})?s)?)", re.I
+)
+
+
+def _asked_wait(detail: Mapping[str, Any]) -> str | None:
+    delay = detail.get("retryDelay")
+    return delay if isinstance(delay, str) else None
+
+
+def _plain(message: Any) -> str:
+    """Return a message as words: FastAPI's lists of faults name the place and what is wrong there."""
+    if isinstance(message, Mapping):
+        if "msg" in message:
+            place = message.get("loc")
+            where = ".".join(map(str, place[:8])) if isinstance(place, (list, tuple)) else ""
+            return f"{where}: {_text(message['msg'])}" if where else _text(message["msg"])
+        inner = message.get("detail") or message.get("message") or message.get("error")
+        return _plain(inner) if inner else json.dumps(message)[:SHOWN_CHARS]
+    if isinstance(message, (list, tuple)):
+        return "; ".join(_plain(one) for one in message[:5])
+    return _text(message)
 
 
 def hide(text: str, key: Secret | None) -> str:
@@ -188,15 +314,15 @@ def _reason(error: BaseException, key: Secret | None) -> str:
     return text[:SHOWN_CHARS]
 
 
-def not_an_answer(text: str, kind: str) -> ClientError:
-    """Return our error for a 200 that is no API's answer, of content type *kind*.
+def not_an_answer(text: str, json_begun: bool) -> ClientError:
+    """Return our error for a 200 whose body begins with *text* and is no API's answer.
 
     A web page costs nothing: no API sends one. Anything else may have been billed.
     """
     start = text[:2000].lower()
     if "<html" in start or "<!doctype" in start:
         return BadRequest(f"the address answers with a web page, not as an API; {_URL_HINT}")
-    if "json" in kind:
+    if json_begun:
         return StreamBroken("the service's answer is not whole: it is no valid JSON")
     return ServerFailed(f"the service's answer is not JSON; {_URL_HINT}", outcome="unknown", retryable=False)
 
@@ -204,3 +330,13 @@ def not_an_answer(text: str, kind: str) -> ClientError:
 def no_finish() -> ClientError:
     """Return the error for an answer that ended without saying so."""
     return StreamBroken("the answer ended without a finish reason, so it is probably cut off")
+
+
+def nothing_came() -> ClientError:
+    """Return the error for a good status with nothing behind it; asking again may be billed again."""
+    return StreamBroken("the service's answer is empty: no reply and no error in it", retryable=False)
+
+
+def no_reply() -> ClientError:
+    """Return the error for an answer that is whole and holds no reply."""
+    return StreamBroken("the service's answer holds no reply (no choices in it)", retryable=False)

@@ -7,22 +7,44 @@ words of Chat Completions (*stop*, *length*), so that rows of both APIs compare;
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.errors import BadRequest, StreamBroken
+from ib_kernel.errors import BadRequest
 from ib_kernel.secrets import Secret
-from ib_kernel.values import ChatRequest, Done, Usage
+from ib_kernel.values import ChatRequest, Piece, Thinking, ends
+from ib_kernel.values.reported import usages_in
+from ib_openai.answers import AnswerReader, Heard, heard_in, thoughts_in
 from ib_openai.dialects import Dialect
-from ib_openai.mapping import from_event, no_finish
-from ib_openai.sse import Event
-from ib_openai.values import read_json, read_usage, text_of, whole_of
+from ib_openai.values import name_of, text_of
 
 PATH = "/responses"
 
 _DELTAS = ("response.output_text.delta", "response.refusal.delta")
-_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_TEXTS_DONE = ("response.output_text.done", "response.refusal.done")
+_THOUGHTS = (
+    "response.reasoning_text.delta",
+    "response.reasoning_summary_text.delta",
+    "response.reasoning.delta",
+    "response.reasoning_summary.delta",
+)
+_WHOLE = "whole"
+_ENDS = {
+    "response.completed": "completed",
+    "response.done": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+    _WHOLE: "completed",
+}
+"""Events that end an answer, and the status of one that names none."""
+
+_KNOWN = frozenset(
+    {"id", "object", "created_at", "model", "status", "output", "usage", "error", "incomplete_details",
+     "text", "reasoning", "metadata", "tools", "tool_choice", "instructions", "service_tier", "type",
+     "response", "parallel_tool_calls", "temperature", "top_p", "prompt", "input", "store", "truncation",
+     "user"}
+)  # fmt: skip
 _FINISH = {"completed": "stop", "max_output_tokens": "length"}
 
 
@@ -116,71 +138,78 @@ def _parts(content: Any, text_kind: str) -> Any:
     return parts
 
 
-class ResponsesReader:
-    """Reads one answer of the Responses API. See `ib_openai.chat.ChatReader` for the fields."""
+class ResponsesReader(AnswerReader):
+    """Reads one answer of the Responses API. See `AnswerReader` for the fields."""
 
     def __init__(self, key: Secret | None = None) -> None:
-        self.finished = False
-        self.complete = False
-        self.key = key
-        self._finish = ""
-        self._usage: Usage | None = None
-        self._raw: str | None = None
-        self._about: dict[str, Any] = {}
+        super().__init__(key)
+        self._said: dict[Any, list[str]] = {}
 
-    def feed(self, event: Event) -> list[str]:
-        """Return the texts of *event*. Raises a `ClientError` for an error event, `StreamBroken` for junk."""
-        if event.data.strip() == "[DONE]":
-            self.complete = True
-            return []
-        data = read_json(event.data)
-        if not isinstance(data, dict):
-            raise StreamBroken("the service sent data that are not JSON in its stream")
-        kind = text_of(data.get("type")) or event.kind
-        if kind == "error" or data.get("error"):
-            raise from_event(data, key=self.key)
+    def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
+        kind = text_of(value.get("type")) or kind
+        if (
+            kind == "error"
+            or value.get("error")
+            or (not kind and "output" not in value and "detail" in value)
+        ):
+            self._note_usage(usages_in(value, _KNOWN))
+            raise self.failure(value)
         if kind in _DELTAS:
-            return [text for text in (text_of(data.get("delta")),) if text]
-        response = data.get("response")
+            return self._new(_place(value), text_of(value.get("delta")))
+        if kind in _THOUGHTS:
+            return self._mark([Thinking(thoughts_in(value.get("delta")))])
+        if kind in _TEXTS_DONE:
+            place = _place(value)
+            return self._new(place, self._rest(text_of(value.get("text") or value.get("refusal")), place))
+        response = value.get("response")
         if isinstance(response, dict):
-            self._note(response, ended=kind in _ENDS)
-        return []
+            return self._response(response, kind)
+        if kind in _ENDS:
+            return self._response({}, kind)
+        return self._response(value, _WHOLE) if "output" in value or value.get("object") == "response" else []
 
-    def whole(self, answer: dict[str, Any]) -> list[str]:
-        """Return the texts of an answer that was not streamed."""
-        self._note(answer, ended=True)
-        self.complete = True
-        items = answer.get("output")
-        contents = [i.get("content") for i in items if isinstance(i, dict)] if isinstance(items, list) else []
-        parts = [part for content in contents if isinstance(content, list) for part in content]
-        texts = [text_of(p.get("text") or p.get("refusal")) for p in parts if isinstance(p, dict)]
-        return ["".join(texts)] if any(texts) else []
+    def _new(self, place: Any, text: str) -> list[Heard]:
+        if not text:
+            return []
+        self._heard_any = True
+        self._said.setdefault(place, []).append(text)
+        return self._mark([Piece(text)])
 
-    def done(self) -> Done:
-        """Return the end of the reply. `StreamBroken` when there was none."""
-        if not self.finished:
-            raise no_finish()
-        about = self._about
-        return Done(
-            self._finish,
-            self._usage,
-            text_of(about.get("model")),
-            text_of(about.get("id")),
-            whole_of(about.get("created_at")) or 0,
-            text_of(about.get("service_tier")) or None,
-            self._raw,
-        )
+    def _rest(self, text: str, place: Any = None) -> str:
+        """Return what of a finished *text* has not been said: here, or (None) in the whole answer."""
+        said = "".join(self._said.get(place, ()))
+        if place is None:
+            said = "".join(piece for pieces in self._said.values() for piece in pieces)
+        return text[len(said) :] if text.startswith(said) else ""
 
-    def _note(self, response: dict[str, Any], *, ended: bool) -> None:
-        status = text_of(response.get("status"))
+    def _response(self, response: dict[str, Any], kind: str) -> list[Heard]:
+        self._note_about(response, "created_at")
+        self._note_usage(usages_in(response, _KNOWN))
+        status = text_of(response.get("status")) or _ENDS.get(kind, "")
         if response.get("error") or status == "failed":
-            raise from_event(response.get("error") or {"message": "the response failed"}, key=self.key)
-        self._about = response
-        usage = read_usage(response.get("usage"), "input", "output")
-        if usage is not None:
-            self._usage, self._raw = usage, json.dumps(response["usage"])
-        if ended and status not in ("in_progress", "queued", ""):
+            raise self.failure(response.get("error") or {"message": "the response failed"})
+        if kind not in _ENDS:
+            return []
+        self._heard_any = True
+        heard = self._new("rest", self._rest(_text_of_output(response.get("output"))))
+        if status not in ends.NO_REASON:
             details = response.get("incomplete_details")
-            reason = text_of(details.get("reason")) if isinstance(details, dict) else ""
+            reason = name_of(details.get("reason")) if isinstance(details, dict) else ""
             self._finish = _FINISH.get(reason or status, reason or status)
             self.finished = self.complete = True
+        return heard
+
+
+def _place(value: dict[str, Any]) -> tuple[str, str]:
+    return str(value.get("output_index"))[:20], str(value.get("content_index"))[:20]
+
+
+def _text_of_output(items: Any) -> str:
+    """Return the text of an answer's messages; reasoning items are not text."""
+    messages = (
+        [i for i in items if isinstance(i, dict) and i.get("type", "message") == "message"]
+        if (isinstance(items, list))
+        else []
+    )
+    heard = [one for item in messages for one in heard_in(item.get("content"))]
+    return "".join(one.text for one in heard if isinstance(one, Piece))

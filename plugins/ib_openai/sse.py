@@ -1,8 +1,12 @@
 """Server-sent events, read strictly: bytes in, events out.
 
-Follows "9.2.6 Interpreting an event stream" of the HTML standard (read 2026-11) with one leniency: an event
-that the end of the stream cuts off before its blank line is still handed out, because some servers leave
-the blank line out after ``data: [DONE]``. Lines are decoded whole, so a character may be split anywhere.
+Follows "9.2.6 Interpreting an event stream" of the HTML standard (read 2026-11) with two leniencies: an
+event that the end of the stream cuts off before its blank line is still handed out, because some servers
+leave the blank line out after ``data: [DONE]``, and a line that is a JSON object is taken for data. Lines
+are decoded whole, so a character may be split anywhere.
+
+The SDK's decoder and httpx-sse (both read 2026-11) have no limit on a line or an event, and split lines at
+characters that end none.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ from dataclasses import dataclass
 
 from ib_kernel.errors import StreamBroken
 
-MAX_EVENT_BYTES = 64 * 1024 * 1024
+MAX_EVENT_BYTES = 11 * 1024 * 1024
 """Longest event that is read; a longer one is taken for a broken stream, so that memory stays bounded."""
 
+_FIELDS = (b"data", b"event", b"id", b"retry")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -36,6 +41,8 @@ class Decoder:
         self._kind = ""
         self._data: list[str] = []
         self._size = 0
+        self.any_field = False
+        """True once a line was an event's, or a comment: then this is a stream of events."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Return the events that *chunk* completes. `StreamBroken` for bytes that are not UTF-8."""
@@ -85,7 +92,9 @@ class Decoder:
         return events
 
     def _field(self, raw: bytes) -> None:
-        name, _, value = raw.partition(b":")
+        if not self.any_field:
+            self.any_field = raw[:1] in (b":", b"{") or raw.partition(b":")[0] in _FIELDS
+        name, _, value = (b"data", b":", raw) if raw[:1] == b"{" else raw.partition(b":")
         if name not in (b"data", b"event"):  # a comment, which starts with a colon, has an empty name
             return
         text = _utf8(value.removeprefix(b" "))

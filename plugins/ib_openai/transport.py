@@ -14,6 +14,7 @@ import httpx2
 import openai
 
 from ib_kernel.secrets import Secret
+from ib_openai.bounds import ACCEPTED, bound
 from ib_openai.dialects import Dialect
 
 CONNECT_S = 10.0
@@ -52,6 +53,8 @@ def connect(
         auth=_Key(secret, dialect.key_header),
         timeout=timeout,
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
+        headers={"accept-encoding": ACCEPTED},
+        event_hooks={"response": [bound]},
         follow_redirects=False,  # a prompt goes where the user said, nowhere else
         mounts=dict.fromkeys(_THIS_MACHINE),
     )

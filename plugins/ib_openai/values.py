@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.values import Usage
+from ib_kernel.values.reported import tokens_of
+from ib_kernel.values.text import well_formed
+
+NAME_CHARS = 200
+"""How much of a model's name, an id or a finish reason is kept."""
 
 
 def sendable(body: dict[str, Any]) -> dict[str, Any]:
-    """Return *body* with lone surrogates, which UTF-8 has not, replaced by U+FFFD.
+    """Return *body* with its surrogates joined, and lone ones, which UTF-8 has not, replaced by U+FFFD.
 
     The very object when it has none.
     """
@@ -19,19 +23,15 @@ def sendable(body: dict[str, Any]) -> dict[str, Any]:
 
 def _encodes(value: Any) -> bool:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return False
-        return True
+        return well_formed(value) is value
     if isinstance(value, Mapping):
         return all(_encodes(key) and _encodes(item) for key, item in value.items())
     return not isinstance(value, (list, tuple)) or all(map(_encodes, value))
 
 
 def _replaced(value: Any) -> Any:
-    if isinstance(value, str):  # through UTF-16, which joins a high and a low surrogate to one character
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, str):
+        return well_formed(value)
     if isinstance(value, Mapping):
         return {_replaced(key): _replaced(item) for key, item in value.items()}
     return [_replaced(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -45,35 +45,16 @@ def read_json(text: str) -> Any:
         return None
 
 
-def read_usage(raw: Any, prompt: str, completion: str) -> Usage | None:
-    """Return the usage in *raw*, whose fields start with the words *prompt* and *completion*; None: none."""
-    if not isinstance(raw, dict):
-        return None
-    inputs, outputs = whole_of(raw.get(f"{prompt}_tokens")), whole_of(raw.get(f"{completion}_tokens"))
-    if inputs is None or outputs is None:
-        return None
-    read = f"{prompt}_tokens_details"
-    return Usage(
-        inputs,
-        outputs,
-        cached_tokens=_detail(raw, read, "cached_tokens"),
-        reasoning_tokens=_detail(raw, f"{completion}_tokens_details", "reasoning_tokens"),
-        cache_write_tokens=_detail(raw, read, "cache_write_tokens"),
-    )
-
-
-def _detail(raw: dict[str, Any], group: str, name: str) -> int:
-    details = raw.get(group)
-    return (whole_of(details.get(name)) or 0) if isinstance(details, dict) else 0
-
-
 def whole_of(value: Any) -> int | None:
-    """Return *value* if it is a whole number of at least 0, else None."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return *value* if it is a whole number from 0 to 2^53, else None."""
+    return None if isinstance(value, str) else tokens_of(value)
 
 
 def text_of(value: Any) -> str:
     """Return *value* if it is text, else ""."""
     return value if isinstance(value, str) else ""
+
+
+def name_of(value: Any) -> str:
+    """Return *value*, cut to `NAME_CHARS`, if it is text, else ""."""
+    return well_formed(value[:NAME_CHARS]) if isinstance(value, str) else ""

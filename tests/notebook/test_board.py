@@ -13,7 +13,7 @@ from ib_kernel import BudgetWidget, Interview, SessionsWidget, TokenService
 from ib_kernel.budget import lock
 from ib_kernel.notebook.widgets.board import MESSAGES, PAGE
 from ib_kernel.notebook.widgets.controls import act
-from ib_kernel.notebook.widgets.spending import POINTS, TURNS, burn_down, per_turn
+from ib_kernel.notebook.widgets.spending import POINTS, TURNS, burn_down, tokens_per_turn
 from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, Session, Spent
 
 PASS = "correct horse battery"
@@ -339,7 +339,7 @@ SPENT = st.builds(
 def test_the_bars_and_the_line_add_up(calls):
     """Turns are summed and sorted; the line starts full, never rises, and ends with what is left."""
     used = sum(c.input_tokens + c.output_tokens for c in calls)
-    bars = per_turn(calls)
+    bars = tokens_per_turn(calls)
     assert [b[0] for b in bars] == sorted({c.turn for c in calls})[-TURNS:]
     if len({c.turn for c in calls}) <= TURNS:
         assert sum(i + o for _, i, o in bars) == used

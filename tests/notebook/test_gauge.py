@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_kernel.budget.service import turns_left, warning_level
-from ib_kernel.notebook.output.gauge import BudgetView, cost_line, dollars, gauge_html, gauge_text, time_line
+from ib_kernel.notebook.output.gauge import (
+    BudgetView,
+    cost_line,
+    format_usd,
+    gauge_html,
+    gauge_text,
+    time_line,
+)
 from ib_kernel.settings import Settings
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
 
@@ -122,7 +129,7 @@ def test_the_bar_is_always_full_and_shows_whatever_is_not_zero(budget, used_in, 
 )
 def test_small_sums_keep_their_digits(nano, text):
     """A nano-dollar is not shown as nothing."""
-    assert dollars(nano) == text
+    assert format_usd(nano) == text
 
 
 def test_cost_without_a_price_is_not_zero():

@@ -238,7 +238,7 @@ def test_a_long_reply_leaves_finished_displays_behind_and_ends_as_one(nb, monkey
     monkeypatch.setattr("ib_kernel.notebook.output.live._clear", lambda: cleared.append(len(shown)))
     monkeypatch.setattr(
         "ib_kernel.notebook.output.live.publish",
-        lambda html, text, display_id=None, update=False: shown.append((display_id, update, html, text)),
+        lambda html, text, display_id=None, update=False: shown.append((display_id, update, str(html), text)),
     )
     sizes = {}
     for paragraphs in (50, 200):

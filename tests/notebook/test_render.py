@@ -10,9 +10,12 @@ from attacks import ATTACKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_kernel.notebook.output.render import Growing, highlight, to_html
+from ib_kernel.notebook.output.highlight import LEXERS, MAX_CODE, highlight
+from ib_kernel.notebook.output.markdown import MAX_CELLS, MAX_TEXT, TooMuch, parse
+from ib_kernel.notebook.output.render import Growing, to_html, to_html_each
 from ib_kernel.notebook.output.sanitize import LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
-from ib_kernel.notebook.output.show import escape, plain, untypeset
+from ib_kernel.notebook.output.show import Output, mime_bundle, show_lines
+from ib_kernel.text import one_line, plain
 from ib_kernel.values.results import QueryResult
 
 
@@ -125,7 +128,7 @@ def test_plain_text_loses_whole_terminal_sequences() -> None:
         plain("\x1b[31mred\x1b[0m \x1b]0;title\x07ok \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\")
         == "red ok link"
     )
-    assert escape("\x1b[1m<b>") == "&lt;b&gt;"
+    assert "&lt;b&gt;" in mime_bundle("\x1b[1m<b>", "")["text/html"]
 
 
 def test_markdown_looks_as_it_should() -> None:
@@ -197,10 +200,16 @@ def test_a_finished_block_is_not_rendered_again() -> None:
 
 def test_tex_in_a_name_or_a_table_is_left_to_no_typesetter() -> None:
     """Whatever holds TeX is marked, so that a front end shows it as it is; other HTML stays as it was."""
-    assert untypeset("<p>plain</p>") == "<p>plain</p>"
-    assert untypeset(r"<p>$\href{javascript:x}{y}$</p>").startswith(
-        '<div class="tex2jax_ignore mathjax_ignore">'
-    )
+    for name in (
+        r"$\href{javascript:x}{y}$",
+        r"mathjax_ignore $\href{http://a.example}{20000 left}$",
+        "plain",
+    ):
+        for shown in (show_lines(name), Output(name, name)):
+            html = shown._repr_mimebundle_()["text/html"]
+            assert html.startswith('<div class="tex2jax_ignore mathjax_ignore">')
+            assert html.endswith("</div>")
+            assert html.count("</div>") == 1
     table = QueryResult(["content"], [(r"\(x\)",)])._repr_html_()
     assert table.startswith('<table class="tex2jax_ignore mathjax_ignore">')
 
@@ -221,3 +230,91 @@ def test_finished_blocks_are_handed_over_once_they_are_long_enough() -> None:
     assert len(texts) >= 3
     assert "".join(texts) + growing.text() == text
     assert f'<div class="tex2jax_ignore mathjax_ignore">{html}' == to_html(text)
+
+
+EXPENSIVE = {
+    "a table of 40,000 empty cells": "|" * 100 + "\n" + "|-" * 100 + "|\n" + "|\n" * 400,
+    "many small tables": ("|" * 20 + "\n" + "|-" * 20 + "|\n" + "|\n" * 100 + "\n") * 20,
+    "a long text": "word " * (MAX_TEXT // 4),
+}
+
+
+@pytest.mark.parametrize("text", EXPENSIVE.values(), ids=EXPENSIVE)
+def test_a_text_that_costs_too_much_is_shown_as_it_is(text: str) -> None:
+    """Nothing of it is lost, and its HTML is about as long as the text."""
+    html = to_html(text)
+    assert_harmless(html)
+    assert len(html) < 1.1 * len(text) + MAX_CELLS * 60
+    assert html.count("<td") <= MAX_CELLS
+    assert re.sub("<[^>]*>", "", html).split()[:50] == text.split()[:50] or html.count("<td") > 0
+
+
+def test_parsing_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser looks at its clock at every step, in blocks and in lines, and gives up."""
+    clock = iter(range(10**9))
+    monkeypatch.setattr("ib_kernel.notebook.output.markdown.time.thread_time", lambda: float(next(clock)))
+    for text in ("- a\n" * 1_000, "[" * 1_000):
+        with pytest.raises(TooMuch):
+            parse(text, {}, 100.0)
+    assert to_html("- a\n" * 1_000).endswith("</pre></div>")
+    growing = Growing()
+    growing.add("![" * 1_000)
+    assert_harmless(growing.html())
+
+
+def test_texts_that_are_shown_together_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the newest have used it up, the older ones are shown as they are."""
+    clock = iter(x / 1_000 for x in range(10**9))
+    monkeypatch.setattr("ib_kernel.notebook.output.render.time.thread_time", lambda: next(clock))
+    html = to_html_each(["- a\n" * 400, *["**b** " * 40] * 3])
+    assert html[0].endswith("</pre></div>")
+    assert "<strong>b</strong>" in html[-1]
+
+
+def test_code_is_coloured_by_known_lexers_of_short_code_and_in_time() -> None:
+    """A lexer that is not listed, a long block and a passed deadline leave the code as it is."""
+    code = "a\n" * 40
+    assert "csharp" not in LEXERS
+    assert highlight("class A {}", "csharp") == "class A {}"
+    assert highlight("x = 1\n" * MAX_CODE, "python") == "x = 1\n" * MAX_CODE
+    assert "<span" in highlight("def f(): pass", "python")
+    assert highlight("def f(): pass", "python", until=0.0) == "def f(): pass"
+    for language in LEXERS:
+        shown = re.sub("<[^>]*>", "", highlight(code, language))
+        assert shown.rstrip() == code.rstrip()
+
+
+@pytest.mark.parametrize(
+    "tex",
+    [
+        r"$r\,(t-t_0)$",
+        r"$a*b*c_d_e$",
+        r"\(x \\ y_i\)",
+        r"\[\sum_{i=1}^n a_i\]",
+        r"$$\frac{a}{b}\;*x*$$",
+        "$$\nx\\,y\n= y\n- z\n$$",
+    ],
+)
+def test_tex_is_shown_as_it_was_written(tex: str) -> None:
+    """Backslashes, stars and underscores of a formula are no Markdown."""
+    html = to_html(f"The rate is\n\n{tex}\n\nper second.")
+    assert "<em>" not in html
+    shown = re.sub("<[^>]*>", "", html.replace("<br>", "\n"))
+    assert tex in shown.replace("\u2060", "")
+    assert_harmless(html)
+
+
+def test_dollars_are_dollars() -> None:
+    """Two prices in a line are no formula."""
+    assert "<strong>only</strong>" in to_html("It costs $5, **only** $6 more.")
+    assert "<code>" in to_html("It costs $x and `a$`").replace("<code style", "<code>")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_a_line_for_a_terminal_steers_nothing(text: str) -> None:
+    """`one_line` keeps one line, shows what it took, and changes nothing when called again."""
+    line = one_line(f"a\x1b]52;c;YQ==\x07\u202e{text}")
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", line)
+    assert line.startswith("a\\x1b]52;c;YQ==\\x07\\u202e")
+    assert one_line(line) == line

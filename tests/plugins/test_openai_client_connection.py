@@ -108,7 +108,7 @@ def test_usage_is_kept_as_it_came(api: str) -> None:
     with FaultServer() as server:
         server.reply("Well.", usage=usage)
         heard = asyncio.run(_ask(OpenAIClient(Settings(base_url=server.base_url, api_key=KEY, api=api))))
-    assert heard.done.usage == Usage(9, 4)
+    assert heard.usage == Usage(9, 4)
     assert json.loads(heard.done.raw_usage) == usage
 
 

@@ -51,7 +51,26 @@ def test_a_date_asks_for_the_time_until_then() -> None:
         (404, {"error": {"code": "DeploymentNotFound"}}, errors.BadRequest, "rejected", False),
         (307, "", errors.BadRequest, "rejected", False),
         (422, {"detail": "no"}, errors.BadRequest, "rejected", False),
-        (408, "", errors.ServerFailed, "rejected", True),
+        (408, "", errors.ServerFailed, "unknown", True),
+        (524, "error code: 524", errors.ServerFailed, "unknown", True),
+        (521, "", errors.ServerFailed, "rejected", True),
+        (
+            400,
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "status": "INVALID_ARGUMENT",
+                        "details": [{"reason": "API_KEY_INVALID"}],
+                    }
+                }
+            ],
+            errors.AuthFailed,
+            "rejected",
+            False,
+        ),
+        (403, "<!doctype html><title>Denied</title>", errors.BadRequest, "rejected", False),
+        (407, "", errors.BadRequest, "not_sent", False),
         (504, "", errors.ServerFailed, "unknown", True),
         (500, None, errors.ServerFailed, "rejected", True),
         (500, ["x"], errors.ServerFailed, "rejected", True),

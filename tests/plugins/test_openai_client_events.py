@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_kernel import errors
-from ib_kernel.values import Usage
 from ib_openai.chat import ChatReader
 from ib_openai.responses import ResponsesReader
 from ib_openai.sse import Decoder, Event
-from ib_openai.values import read_usage
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n\0"), min_size=1))
 
@@ -70,7 +68,8 @@ def test_an_endless_event_of_many_lines_is_given_up(monkeypatch: pytest.MonkeyPa
             decoder.feed(b"data: " + b"x" * 100 + b"\n")
 
 
-NAMES = ["choices", "delta", "content", "usage", "error", "index", "finish_reason", "id", "response"]
+NAMES = ["choices", "delta", "message", "content", "text", "type", "usage", "error", "detail",
+         "index", "finish_reason", "id", "response", "output", "reasoning", "total_tokens"]  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES), inner),
@@ -81,27 +80,9 @@ JSON = st.recursive(
 @given(value=JSON, kind=st.sampled_from(["", "error", "response.completed", "response.output_text.delta"]))
 def test_any_json_is_read_or_refused_cleanly(reader: type[Any], value: Any, kind: str) -> None:
     """Whatever a service sends, a reader gives texts or one of our errors, never a crash."""
-    texts: list[str] = []
+    heard: list[Any] = []
     with contextlib.suppress(errors.ClientError):
-        texts += reader().feed(Event(kind, json.dumps(value)))
-    if isinstance(value, dict):
-        with contextlib.suppress(errors.ClientError):
-            texts += reader().whole(value)
-    assert all(isinstance(text, str) for text in texts)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [None, 3, [], {}, {"prompt_tokens": 3}, {"prompt_tokens": None, "completion_tokens": 1},
-     {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": "3", "completion_tokens": 1},
-     {"prompt_tokens": True, "completion_tokens": 1}, {"prompt_tokens": 1.5, "completion_tokens": 1}],
-)  # fmt: skip
-def test_usage_that_is_not_usage_is_missing(raw: Any) -> None:
-    """Half a usage object is no usage: it is never taken for zero."""
-    assert read_usage(raw, "prompt", "completion") is None
-
-
-def test_details_that_are_null_are_zero() -> None:
-    """Compatible servers send null details."""
-    raw = {"prompt_tokens": 3, "completion_tokens": 2.0, "prompt_tokens_details": None}
-    assert read_usage(raw, "prompt", "completion") == Usage(3, 2)
+        heard += reader().feed(Event(kind, json.dumps(value)))
+    with contextlib.suppress(errors.ClientError):
+        heard += reader().whole(value)
+    assert all(isinstance(one.text, str) for one in heard)

@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from htpy import div, strong
+
 from ib_kernel.errors import BuddyError
-from ib_kernel.notebook.output.show import Output, escape, plain, table_html, table_text
+from ib_kernel.notebook.output.show import Output
+from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
@@ -163,9 +166,6 @@ def _ledger(engine: Engine) -> Section:
 
 
 def _output(sections: list[Section]) -> Output:
-    html = "".join(
-        f"<div><strong>{escape(title)}</strong>{table_html(headers, rows)}</div>"
-        for title, headers, rows in sections
-    )
-    text = "\n\n".join(f"{plain(title)}\n{table_text(headers, rows)}" for title, headers, rows in sections)
-    return Output(f"<div>{html}</div>", text)
+    blocks = [div[strong[title], table_html(headers, rows)] for title, headers, rows in sections]
+    text = "\n\n".join(f"{title}\n{table_text(headers, rows)}" for title, headers, rows in sections)
+    return Output(div[blocks], text)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.errors import SessionInactive
 from ib_kernel.notebook.commands.args import Parsed, UsageError, parse
 from ib_kernel.notebook.commands.grammar import subcommands
-from ib_kernel.notebook.output.show import Output, escape, lines_html, publish, table_html, table_text
+from ib_kernel.notebook.output.show import Output, publish, show_lines
+from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
@@ -39,19 +40,14 @@ def run(engine: Engine, line: str) -> None:
         raise UsageError(unknown_subcommand(word, rest, engine))
     parsed = parse(command, rest)
     if parsed.help:
-        show(text_output(command.usage()))
+        show(show_lines(command.usage()))
         return
     show(_ACTIONS[word](engine, parsed))
 
 
 def show(output: Output) -> None:
     """Publish *output*."""
-    publish(output.html, output.text)
-
-
-def text_output(text: str) -> Output:
-    """Return lines as an output."""
-    return Output(lines_html(text), text)
+    publish(output.content, output.text)
 
 
 def _start(engine: Engine, parsed: Parsed) -> Output:
@@ -99,13 +95,13 @@ def _transcript(engine: Engine, parsed: Parsed) -> Output:
         history,
         overwrite=bool(parsed.get("overwrite")),
     )
-    return text_output(f"{len(history)} messages written to {path}")
+    return show_lines(f"{len(history)} messages written to {path}")
 
 
 def _pause(engine: Engine, parsed: Parsed) -> Output:
     interview = engine.interview
     interview.service.pause(interview.session.session_id)
-    return text_output("Paused: the clock stands still and turns are refused. %interview resume goes on.")
+    return show_lines("Paused: the clock stands still and turns are refused. %interview resume goes on.")
 
 
 def _resume(engine: Engine, parsed: Parsed) -> Output:
@@ -131,7 +127,7 @@ def _with_time(interview: Interview, verb: str) -> Output:
 
     session = interview.session
     left = interview.service.get_remaining_budget(session.session_id)
-    return text_output(
+    return show_lines(
         f"{verb}: {session.candidate} · {left:,} of {session.token_budget:,} tokens left · "
         f"{time_line(session)}"
     )
@@ -144,7 +140,7 @@ def _end(engine: Engine, parsed: Parsed) -> Output:
     session = interview.session
     interview.service.complete(session.session_id)
     totals = interview.service.totals(session.session_id)
-    return text_output(
+    return show_lines(
         f"Interview ended: {session.candidate} · {several(totals.turns, 'turn')} · {totals.used:,} of "
         f"{totals.token_budget:,} tokens used. %interview transcript FILE.md keeps the conversation."
     )
@@ -198,7 +194,7 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
 def _key(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.commands import key
 
-    return text_output(key.run(engine, parsed))
+    return show_lines(key.run(engine, parsed))
 
 
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
@@ -211,9 +207,8 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.interview.challenges import list_challenges
     from ib_kernel.notebook.commands.help import TEXT
 
-    posed = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges())
-    text = TEXT.format(challenges=posed)
-    return Output(f'<pre style="white-space:pre-wrap">{escape(text)}</pre>', text)
+    challenges = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges())
+    return show_lines(TEXT.format(challenges=challenges))
 
 
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {

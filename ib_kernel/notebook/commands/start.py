@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from htpy import div, strong
+
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.notebook.output.gauge import time_line
 from ib_kernel.notebook.output.render import to_html
-from ib_kernel.notebook.output.show import Output, escape, plain
+from ib_kernel.notebook.output.show import Output, as_divs
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge
@@ -26,16 +28,10 @@ def started(
 ) -> Output:
     """Return the block that a session begins with. *notes* are single lines worth knowing now."""
     head = f"{verb}: {headline(session)}"
-    limits = limits_line(session, totals)
-    tail = [*notes, NEXT]
-    html = [f"<div><strong>{escape(head)}</strong></div>"]
-    text = [plain(head)]
-    if challenge:
-        html.append(f'<div style="margin:8px 0">{to_html(challenge.text)}</div>')
-        text += ["", plain(challenge.text).strip(), ""]
-    html += [f"<div>{escape(line)}</div>" for line in (limits, *tail)]
-    text += [plain(line) for line in (limits, *tail)]
-    return Output(f"<div>{''.join(html)}</div>", "\n".join(text))
+    tail = [limits_line(session, totals), *notes, NEXT]
+    text = [head, *(["", challenge.text.strip(), ""] if challenge else []), *tail]
+    task = div(style="margin:8px 0")[to_html(challenge.text)] if challenge else None
+    return Output(div[div[strong[head]], task, as_divs(tail)], "\n".join(text))
 
 
 def status(session: Session, challenge: Challenge | None, totals: Totals) -> Output:
@@ -46,8 +42,7 @@ def status(session: Session, challenge: Challenge | None, totals: Totals) -> Out
         limits_line(session, totals),
         f"Turns: {totals.turns:,} · messages kept: {totals.messages:,} · session {session.session_id}",
     ]
-    html = "".join(f"<div>{escape(line)}</div>" for line in lines)
-    return Output(f"<div>{html}</div>", "\n".join(plain(line) for line in lines))
+    return Output(div[as_divs(lines)], "\n".join(lines))
 
 
 def headline(session: Session) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from htpy import div, strong
+
 from ib_kernel.errors import ConfigError
 from ib_kernel.notebook.commands.args import UsageError
-from ib_kernel.notebook.output.render import to_html
-from ib_kernel.notebook.output.show import Output, escape, plain, speaker
+from ib_kernel.notebook.output.render import to_html_each
+from ib_kernel.notebook.output.show import Output, show_lines, speaker
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge
@@ -21,12 +23,11 @@ if TYPE_CHECKING:
 def shown(session: Session, history: Sequence[Message]) -> Output:
     """Return the transcript for the screen."""
     if not history:
-        line = "the transcript is empty (or store_transcript is off)."
-        return Output(f"<p>{escape(line)}</p>", line)
+        return show_lines("the transcript is empty (or store_transcript is off).")
     parts = [(speaker(session, m), m) for m in history]
-    html_text = "".join(f"<div><strong>{escape(who)}</strong>{to_html(m.content)}</div>" for who, m in parts)
-    text = "\n\n".join(f"{plain(who)}:\n{plain(m.content).rstrip()}" for who, m in parts)
-    return Output(f"<div>{html_text}</div>", text)
+    text = "\n\n".join(f"{who}:\n{m.content.rstrip()}" for who, m in parts)
+    texts = to_html_each([m.content for m in history])
+    return Output(div[[div[strong[who], html] for (who, _), html in zip(parts, texts, strict=True)]], text)
 
 
 def save(

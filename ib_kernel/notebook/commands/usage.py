@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from htpy import div
+
 from ib_kernel.errors import NoSession, QueryError
-from ib_kernel.notebook.output.gauge import cost_line, look
-from ib_kernel.notebook.output.show import Output, escape, lines_html, table_html, table_text
+from ib_kernel.notebook.output.gauge import cost_line, read_budget
+from ib_kernel.notebook.output.show import Output, show_lines
+from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
@@ -21,7 +24,7 @@ def summary(engine: Engine) -> Output:
     if engine.interview.session_id is None:
         return everything(engine)
     service = engine.service
-    view = look(service, engine.interview.session.session_id)
+    view = read_budget(service, engine.interview.session.session_id)
     s, t = view.session, view.totals
     rows = [
         ["input tokens", f"{t.input_tokens:,}"],
@@ -58,7 +61,7 @@ def everything(engine: Engine) -> Output:
         )
     if not rows:
         line = 'nothing was used yet. Type %interview start "Backend engineer" to begin.'
-        return Output(f"<p>{escape(line)}</p>", line)
+        return show_lines(line)
     headers = ["session", "candidate", "model", "state", "in", "out", "left", "cost"]
     return _with_head(f"the last {len(rows)} sessions" if len(rows) > 1 else "one session", headers, rows)
 
@@ -101,6 +104,4 @@ def sessions(engine: Engine) -> Output:
 
 
 def _with_head(head: str, headers: list[str], rows: list[list[str]]) -> Output:
-    return Output(
-        f"<div>{lines_html(head)}{table_html(headers, rows)}</div>", f"{head}\n{table_text(headers, rows)}"
-    )
+    return Output(div[div[head], table_html(headers, rows)], f"{head}\n{table_text(headers, rows)}")

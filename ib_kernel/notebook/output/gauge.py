@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ib_kernel.notebook.output.show import escape, plain
+from htpy import Node, div, span, strong
+from markupsafe import Markup
+
+from ib_kernel.notebook.output.show import Output, as_divs
+from ib_kernel.text import plain
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -52,7 +56,7 @@ class BudgetView:
         return 100.0 * self.totals.used / self.totals.token_budget if self.totals.token_budget else 100.0
 
 
-def look(service: TokenService, session_id: str) -> BudgetView:
+def read_budget(service: TokenService, session_id: str) -> BudgetView:
     """Read one session from the ledger. `UnknownSession` when there is none."""
     from ib_kernel.budget.service import warning_level
 
@@ -78,7 +82,7 @@ def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
     if totals.cost_nano_usd is not None:
         unpriced = several(totals.unpriced_calls, "call")
         note = f" + {unpriced} without a price" if totals.unpriced_calls else ""
-        return f"{dollars(totals.cost_nano_usd)}{note}"
+        return f"{format_usd(totals.cost_nano_usd)}{note}"
     try:
         if get_model(session.model, settings).counts_as:
             return "nothing (scripted demo)"
@@ -92,8 +96,8 @@ def money_line(totals: Totals) -> str:
     used, total = totals.cost_nano_usd or 0, totals.budget_nano_usd or 0
     left = max(0, total - used - totals.held_nano_usd)
     return (
-        f"money: {dollars(used)} used, {dollars(totals.held_nano_usd)} held, "
-        f"{dollars(left)} of {dollars(total)} left"
+        f"money: {format_usd(used)} used, {format_usd(totals.held_nano_usd)} held, "
+        f"{format_usd(left)} of {format_usd(total)} left"
     )
 
 
@@ -102,7 +106,7 @@ def several(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def dollars(nano_usd: int) -> str:
+def format_usd(nano_usd: int) -> str:
     """Return nano-dollars as text with as many digits as a small sum needs: $0.00124, $1.20."""
     usd = nano_usd / 1e9
     if usd >= 0.1 or usd == 0:
@@ -186,27 +190,34 @@ def gauge_text(view: BudgetView) -> str:
     return "\n".join([title(view), bar, words, *facts(view)])
 
 
-def gauge_html(view: BudgetView) -> str:
+def gauge_html(view: BudgetView) -> Markup:
     """Return the gauge for a front end: inline styles only, readable without them."""
     block = "display:inline-block;box-sizing:border-box"
-    bar = "".join(
-        f'<div style="{block};vertical-align:top;height:14px;width:{n / 10:.1f}%;{_look(key)}"></div>'
+    bar = [
+        div(style=f"{block};vertical-align:top;height:14px;width:{n / 10:.1f}%;{_fill(key)}")
         for key, n in _shares(view, 1000)
-    )
-    words = " &nbsp; ".join(
-        f'<span style="white-space:nowrap"><span style="{block};width:10px;height:10px;{_look(key)}"></span> '
-        f"{escape(text)}</span>"
+    ]
+    words = [
+        span(style="white-space:nowrap;margin-right:1em")[
+            span(style=f"{block};width:10px;height:10px;{_fill(key)}"), " ", text
+        ]
         for key, text in legend(view)
-    )
-    lines = "".join(f"<div>{escape(line)}</div>" for line in facts(view))
-    return (
-        f'<div style="max-width:720px;line-height:1.5"><div><strong>{escape(title(view))}</strong></div>'
-        f'<div style="border:1px solid #767676;font-size:0;line-height:0;margin:4px 0">{bar}</div>'
-        f"<div>{words}</div>{lines}</div>"
-    )
+    ]
+    content: Node = [
+        div[strong[title(view)]],
+        div(style="border:1px solid #767676;font-size:0;line-height:0;margin:4px 0")[bar],
+        div[words],
+        as_divs(facts(view)),
+    ]
+    return Markup(div(style="max-width:720px;line-height:1.5")[content])  # noqa: S704 - htpy has escaped it
 
 
-def _look(key: str) -> str:
+def gauge(view: BudgetView) -> Output:
+    """Return the gauge as HTML and as text."""
+    return Output(gauge_html(view), gauge_text(view))
+
+
+def _fill(key: str) -> str:
     edge = {"held": "4px dashed #ffffff", "in doubt": "4px dotted #ffffff"}.get(key, "0 solid #ffffff")
     return f"background-color:{_COLOURS[key]};border-top:{edge}"
 

@@ -11,9 +11,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from htpy import Node, div
+
 from ib_kernel.notebook.output.render import Growing
-from ib_kernel.notebook.output.screen import FOOT, Screen
-from ib_kernel.notebook.output.show import escape, plain, publish
+from ib_kernel.notebook.output.screen import Screen, foot
+from ib_kernel.notebook.output.show import publish
 
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
@@ -70,17 +72,17 @@ class Live(Screen):
 
     def end(self, reply: Reply) -> None:
         """Replace everything by the finished reply."""
-        html, text = self.final(reply)
+        content, text = self.final(reply)
         if not text and not self._shown:
             return
         if self._alone and (self._many or not text):
             _clear()
             if text:
-                publish(html, text)
+                publish(content, text)
             return
         if not text:
-            html, text = f'<div style="{FOOT}">no reply</div>', "no reply"
-        self._publish(html, text)
+            content, text = foot("no reply"), "no reply"
+        self._publish(content, text)
 
     def _draw_if_due(self) -> None:
         now = time.monotonic()
@@ -92,16 +94,15 @@ class Live(Screen):
             self._publish(*finished)
             self._id, self._shown, self._many = uuid.uuid4().hex, False, True
             html = self._text.html()
-        self._publish(f"<div>{html}</div>", self._text.text())
+        self._publish(div[html], self._text.text())
         self._last, self._stale = time.monotonic(), False
         self._pause = max(REDRAW_S, SHARE * (self._last - now), REDRAW_S * len(html) / FULL_SPEED)
 
     def _draw_progress(self, line: str) -> None:
-        line = plain(line)
-        self._publish(f'<div style="{FOOT}">{escape(line)}</div>', line)
+        self._publish(foot(line), line)
 
-    def _publish(self, html: str, text: str) -> None:
-        publish(html, text, display_id=self._id, update=self._shown)
+    def _publish(self, content: Node, text: str) -> None:
+        publish(content, text, display_id=self._id, update=self._shown)
         self._shown = True
 
 

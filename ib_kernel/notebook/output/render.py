@@ -1,39 +1,49 @@
-"""Markdown from a model, as HTML that does nothing but show itself.
+"""Markdown from a model or a candidate, as HTML that does nothing but show itself, in bounded time.
 
 HTML in the Markdown is text, images become links (nothing is fetched), only http, https and mailto links
 are links, code is highlighted with inline colours, and the result passes the allow-list of
-`ib_kernel.notebook.output.sanitize`. Mathematics is not typeset: the front end's typesetter is kept out.
+`ib_kernel.notebook.output.sanitize`. A text that costs too much is shown as it is, without markup.
+Mathematics is not typeset: the front end's typesetter is kept out.
 """
 
 from __future__ import annotations
 
-import functools
-import html
-import re
-from collections.abc import Mapping, MutableMapping, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.notebook.output.sanitize import CODE_STYLE, LINK, PRE_STYLE, TOKEN_STYLES, clean
-from ib_kernel.notebook.output.show import plain
+from htpy import Node, div, pre
+from markupsafe import Markup
+
+from ib_kernel.notebook.output.markdown import MAX_CPU_S, TooMuch, parse, render
+from ib_kernel.notebook.output.sanitize import PLAIN_STYLE
+from ib_kernel.notebook.output.show import NO_TYPESETTING
+from ib_kernel.text import cut, plain
 
 if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-MAX_HIGHLIGHT = 20_000
-"""Code blocks of more characters are shown without colours."""
-
-MAX_NESTING = 20
-"""Blocks nested deeper than this are shown as text (markdown-it's own guard)."""
-
-_OPEN = '<div class="tex2jax_ignore mathjax_ignore">'
-_TEX = re.compile(r"\\(?=(?:href|url|require|unicode|class|cssId|style|data|html|includegraphics)\b)")
-_LANGUAGE = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
+MAX_SHOWN = 1_000_000
+"""Characters of a text that are shown; the transcript's file has all of it."""
 
 
-def to_html(text: str) -> str:
-    """Return *text* (untrusted Markdown) as safe HTML in one block."""
-    return f"{_OPEN}{_render(text, {})}</div>"
+def to_html(text: str, cpu_s: float = MAX_CPU_S) -> Markup:
+    """Return *text* (untrusted Markdown) as safe HTML in one block.
+
+    Args:
+        text: What somebody has written.
+        cpu_s: Seconds of this thread's time it may cost; past them it is shown as plain text.
+    """
+    return _block(_render(plain(text), {}, cpu_s))
+
+
+def to_html_each(texts: Sequence[str], cpu_s: float = 2 * MAX_CPU_S) -> list[Markup]:
+    """Return `to_html` of each text; *cpu_s* is what they may cost together, the last ones first."""
+    shown: list[Markup] = []
+    until = time.thread_time() + cpu_s
+    for text in reversed(texts):
+        shown.append(to_html(text, min(MAX_CPU_S, until - time.thread_time())))
+    return shown[::-1]
 
 
 class Growing:
@@ -43,7 +53,7 @@ class Growing:
     """
 
     def __init__(self) -> None:
-        self._done: list[str] = []
+        self._done: list[Markup] = []
         self._done_text: list[str] = []
         self._open = ""
         self._env: dict[str, Any] = {}
@@ -52,123 +62,54 @@ class Growing:
         """Append *piece* to the text."""
         self._open += piece
 
-    def html(self) -> str:
+    def html(self) -> Markup:
         """Return the text so far as safe HTML."""
         text = plain(self._open)
-        tokens = _parser().parse(text, self._env)
-        start = _last_block_line(tokens)
-        if start:
-            lines = text.split("\n")
-            head, self._open = "\n".join(lines[:start]), "\n".join(lines[start:])
-            self._done.append(_render(head, self._env))
-            self._done_text.append(f"{head}\n")
-            return self.html()
-        return f"{_OPEN}{''.join(self._done)}{_clean_tokens(tokens, self._env)}</div>"
+        try:
+            tokens = parse(text, self._env)
+            start = _last_block_line(tokens)
+            if start:
+                lines = text.split("\n")
+                head, self._open = "\n".join(lines[:start]), "\n".join(lines[start:])
+                self._done.append(_render(head, self._env, MAX_CPU_S))
+                self._done_text.append(f"{head}\n")
+                return self.html()
+            end = render(tokens, self._env)
+        except TooMuch:
+            end = _as_it_is(text)
+        return _block([*self._done, end])
 
     def text(self) -> str:
         """Return what `html` shows as plain text."""
         return plain("".join([*self._done_text, self._open]))
 
-    def finished(self, at_least: int) -> tuple[str, str] | None:
+    def finished(self, at_least: int) -> tuple[Markup, str] | None:
         """Hand over the finished blocks as HTML and text, once they are *at_least* characters of HTML.
 
         They are no longer part of `html` and `text` then.
         """
         if sum(map(len, self._done)) < at_least:
             return None
-        shown = f"{_OPEN}{''.join(self._done)}</div>", plain("".join(self._done_text))
+        shown = _block(self._done), plain("".join(self._done_text))
         self._done, self._done_text = [], []
         return shown
 
 
-def _last_block_line(tokens: Sequence[Token]) -> int:
+def _block(content: Node) -> Markup:
+    return Markup(div(NO_TYPESETTING)[content])  # noqa: S704 - htpy has escaped what is text
+
+
+def _render(text: str, env: dict[str, Any], cpu_s: float) -> Markup:
+    try:
+        return render(parse(text, env, cpu_s), env)
+    except TooMuch:
+        return _as_it_is(text)
+
+
+def _as_it_is(text: str) -> Markup:
+    return Markup(pre(style=PLAIN_STYLE)[cut(text, MAX_SHOWN)])  # noqa: S704
+
+
+def _last_block_line(tokens: Iterable[Token]) -> int:
     starts = [t.map[0] for t in tokens if t.level == 0 and t.map and t.nesting >= 0]
     return starts[-1] if len(starts) > 1 else 0
-
-
-def _render(text: str, env: MutableMapping[str, Any]) -> str:
-    return _clean_tokens(_parser().parse(plain(text), env), env)
-
-
-def _clean_tokens(tokens: Sequence[Token], env: MutableMapping[str, Any]) -> str:
-    parser = _parser()
-    return clean(parser.renderer.render(tokens, parser.options, env))
-
-
-@functools.cache
-def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt(
-        "commonmark", {"html": False, "linkify": False, "typographer": False, "maxNesting": MAX_NESTING}
-    )
-    parser.enable(["table", "strikethrough"])
-    parser.validateLink = lambda url: bool(LINK.match(url))  # type: ignore[method-assign]
-    parser.add_render_rule("image", _image)
-    parser.add_render_rule("text", _text)
-    parser.add_render_rule("fence", _fence)
-    parser.add_render_rule("code_block", _fence)
-    return parser
-
-
-def _image(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
-    """Show an image as a link to it: the reader decides whether anything is fetched."""
-    token = tokens[i]
-    source = html.escape(str(token.attrs.get("src", "")))
-    alt = html.escape(token.content or "image")
-    return f'<a href="{source}">[image: {alt}]</a>'
-
-
-def _text(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
-    """Escape text, and keep TeX commands from a typesetter (``\\href`` could run a script)."""
-    return html.escape(_TEX.sub("\\\\\u2060", tokens[i].content))
-
-
-def _fence(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Mapping[str, Any]) -> str:
-    token = tokens[i]
-    word = token.info.strip().split(" ")[0] if token.info.strip() else ""
-    language = word if _LANGUAGE.fullmatch(word) else ""
-    code = f'<code style="{CODE_STYLE}">{highlight(token.content, language)}</code>'
-    return f'<pre style="{PRE_STYLE}">{code}</pre>\n'
-
-
-def highlight(code: str, language: str) -> str:
-    """Return *code* as escaped HTML, coloured when *language* is known to Pygments."""
-    if not language or len(code) > MAX_HIGHLIGHT:
-        return html.escape(code)
-    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-    from pygments.util import ClassNotFound  # type: ignore[import-untyped]
-
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-        pairs = list(lexer.get_tokens(code))
-    except (ClassNotFound, RecursionError, ValueError):
-        return html.escape(code)
-    out = []
-    for kind, value in pairs:
-        style = _style(kind)
-        out.append(f'<span style="{style}">{html.escape(value)}</span>' if style else html.escape(value))
-    return "".join(out)
-
-
-@functools.cache
-def _style(kind: Any) -> str:
-    from pygments.token import (  # type: ignore[import-untyped]
-        Comment,
-        Keyword,
-        Name,
-        Number,
-        String,
-    )
-
-    families = (
-        (Comment, "comment"),
-        (String, "string"),
-        (Number, "number"),
-        (Keyword, "keyword"),
-        (Name.Function, "name"),
-        (Name.Class, "name"),
-        (Name.Builtin, "name"),
-        (Name.Tag, "keyword"),
-    )
-    return next((TOKEN_STYLES[name] for family, name in families if kind in family), "")

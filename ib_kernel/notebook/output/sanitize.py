@@ -11,7 +11,9 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from ib_kernel.notebook.output.show import plain
+from markupsafe import Markup
+
+from ib_kernel.text import without_controls
 
 if TYPE_CHECKING:
     import nh3
@@ -26,6 +28,9 @@ TAGS = frozenset(
 
 PRE_STYLE = "background-color:#f6f8fa;color:#1f2328;padding:8px"
 """Code keeps its own light background, so that its colours are readable in light and dark themes."""
+
+PLAIN_STYLE = "margin:0;white-space:pre-wrap"
+"""A text that is shown as it is, its lines kept and broken where the page ends."""
 
 CODE_STYLE = "background-color:#f6f8fa;color:#1f2328"
 """Repeated on the code itself: a dark theme gives it a background of its own."""
@@ -42,6 +47,7 @@ TOKEN_STYLES = {
 STYLES = frozenset(
     [
         PRE_STYLE,
+        PLAIN_STYLE,
         CODE_STYLE,
         *TOKEN_STYLES.values(),
         "text-align:left",
@@ -55,12 +61,12 @@ LINK = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 """What a link must begin with; anything else stays plain text."""
 
 
-def clean(html_text: str) -> str:
+def clean(html_text: str) -> Markup:
     """Return *html_text* with everything removed that is not on the list; links get ``rel=noopener``.
 
     Control characters and bidi overrides go too, those written as character references included.
     """
-    return plain(_cleaner().clean(plain(html_text)))
+    return Markup(without_controls(_cleaner().clean(without_controls(html_text))))  # noqa: S704 - this is what makes it safe
 
 
 @functools.cache

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from htpy import Node, div
+
 from ib_kernel.notebook.output.render import to_html
-from ib_kernel.notebook.output.show import escape, plain, publish
+from ib_kernel.notebook.output.show import publish
+from ib_kernel.text import plain
 
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
@@ -15,14 +19,16 @@ FOOT = "margin-top:6px;font-size:90%"
 """The style of the lines under a reply."""
 
 
-def bundle(text: str, footer: str, warning: str) -> tuple[str, str]:
+def finished(text: str, footer: str, warning: str) -> tuple[Node, str]:
     """Return a finished reply as HTML and as text: the reply, then the footer and any warning."""
     notes = [line for line in (footer, warning) if line]
-    rows = "".join(f'<div style="{FOOT}">{escape(line)}</div>' for line in notes)
-    body = to_html(text) if text else ""
-    return f"<div>{body}{rows}</div>", "\n\n".join(
-        part for part in (plain(text).rstrip(), "\n".join(notes)) if part
-    )
+    content = div[to_html(text) if text else None, [foot(line) for line in notes]]
+    return content, "\n\n".join(part for part in (plain(text).rstrip(), "\n".join(notes)) if part)
+
+
+def foot(line: str) -> Node:
+    """Return a line that stands under a reply."""
+    return div(style=FOOT)[plain(line)]
 
 
 def warning_line(reply: Reply) -> str:
@@ -50,16 +56,16 @@ class Screen:
 
     def end(self, reply: Reply) -> None:
         """Show the reply as it is now, for good."""
-        html, text = self.final(reply)
+        content, text = self.final(reply)
         if text:
-            publish(html, text)
+            publish(content, text)
 
-    def final(self, reply: Reply) -> tuple[str, str]:
+    def final(self, reply: Reply) -> tuple[Node, str]:
         """Return the last state as HTML and text; both empty when nothing has arrived."""
         return (
-            bundle(reply.text, reply.footer if reply.result else "", warning_line(reply))
+            finished(reply.text, reply.footer if reply.result else "", warning_line(reply))
             if (reply.text or reply.result)
-            else ("", "")
+            else (None, "")
         )
 
 
@@ -69,6 +75,7 @@ class Terminal(Screen):
     def __init__(self) -> None:
         self._any = False
         self._counting = ""
+        self._started, self._told = time.monotonic(), 0
 
     def piece(self, text: str) -> None:
         """Print *text*, control characters removed."""
@@ -86,6 +93,13 @@ class Terminal(Screen):
             print(plain(text), flush=True)  # noqa: T201
             self._counting = kind
 
+    def tick(self) -> None:
+        """Say for how long the model has been thinking, once a second."""
+        seconds = int(time.monotonic() - self._started)
+        if self._counting.endswith("…") and seconds > self._told and sys.stdout.isatty():
+            self._told = seconds
+            print(f"{_CLEAR_LINE}{self._counting} {seconds} s", end="", flush=True)  # noqa: T201
+
     def end(self, reply: Reply) -> None:
         """Print the footer under what has been printed."""
         self._clear()
@@ -93,7 +107,7 @@ class Terminal(Screen):
             print()  # noqa: T201
         for line in (reply.footer if reply.result else "", warning_line(reply)):
             if line:
-                print(line)  # noqa: T201
+                print(plain(line))  # noqa: T201
 
     def _clear(self) -> None:
         """End a countdown's line."""

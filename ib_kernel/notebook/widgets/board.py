@@ -13,22 +13,25 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
+from htpy import div
 
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import UnknownSession
-from ib_kernel.notebook.output.gauge import look, time_line
-from ib_kernel.notebook.output.render import to_html
-from ib_kernel.notebook.output.show import escape, plain, speaker, table_html, table_text
+from ib_kernel.notebook.output.gauge import read_budget, time_line
+from ib_kernel.notebook.output.render import to_html_each
+from ib_kernel.notebook.output.show import mime_bundle, speaker
 from ib_kernel.notebook.widgets.budget import view_traits
 from ib_kernel.notebook.widgets.modules import one_module, read
-from ib_kernel.notebook.widgets.spending import burn_down, per_turn, spent
+from ib_kernel.notebook.widgets.spending import burn_down, spent, tokens_per_turn
 from ib_kernel.notebook.widgets.watching import Watching, find_service
+from ib_kernel.text import plain
 from ib_kernel.values import Status
+from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
     from ib_kernel.interview.interview import Interview
-    from ib_kernel.values import Message, Session, Totals
+    from ib_kernel.values import Session, Totals
 
 PAGE = 15
 """Sessions on one page."""
@@ -90,7 +93,7 @@ class SessionsWidget(Watching):
         self._spent_of: tuple[str, int, int, int] = "", -1, -1, -1
         self._lines: tuple[list[list[int]], list[list[float]]] = [], []
         super().__init__(controls=controls, **kwargs)
-        for name, value in self._look().items():
+        for name, value in self._read().items():
             setattr(self, name, value)
         self.observe(self._chosen, names=list(_SHOWN))
         if live:
@@ -115,7 +118,7 @@ class SessionsWidget(Watching):
                 self._newest_only = True
             self.refresh()
 
-    def _look(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         sessions = self._service.store.sessions()
         totals: dict[str, Totals] = {}
 
@@ -148,7 +151,7 @@ class SessionsWidget(Watching):
         if not session_id:
             return {"detail": {}, "talk": [], "earlier": 0, "burn": []}
         try:
-            view = look(self._service, session_id)
+            view = read_budget(self._service, session_id)
         except UnknownSession:
             return {"detail": {}, "talk": [], "earlier": 0, "burn": []}
         self._read_spending(view.session, view.totals)
@@ -169,7 +172,7 @@ class SessionsWidget(Watching):
         if state != self._spent_of:
             calls = spent(self._service, session.session_id)
             events = self._service.store.events(session.session_id)
-            self._lines, self._spent_of = (per_turn(calls), burn_down(session, calls, events)), state
+            self._lines, self._spent_of = (tokens_per_turn(calls), burn_down(session, calls, events)), state
 
     def _conversation(self, session: Session, totals: Totals) -> tuple[list[list[Any]], int]:
         """Return ``[who, is the candidate, HTML]`` of the newest messages, and how many come before them."""
@@ -177,7 +180,12 @@ class SessionsWidget(Watching):
         state = session.session_id, totals.messages, count
         if state != self._told:
             messages = self._service.store.history(session.session_id)
-            self._parts = [_part(session, m) for m in messages[-count:]]
+            shown = messages[-count:]
+            texts = to_html_each([m.content for m in shown])
+            self._parts = [
+                [plain(speaker(session, m)), m.role == "user", html]
+                for m, html in zip(shown, texts, strict=True)
+            ]
             self._told = state
         return self._parts, max(0, totals.messages - len(self._parts))
 
@@ -207,10 +215,9 @@ class SessionsWidget(Watching):
         headers = ["candidate", "role", "state", "used", "left", "time", "session"]
         cells = [[str(row[name]) for name in headers] for row in self.rows]
         head = f"{self.found:,} of {self.total:,} sessions, page {self.page + 1} of {self.pages}"
-        static = {
-            "text/html": f"<div><div>{escape(head)}</div>{table_html(headers, cells)}</div>",
-            "text/plain": f"{head}\n{table_text(headers, cells)}",
-        }
+        static = mime_bundle(
+            div[div[head], table_html(headers, cells)], f"{head}\n{table_text(headers, cells)}"
+        )
         return {**data, **static}, metadata
 
 
@@ -257,7 +264,3 @@ def _about(session: Session) -> str:
         session.session_id,
     )
     return plain(" · ".join(part for part in parts if part))
-
-
-def _part(session: Session, message: Message) -> list[Any]:
-    return [plain(speaker(session, message)), message.role == "user", to_html(message.content)]

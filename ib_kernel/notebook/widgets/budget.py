@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
+from htpy import details, summary
 
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import NoSession
@@ -21,14 +22,14 @@ from ib_kernel.notebook.output.gauge import (
     gauge_html,
     gauge_text,
     legend,
-    look,
     money_line,
+    read_budget,
     title,
     warnings,
 )
-from ib_kernel.notebook.output.show import escape, has_front_end, publish
+from ib_kernel.notebook.output.show import as_divs, has_front_end, mime_bundle, publish
 from ib_kernel.notebook.widgets.modules import one_module, read
-from ib_kernel.notebook.widgets.spending import per_turn, spent
+from ib_kernel.notebook.widgets.spending import spent, tokens_per_turn
 from ib_kernel.notebook.widgets.watching import Watching, find_service
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class BudgetWidget(Watching):
                 raise NoSession("BudgetWidget needs a session: pass one, or its session_id.")
             session = interview.session
         found = session if isinstance(session, str) else session.session_id
-        self._view = look(self._service, found)
+        self._view = read_budget(self._service, found)
         self._history_of = -1, -1
         self._turns: list[list[int]] = []
         self._seen_at = time.monotonic()
@@ -105,14 +106,14 @@ class BudgetWidget(Watching):
         if live:
             self._follow()
 
-    def _look(self) -> dict[str, Any]:
-        self._view = look(self._service, self.session_id)
+    def _read(self) -> dict[str, Any]:
+        self._view = read_budget(self._service, self.session_id)
         return self._figures()
 
     def _figures(self) -> dict[str, Any]:
         totals, session = self._view.totals, self._view.session
         if self._history_of != (totals.calls, totals.used):  # read again only when a call was settled
-            self._turns = per_turn(spent(self._service, session.session_id))
+            self._turns = tokens_per_turn(spent(self._service, session.session_id))
             self._history_of = totals.calls, totals.used
         return {**view_traits(self._view), "history": self._turns}
 
@@ -146,7 +147,7 @@ class BudgetWidget(Watching):
         if bundle is None:
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        static = {"text/html": gauge_html(self._view), "text/plain": gauge_text(self._view)}
+        static = mime_bundle(gauge_html(self._view), gauge_text(self._view))
         return {**data, **static}, metadata
 
 
@@ -184,7 +185,7 @@ def show_live(interview: Interview, *, controls: bool = False) -> BudgetWidget |
     from IPython.display import display
 
     if not has_front_end(get_ipython()):
-        view = look(interview.service, interview.session.session_id)
+        view = read_budget(interview.service, interview.session.session_id)
         publish(gauge_html(view), gauge_text(view))
         return None
     widget = BudgetWidget(interview=interview, controls=controls)
@@ -198,6 +199,6 @@ def show_static(view: BudgetView, display_id: str, *, update: bool = False) -> N
     """Publish the summary: the gauge's words, for readers whose page has no live widget."""
     short = " · ".join(words for _, words in legend(view))
     head = f"Saved with this notebook: {short}"
-    rows = "".join(f"<div>{escape(line)}</div>" for line in [title(view), *facts(view)])
-    html = f'<details><summary style="cursor:pointer">{escape(head)}</summary>{rows}</details>'
-    publish(html, "\n".join([head, title(view), *facts(view)]), display_id=display_id, update=update)
+    lines = [title(view), *facts(view)]
+    content = details[summary(style="cursor:pointer")[head], as_divs(lines)]
+    publish(content, "\n".join([head, *lines]), display_id=display_id, update=update)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import BuddyError, ConfigError, Locked
-from ib_kernel.notebook.output.show import plain
+from ib_kernel.text import one_line
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -49,7 +49,7 @@ def act(service: TokenService, session_id: str, message: Mapping[str, Any]) -> A
         missing = "this session is locked; type its passphrase first"
         return ActionResult(False, "wrong passphrase, nothing was changed" if error.wrong else missing)
     except BuddyError as error:
-        return ActionResult(False, plain(str(error)).replace("\n", " "))
+        return ActionResult(False, one_line(str(error)))
     except Exception as error:
         log.exception("a control of session %s failed", session_id)
         return ActionResult(False, f"this failed unexpectedly ({type(error).__name__}); the log says more")

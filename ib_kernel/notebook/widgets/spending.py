@@ -35,7 +35,7 @@ def spent(service: TokenService, session_id: str) -> list[Spent]:
         return []
 
 
-def per_turn(calls: Sequence[Spent]) -> list[list[int]]:
+def tokens_per_turn(calls: Sequence[Spent]) -> list[list[int]]:
     """Return ``[turn, input tokens, output tokens]`` of the last `TURNS` turns, oldest first."""
     sums: dict[int, list[int]] = {}
     for call in calls:

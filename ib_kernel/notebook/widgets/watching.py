@@ -60,7 +60,7 @@ class _LedgerObserver:
 
 
 class Watching(anywidget.AnyWidget):
-    """A widget that follows the ledger: subclasses read it in `_look`, `_is_relevant` says whom they show.
+    """A widget that follows the ledger: subclasses read it in `_read`, `_is_relevant` says whom they show.
 
     `revision` grows with every redraw. `said` is what became of the last click: ``ok``, ``text`` and the
     click's own number ``n``; empty before the first.
@@ -95,7 +95,7 @@ class Watching(anywidget.AnyWidget):
             self._observer_name = ""
         super().close()
 
-    def _look(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         """Return the traits as the ledger has them now."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ class Watching(anywidget.AnyWidget):
         with self._reading:
             before, self._showing = self._showing, threading.get_ident()
             try:
-                new = {**self._look(), **more}
+                new = {**self._read(), **more}
                 changed = {name: value for name, value in new.items() if getattr(self, name) != value}
                 if not self._worth_sending(changed):
                     return

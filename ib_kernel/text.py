@@ -1,0 +1,43 @@
+"""Other people's text, made fit for a screen: the one place that knows what a terminal would obey.
+
+Replies, names, tasks, SQL values and errors are written by somebody else. On every surface they pass `plain`
+(text of several lines) or `one_line` (a cell of a table, an error, a log's line).
+"""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCES = (
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC, DCS and their like: titles, links, the clipboard
+)
+_CONTROLS = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and newline
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # switches of the writing direction: text that lies
+    r"\ud800-\udfff]"  # lone surrogates: cannot be sent to a front end
+)
+_REMOVED = re.compile(f"{_SEQUENCES}|{_CONTROLS}")
+_CONTROL = re.compile(_CONTROLS)
+_BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
+
+def plain(text: str) -> str:
+    """Return *text* without control characters, terminal sequences, bidi overrides and lone surrogates."""
+    return _REMOVED.sub("", text.replace("\r\n", "\n"))
+
+
+def without_controls(markup: str) -> str:
+    """Return HTML without the characters that `plain` removes; sequences of them may not span elements."""
+    return _CONTROL.sub("", markup)
+
+
+def one_line(text: str) -> str:
+    """Return *text* in one line, with what would steer a terminal shown as it is written in Python."""
+    line = _BREAKS.sub(" ", text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return *text*, or its first *limit* characters and how many more there are."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"

@@ -1,0 +1,131 @@
+"""Reads one attempt's stream: what is shown, what was thought, and how long silence may last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ib_kernel.errors import StreamBroken, TimedOut
+from ib_kernel.settings import Settings
+from ib_kernel.turn.reply_text import ReplyText
+from ib_kernel.turn.token_cap import ReplyTruncator
+from ib_kernel.turn.usage import Attempt
+from ib_kernel.values import Done, LLMClient, Piece, Thinking
+
+T = TypeVar("T")
+
+THOUGHT_CHARS = 16
+"""Characters of reasoning per token of the cap after which a service ignores the cap for certain."""
+
+THINKING = "thinking…"
+"""The line shown while a model reasons; whoever shows it adds for how long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to show while waiting, such as an announced retry; not part of the reply."""
+
+    text: str
+
+
+class Receiver:
+    """Reads one attempt to its end. *emit* gets each `Piece` to show and each `Notice`.
+
+    Any sign of life restarts the wait for the next piece: reasoning, thoughts at the start of a reply, a
+    keep-alive. *deadline* (`time.monotonic`) ends the turn whatever comes.
+    """
+
+    def __init__(
+        self,
+        client: LLMClient,
+        settings: Settings,
+        emit: Callable[[Piece | Notice], None],
+        count_text: Callable[[str], int],
+        deadline: float,
+    ) -> None:
+        self._client, self._settings, self._emit = client, settings, emit
+        self._count_text, self._deadline = count_text, deadline
+
+    async def read(self, attempt: Attempt, body: dict[str, Any]) -> Done:
+        """Send *body* and read the reply into *attempt*; return how it ended."""
+        whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
+        cap = attempt.plan.cap
+        meter = ReplyTruncator(cap, self._count_text)
+        key = self._settings.api_key
+        text = ReplyText(key.reveal() if key is not None else "")
+        thought = 0
+        async with contextlib.AsyncExitStack() as stack:
+            opening = stack.enter_async_context(self._client.stream(body))
+            stream = await self._in_time(opening, attempt)
+            try:
+                while True:
+                    event = await self._in_time(anext(stream), attempt)
+                    attempt.last_sign = time.monotonic()
+                    if isinstance(event, Piece):
+                        thinking, piece = text.take(event.text)
+                    elif isinstance(event, Thinking):
+                        thinking, piece = event.text, ""
+                        self._say_thinking(attempt)
+                    elif isinstance(event, Done):
+                        return self._ended(attempt, event, text, meter)
+                    else:
+                        continue
+                    if thinking:
+                        self._say_thinking(attempt)
+                        attempt.reasoning.append(thinking)
+                        thought += len(thinking)
+                    if piece and not meter.full:
+                        self._show(attempt, meter.take(piece))
+                    if (meter.full or thought > THOUGHT_CHARS * cap) and not whole:
+                        return Done("cap")
+            except BaseException:
+                self._flush(attempt, text, meter)  # what was held back came before the end, too
+                raise
+
+    def _ended(self, attempt: Attempt, done: Done, text: ReplyText, meter: ReplyTruncator) -> Done:
+        self._flush(attempt, text, meter)
+        return dataclasses.replace(done, finish_reason="cap") if meter.full else done
+
+    def _flush(self, attempt: Attempt, text: ReplyText, meter: ReplyTruncator) -> None:
+        thinking, piece = text.end()
+        if thinking:
+            attempt.reasoning.append(thinking)
+        if piece and not meter.full:
+            self._show(attempt, meter.take(piece))
+
+    def _show(self, attempt: Attempt, piece: str) -> None:
+        if piece:
+            attempt.add(piece)
+            self._emit(Piece(piece))
+
+    def _say_thinking(self, attempt: Attempt) -> None:
+        if not attempt.thinks and attempt.first_piece is None:
+            attempt.thinks = True
+            self._emit(Notice(THINKING))
+
+    async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
+        """Await *step*; raise `TimedOut` when the first piece, a further one or the end is late."""
+        now = time.monotonic()
+        limit = self._settings.gap_s
+        if attempt.first_piece is None:
+            since = attempt.last_sign if attempt.last_sign is not None else attempt.started
+            limit = self._settings.first_piece_s - (now - since)
+        try:
+            async with asyncio.timeout(max(0.0, min(limit, self._deadline - now))):
+                return await step
+        except TimeoutError:
+            what = "the reply stalled and was given up"
+            if attempt.first_piece is None:
+                what = "the model was still thinking" if attempt.thinks else "no reply came"
+            waited = time.monotonic() - attempt.started
+            raise TimedOut(
+                f"{what} after {waited:.0f} s; what it has cost is in doubt (see %budget)."
+            ) from None
+        except StopAsyncIteration:
+            name = self._client.name
+            raise StreamBroken(f"the client {name!r} ended its stream without a result.") from None

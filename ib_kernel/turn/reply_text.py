@@ -1,0 +1,127 @@
+"""What of a client's pieces is the reply: half characters joined, thoughts told apart, the key taken out."""
+
+from __future__ import annotations
+
+from ib_kernel.values.text import well_formed
+
+THOUGHTS = (
+    ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Nemotron
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),  # Gemini's compatible endpoint
+    ("<reasoning>", "</reasoning>"),
+    ("<reason>", "</reason>"),
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ("<longcat_think>", "</longcat_think>"),  # LongCat
+    ("[think]", "[/think]"),  # Magistral
+    ("◁think▷", "◁/think▷"),  # Kimi-VL
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThinker, Sky-T1
+    ("<|start_thinking|>", "<|end_thinking|>"),  # Command A Reasoning
+    ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    ("<unused94>", "<unused95>"),  # MedGemma
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss without a harmony parser
+)
+"""Marks around a model's reasoning at the start of its reply (model cards, read 2026-11); lower case."""
+
+_LONGEST = max(len(opening) for opening, _ in THOUGHTS)
+
+
+class ReplyText:
+    """Takes a reply piece by piece and tells its text from what was only thought.
+
+    Only blocks at the start are thoughts: a reply may speak about such marks later. Half a surrogate pair
+    waits for its other half, a lone one becomes one U+FFFD; *secret* becomes ``[redacted]``, also when it
+    comes in pieces.
+    """
+
+    def __init__(self, secret: str = "") -> None:
+        self._half = ""
+        self._start: str | None = ""
+        self._closing = ""
+        self._after_thought = False
+        self._secret = secret if len(secret) >= _LEAST_SECRET else ""
+        self._held = ""
+
+    def take(self, piece: str) -> tuple[str, str]:
+        """Return what *piece* adds to the reasoning, and what it adds to the reply."""
+        text = self._joined(piece)
+        thought = ""
+        if self._start is not None:
+            thought, text = self._split(text)
+        return thought, self._hidden(text) if self._secret else text
+
+    def end(self) -> tuple[str, str]:
+        """Return what was held back, now that nothing more comes."""
+        half, self._half = ("�" if self._half else ""), ""
+        thought, text = self._split(half) if self._start is not None else ("", half)
+        if self._start is not None:
+            rest, self._start = self._start, None
+            thought, text = (thought + rest, text) if self._closing else (thought, text + rest)
+        text, self._held = self._hidden(text) + self._held, ""
+        return thought, text
+
+    def _joined(self, piece: str) -> str:
+        text = self._half + piece if self._half else piece
+        self._half = ""
+        if text.isascii():
+            return text
+        if "\ud800" <= text[-1] <= "\udbff":
+            self._half, text = text[-1], text[:-1]
+        return well_formed(text)
+
+    def _split(self, text: str) -> tuple[str, str]:
+        """Return the thought and the text in what is known so far; keep what cannot be told yet."""
+        known = (self._start or "") + text
+        thoughts: list[str] = []
+        while True:
+            if self._closing:
+                thought, known, closed = _until(known, self._closing)
+                thoughts.append(thought)
+                if not closed:
+                    self._start = known
+                    return "".join(thoughts), ""
+                self._closing, self._after_thought = "", True
+            begun = known.lstrip()
+            first = begun[:_LONGEST].lower()
+            found = next((pair for pair in THOUGHTS if first.startswith(pair[0])), None)
+            if found:
+                known, self._closing = begun[len(found[0]) :], found[1]
+            elif not begun or any(opening.startswith(first) for opening, _ in THOUGHTS):
+                self._start = known
+                return "".join(thoughts), ""
+            else:
+                self._start = None
+                return "".join(thoughts), begun if self._after_thought else known
+
+    def _hidden(self, text: str) -> str:
+        """Take the secret out; hold back an end of *text* that may be its beginning."""
+        if not self._secret:
+            return text
+        text = (self._held + text).replace(self._secret, "[redacted]")
+        at = text.find(self._secret[0], max(0, len(text) - len(self._secret) + 1))
+        while at >= 0 and not self._secret.startswith(text[at:]):
+            at = text.find(self._secret[0], at + 1)
+        if at < 0:
+            self._held = ""
+            return text
+        self._held = text[at:]
+        return text[:at]
+
+
+_LEAST_SECRET = 4
+"""A shorter key is a placeholder such as "x", which would blank out whole words."""
+
+
+def _until(text: str, mark: str) -> tuple[str, str, bool]:
+    """Return *text* before *mark*, the rest, and whether the mark was there.
+
+    Without the mark the rest is an end of *text* that may be its beginning.
+    """
+    lower = text.lower()
+    lower = lower if len(lower) == len(text) else text
+    at = lower.find(mark)
+    if at >= 0:
+        return text[:at], text[at + len(mark) :], True
+    for size in range(min(len(mark) - 1, len(text)), 0, -1):
+        if lower.endswith(mark[:size]):
+            return text[:-size], text[-size:], False
+    return text, "", False
