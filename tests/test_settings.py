@@ -228,7 +228,7 @@ def test_an_unknown_key_in_the_file_gets_a_hint(config: Any) -> None:
     assert "; known: data_dir, client," in refusal()
 
 
-@pytest.mark.parametrize("text", ["model = ", "model = 'a'\nmodel = 'b'", "[", '\ufeffmodel = "x"'])
+@pytest.mark.parametrize("text", ["model = ", "model = 'a'\nmodel = 'b'", "["])
 def test_a_file_that_is_not_toml_gets_one_line(config: Any, text: str) -> None:
     """The line names the file and what the parser says."""
     path = config(text)

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ib_kernel.models.limits import get_model, get_model_limit
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import Count, TokenCounter
@@ -68,29 +67,26 @@ class CountingApi:
         self, prompt_tokens: int, max_completion_tokens: int, model: str | None = None
     ) -> bool:
         """Return True if prompt and reply fit into the model's context window and output limit."""
-        info = get_model(model or self.settings.model, self.settings)
+        info = self.plugins.model(model or self.settings.model, self.settings)
         fits = prompt_tokens + max_completion_tokens <= info.context_window
         return fits and max_completion_tokens <= info.max_output
 
     def get_model_limit(self, model: str | None = None) -> int:
         """Return the model's context window in tokens."""
-        return get_model_limit(model or self.settings.model, self.settings)
+        return self.plugins.model(model or self.settings.model, self.settings).context_window
 
     def estimate_completion_tokens(self, prompt_tokens: int, max_tokens: int | None = None) -> int:
         """Estimate a reply's tokens (see the function of the same name)."""
         return estimate_completion_tokens(prompt_tokens, max_tokens, self.settings)
 
     def _counts_as(self, model: str | None) -> str:
-        return counts_as(model or self.settings.model, self.settings)
-
-
-def counts_as(model: str, settings: Settings) -> str:
-    """Return the model name whose counting rules apply: aliases resolved, unknown names as they are."""
-    try:
-        info = get_model(model, settings)
-    except ValueError:
-        return model
-    return info.counts_as or info.name
+        """Return the model whose counting rules apply: aliases resolved, unknown names as they are."""
+        model = model or self.settings.model
+        try:
+            info = self.plugins.model(model, self.settings)
+        except ValueError:
+            return model
+        return info.counts_as or info.name
 
 
 class _Counting(CountingApi):

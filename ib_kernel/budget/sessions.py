@@ -16,8 +16,8 @@ from typing import Any
 from ib_kernel.budget import lock
 from ib_kernel.budget.counting import CountingApi
 from ib_kernel.errors import ConfigError, Locked, SessionInactive
-from ib_kernel.models.limits import ModelInfo, get_model
-from ib_kernel.plugin.events import SessionChanged
+from ib_kernel.models.limits import ModelInfo
+from ib_kernel.plugin.events import SessionChanged, SessionEnded
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import BudgetStore, LedgerEvent, NewSession, Session, Status
@@ -76,7 +76,8 @@ class SessionManager(CountingApi):
             raise ConfigError(
                 f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
             )
-        info = get_model(model or settings.model, settings)  # raises for one without known limits
+        name, client = model or settings.model, str(details.get("client") or "")
+        info = self.plugins.model(name, settings, client)  # raises for one without known limits
         money = settings.budget_usd if budget_usd is None else budget_usd
         if money is not None and details.get("budget_nano_usd") is None:
             details["budget_nano_usd"] = nano_dollars(money)
@@ -88,7 +89,7 @@ class SessionManager(CountingApi):
             session_id=session_id or new_session_id(),
             candidate=candidate or settings.candidate or default_candidate(),
             token_budget=budget,
-            model=model or settings.model,
+            model=name,
             time_limit_s=None if limit is None else float(limit),
             **details,
         )
@@ -118,15 +119,11 @@ class SessionManager(CountingApi):
 
     def complete(self, session_id: str) -> Session:
         """End the session. Holds that are still open can be settled afterwards."""
-        session = self._move(session_id, Status.COMPLETED, "completed")
-        self.store.flush()
-        return session
+        return self._end(session_id, Status.COMPLETED)
 
     def cancel(self, session_id: str) -> Session:
         """End the session as not to be counted."""
-        session = self._move(session_id, Status.CANCELLED, "cancelled")
-        self.store.flush()
-        return session
+        return self._end(session_id, Status.CANCELLED)
 
     def extend_budget(
         self, session_id: str, additional_tokens: int, *, passphrase: str | None = None
@@ -152,7 +149,7 @@ class SessionManager(CountingApi):
         """Set the total in US dollars, also where there was none; refused without a known price."""
         session = self._open(session_id)
         nano = nano_dollars(budget_usd)
-        require_price(get_model(session.model, self.settings))
+        require_price(self.plugins.model(session.model, self.settings, session.client))
         self._unlock(session, passphrase, "another budget")
         changed = self.store.set_budget(session_id, nano_usd=nano, who=default_candidate())
         return self._changed(changed, "budget")
@@ -192,6 +189,13 @@ class SessionManager(CountingApi):
         return self._changed(
             self.store.set_status(as_id(session_id), status, who=default_candidate()), change
         )
+
+    def _end(self, session_id: str, status: Status) -> Session:
+        session = self._move(session_id, status, str(status))
+        self.store.flush()
+        totals = self.store.totals(session.session_id)
+        self.plugins.tell("ib_session_ended", SessionEnded(session, totals))
+        return session
 
     def _changed(self, session: Session, change: str) -> Session:
         log.info("session %s: %s", session.session_id, change)
@@ -237,7 +241,7 @@ def require_price(model: ModelInfo) -> None:
     """Refuse a budget in money for a model without a known price; a scripted model costs nothing."""
     from ib_kernel.models import prices
 
-    if not model.counts_as and prices.worst_case(model.name, 0, 0) is None:
+    if not model.counts_as and prices.worst_case(model, 0, 0) is None:
         raise ConfigError(
             f"a budget in money needs a price, and none is known for {model.name}; leave --budget-usd out, "
             "or choose another model (%interview models)"

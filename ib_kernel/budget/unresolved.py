@@ -13,7 +13,6 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.errors import BuddyError, ReservationError
 from ib_kernel.models import prices
-from ib_kernel.models.limits import get_model
 from ib_kernel.values import CallEnd, LedgerEvent, Reservation, Usage
 
 
@@ -64,12 +63,13 @@ def settle(
 
 def _priced(service: TokenService, doubt: Reservation, end: CallEnd) -> CallEnd:
     try:
-        model = get_model(doubt.call.model or service.get_session(doubt.session_id).model, service.settings)
+        asked = doubt.call.model or service.get_session(doubt.session_id).model
+        model = service.plugins.model(asked, service.settings, doubt.call.client)
     except BuddyError:  # no longer known here: no price is better than a wrong one
         return end
     if model.counts_as:  # nobody bills a scripted model
         return end
-    price = prices.price_call(model.name, Usage(end.input_tokens, end.output_tokens))
+    price = prices.price_call(model, Usage(end.input_tokens, end.output_tokens))
     return dataclasses.replace(end, cost_nano_usd=price.nano_usd, price_source=price.source)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
 from ib_kernel.interview import markers
+from ib_kernel.settings.files import parse_toml, read_text, shown_path
 
 MAX_BYTES = 200_000
 """A challenge file larger than this is refused: it would not fit a sensible token budget."""
@@ -62,7 +62,7 @@ def load_challenge(name_or_path: str | os.PathLike[str]) -> Challenge:
     shipped = _shipped()
     if asked.lower() in shipped:
         return shipped[asked.lower()]
-    path = Path(asked).expanduser()
+    path = Path(os.path.expanduser(asked))
     if path.suffix.lower() in _SUFFIXES or os.sep in asked or "/" in asked:
         return _read(path)
     hint = did_you_mean(asked.lower(), shipped)
@@ -117,14 +117,9 @@ def _read(path: Path) -> Challenge:
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"a challenge is a .md or .txt file, not {str(path)!r}")
     try:
-        data = path.read_bytes()
-        if len(data) > MAX_BYTES:
-            raise ConfigError(f"the challenge {path} has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-        source = data.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"cannot read the challenge {path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"cannot read the challenge {path}: it is not UTF-8 text") from None
+        source = read_text(path, "the challenge", limit=MAX_BYTES)
+    except FileNotFoundError as error:
+        raise ConfigError(f"cannot read the challenge {shown_path(path)}: {error.strerror}") from None
     return parse_challenge(source, path.stem, str(path))
 
 
@@ -136,11 +131,8 @@ def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
         end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == markers.FENCE)
     except StopIteration:
         raise ConfigError(f"the challenge {origin} opens front matter with +++ and never closes it") from None
-    try:
-        return tomllib.loads("\n".join(lines[1:end])), "\n".join(lines[end + 1 :])
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        said = str(error) or type(error).__name__
-        raise ConfigError(f"the challenge {origin} has front matter that is not TOML: {said}") from None
+    matter = parse_toml("\n".join(lines[1:end]), f"the front matter of the challenge {origin}")
+    return matter, "\n".join(lines[end + 1 :])
 
 
 def _first_heading(text: str) -> str:

@@ -25,7 +25,6 @@ from ib_kernel.errors import ConfigError, NoSession, UnknownSession, did_you_mea
 from ib_kernel.interview import private_part
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.prompts import build_messages, prompt_version
-from ib_kernel.models.limits import get_model
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.turn.admission import inactive
@@ -97,7 +96,7 @@ class Interview:
         given = load_challenge(challenge) if challenge else None
         chosen = self.client(settings.client_name, settings.api)
         model = model or self._default_model(chosen, settings)
-        get_model(model, settings)
+        self.plugins.model(model, settings, settings.client_name)
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if api is not None:
             meta["api"] = settings.api
@@ -220,9 +219,9 @@ class Interview:
         extra, n, max_tokens = _read_extra(extra, max_tokens)
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             raise inactive(session.status)
-        client = self.client(session.client or self.settings.client_name, session.meta.get("api"))
-        name = model or session.model
-        info = get_model(name, self.settings)
+        asked = session.client or self.settings.client_name
+        client, name = self.client(asked, session.meta.get("api")), model or session.model
+        info = self.plugins.model(name, self.settings, asked)
         if temperature is None:
             temperature = session.meta.get("temperature", self.settings.temperature)
         request = ChatRequest(

@@ -1,15 +1,12 @@
 """What a model can take: context window, output limit and the like, each with its source and date.
 
-The table is ``data/models.toml``; users add or change rows in their settings::
-
-    [models."my-model"]            # config.toml, or Settings(models={"my-model": {...}})
-    context_window = 32768
-    max_output = 4096
+The table is ``models.toml``, OpenAI's models. Users add or change rows in their settings, plugins add models
+(`ib_kernel.models.rows`), and a model of another provider is looked up in the price list of genai-prices::
 
     [model_aliases]                # a deployment's name, and the model it stands for
     our-deployment = "gpt-5.4-mini"
 
-Prices are not here: `ib_kernel.models.prices` asks genai-prices. The table is read when first needed.
+The table is read when first needed.
 """
 
 from __future__ import annotations
@@ -19,66 +16,63 @@ import datetime
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import ConfigError, UnknownModel, did_you_mean
+from ib_kernel.errors import UnknownModel, did_you_mean
+from ib_kernel.models import price_list
+from ib_kernel.models.rows import ModelInfo as ModelInfo  # importable from here too
+from ib_kernel.models.rows import cap_field, own_row
 
 if TYPE_CHECKING:
     from ib_kernel.settings import Settings
 
-CapField = Literal["max_completion_tokens", "max_tokens"]
-"""The request field that limits a reply."""
-
 _SNAPSHOT = re.compile(r"-(?:20\d\d-\d\d-\d\d|20\d{6}|\d{4})$")
-_OPENAI_NAME = re.compile(r"(?:gpt-|chatgpt-|o\d|codex-)")
+_PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]{1,30}):(?P<model>.+)", re.DOTALL)
+_OPENAI = ("openai", "azure", "azureopenai")
+"""Providers of the models in our table, as any-llm writes them before a model's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The limits of one model. Windows and limits are whole tokens.
+def get_model(
+    name: str,
+    settings: Settings | None = None,
+    *,
+    offered: Mapping[str, ModelInfo] | None = None,
+    provider: str = "",
+) -> ModelInfo:
+    """Return the limits of a model, and whose price it has.
 
-    `name` is the row's name: an alias, snapshot or fine-tuned name has been resolved, so send the name that
-    the user gave and use this one for limits and counting. `context_window` holds prompt and reply together.
-    `cap_field` is the request field that limits the reply. `accepts_temperature` holds for requests that
-    name no reasoning effort. `retired` is the announced shutdown day (None: none announced), `source` where
-    the figures come from, `checked` when they were compared with it. `max_input` limits the prompt alone
-    where that is less than the window (None: it does not). `counts_as` names the model whose counting rules
-    apply to a model that no service bills, such as the scripted ``demo`` ("": its own, billed).
+    Looked up in this order: the name as it is (the user's rows, plugins' rows, the table); what it is an
+    alias of; without a provider's prefix (``openai/…``); the base of a fine-tuned name (``ft:BASE:…``); the
+    base of a dated snapshot; the price list of the provider that the name begins with (``anthropic:…``), or
+    else of *provider*. Nothing of another provider is taken from our table.
+
+    Args:
+        name: The model, as it is asked for.
+        settings: The user's rows and aliases; None for the table alone.
+        offered: Rows that plugins offer.
+        provider: Whose models the client serves, a name or the address of its API ("": not known).
+
+    Raises:
+        UnknownModel: No limits are known; the line says how to give them.
+        ConfigError: A row of the user's cannot be used.
     """
-
-    name: str
-    context_window: int
-    max_output: int
-    cap_field: CapField = "max_completion_tokens"
-    reasoning: bool = False
-    accepts_temperature: bool = True
-    retired: datetime.date | None = None
-    source: str = ""
-    checked: datetime.date | None = None
-    max_input: int | None = None
-    counts_as: str = ""
-
-
-def get_model(name: str, settings: Settings | None = None) -> ModelInfo:
-    """Return the limits of the model called *name*.
-
-    Looked up in this order: the name as it is, what it is an alias of, without a provider's prefix
-    (``openai/…``), the base of a fine-tuned name (``ft:BASE:…``), the base of a dated snapshot. Raises
-    `UnknownModel` with one line that says how to give limits.
-    """
-    table = _rows(settings)
+    rows = _rows(settings, offered or {}, provider)
     aliases: Mapping[str, Any] = settings.model_aliases if settings is not None else {}
-    current, seen = name.strip(), {""}
-    while current not in seen:
-        seen.add(current)
-        if current in aliases:
-            current = str(aliases[current]).strip()
-        elif current in table:
-            return table[current]
-        else:
-            current = _shorter(current)
-    raise _unknown(name, table, aliases)
+    asked = name.strip()
+    found = None
+    if asked not in rows and asked not in aliases and (named := _split_provider(asked)):
+        provider, model = named
+        if provider in _OPENAI:
+            found = _follow(model, rows, aliases)
+        elif model in rows and rows[model].provider in ("", price_list.provider_id(provider)):
+            found = rows[model]
+        asked = model
+    else:
+        found = _follow(asked, rows, aliases)
+    found = found or _listed(asked, provider)
+    if found is None:
+        raise _unknown(name, rows, aliases, asked, provider)
+    return _with_provider(found, provider)
 
 
 def get_model_limit(model: str, settings: Settings | None = None) -> int:
@@ -86,9 +80,19 @@ def get_model_limit(model: str, settings: Settings | None = None) -> int:
     return get_model(model, settings).context_window
 
 
-def list_models(settings: Settings | None = None) -> list[ModelInfo]:
-    """Return every known model: the user's own first, then the table in its order (newest first)."""
-    return list(_rows(settings).values())
+def list_models(
+    settings: Settings | None = None, *, offered: Mapping[str, ModelInfo] | None = None
+) -> list[ModelInfo]:
+    """Return every known model: the user's own first, then plugins', then the table (newest first).
+
+    Args:
+        settings: The user's rows; None for none.
+        offered: Rows that plugins offer.
+
+    Raises:
+        ConfigError: A row of the user's cannot be used.
+    """
+    return list(_rows(settings, offered or {}).values())
 
 
 def retirement_note(info: ModelInfo, today: datetime.date | None = None) -> str:
@@ -115,12 +119,62 @@ def _shorter(name: str) -> str:
     return base if base != name else ""
 
 
-def _unknown(name: str, table: Mapping[str, ModelInfo], aliases: Mapping[str, Any]) -> UnknownModel:
+def _follow(name: str, rows: Mapping[str, ModelInfo], aliases: Mapping[str, Any]) -> ModelInfo | None:
+    """Return the row that *name* leads to through aliases and shorter names, or None."""
+    current, seen = name, {""}
+    while current not in seen:
+        seen.add(current)
+        if current in aliases:
+            current = str(aliases[current]).strip()
+        elif current in rows:
+            return rows[current]
+        else:
+            current = _shorter(current)
+    return None
+
+
+def _split_provider(name: str) -> tuple[str, str] | None:
+    """Return provider and model of a name such as ``anthropic:claude-…``; ``ft:`` is no provider."""
+    match = _PROVIDER.fullmatch(name)
+    return (match["provider"], match["model"].strip()) if match and match["provider"] != "ft" else None
+
+
+def _listed(model: str, provider: str) -> ModelInfo | None:
+    """Return what the price list knows about the limits of *model*, or None."""
+    owner = price_list.provider_id(provider)
+    listed = price_list.find(model, owner) if owner else None
+    if listed is None or not listed.context_window:
+        return None
+    return ModelInfo(
+        model,
+        listed.context_window,
+        listed.context_window,  # the list has no output limits; the service refuses a cap above its own
+        cap_field=cap_field(model),
+        source=f"{price_list.source()} (its windows are rounded, and it has no output limits)",
+        provider=owner,
+    )
+
+
+def _with_provider(found: ModelInfo, provider: str) -> ModelInfo:
+    """Return *found* with the provider that serves it here, where that is another than the row says."""
+    if found.provider not in ("", "openai") or found.provider == provider or found.counts_as:
+        return found
+    owner = provider if provider == "openai" else price_list.provider_id(provider)
+    return dataclasses.replace(found, provider=owner) if owner else found
+
+
+def _unknown(
+    name: str, table: Mapping[str, ModelInfo], aliases: Mapping[str, Any], asked: str, provider: str
+) -> UnknownModel:
     hint = did_you_mean(name, [*table, *aliases])
+    owner = price_list.provider_id(provider)
+    if owner and price_list.find(asked, owner) is not None:
+        hint = f": {price_list.source()} knows its price and no context window."
     key = _shorter(name) if name.startswith("ft:") and _shorter(name) else name
+    give = "Otherwise give" if hint.startswith(";") else "Give"
     return UnknownModel(
         f"unknown model {name!r}{hint or '.'} "
-        f'{"Otherwise give" if hint else "Give"} its limits under [models."{key}"] in config.toml or '
+        f'{give} its limits under [models."{key}"] in config.toml or '
         f'Settings(models={{"{key}": {{"context_window": …, "max_output": …}}}})'
     )
 
@@ -131,65 +185,20 @@ def _shipped() -> dict[str, ModelInfo]:
     from importlib import resources
 
     text = resources.files("ib_kernel").joinpath("models/models.toml").read_text(encoding="utf-8")
-    return {name: ModelInfo(name=name, **row) for name, row in tomllib.loads(text).items()}
+    rows = tomllib.loads(text).items()
+    return {name: ModelInfo(name=name, **{"provider": "openai", **row}) for name, row in rows}
 
 
-def _rows(settings: Settings | None) -> dict[str, ModelInfo]:
-    shipped = _shipped()
-    if settings is None or not settings.models:
-        return dict(shipped)
-    own = {name: _user_row(name, row, shipped.get(name)) for name, row in settings.models.items()}
-    return {**own, **{name: info for name, info in shipped.items() if name not in own}}
-
-
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "context_window": (int,),
-    "max_output": (int,),
-    "max_input": (int,),
-    "cap_field": (str,),
-    "reasoning": (bool,),
-    "accepts_temperature": (bool,),
-    "retired": (datetime.date,),
-    "source": (str,),
-    "checked": (datetime.date,),
-    "counts_as": (str,),
-}
-
-
-def _user_row(name: str, row: Any, base: ModelInfo | None) -> ModelInfo:
-    """Build a row from settings: an override of *base*, or a new model that gives its limits."""
-    where = f'[models."{name}"]'
-    if not isinstance(row, Mapping):
-        raise ConfigError(f"{where} must be a table such as {{context_window = 32768, max_output = 4096}}")
-    for key, value in row.items():
-        _check(where, key, value)
-    given: dict[str, Any] = {"source": "your settings", **row}
-    if base is not None:
-        return dataclasses.replace(base, **given)
-    missing = [key for key in ("context_window", "max_output") if key not in row]
-    if missing:
-        raise ConfigError(f"{where} needs {' and '.join(missing)}, in tokens")
-    reasoning = bool(given.get("reasoning", False))
-    given.setdefault("accepts_temperature", not reasoning)
-    # OpenAI's newer models reject max_tokens; compatible servers honour it and may ignore the newer field.
-    given.setdefault("cap_field", "max_completion_tokens" if _OPENAI_NAME.match(name) else "max_tokens")
-    return ModelInfo(name=name, **given)
-
-
-def _positive(value: Any) -> bool:
-    return not isinstance(value, bool) and int(value) >= 1
-
-
-def _check(where: str, key: str, value: Any) -> None:
-    if key not in _KINDS:
-        hint = did_you_mean(key, _KINDS) or f"; known: {', '.join(_KINDS)}"
-        raise ConfigError(f"{where} has an unknown entry {key!r}{hint}")
-    kinds = _KINDS[key]
-    bad = not isinstance(value, kinds) or (kinds == (int,) and not _positive(value))
-    if bad or (key == "cap_field" and value not in ("max_completion_tokens", "max_tokens")):
-        allowed = {int: "a whole number of tokens, at least 1", bool: "true or false", str: "some text"}.get(
-            kinds[0], "a date such as 2027-01-14"
-        )
-        if key == "cap_field":
-            allowed = "max_completion_tokens or max_tokens"
-        raise ConfigError(f"{where} {key} cannot be {value!r}; allowed: {allowed}")
+def _rows(
+    settings: Settings | None, offered: Mapping[str, ModelInfo], provider: str = ""
+) -> dict[str, ModelInfo]:
+    """Return every row by name: the user's, then plugins', then the table's."""
+    known = {**_shipped(), **offered}
+    own: dict[str, ModelInfo] = {}
+    for name, row in (settings.models if settings is not None else {}).items():
+        base, named = known.get(name), _split_provider(name)
+        if base is None and not {"context_window", "max_output"} <= set(row):  # what is missing may be listed
+            base = _listed(*reversed(named or (provider, name)))
+        info = own_row(name, row, "your settings", base)
+        own[name] = _with_provider(info, named[0]) if named and not info.provider else info
+    return {**own, **{name: info for name, info in {**offered, **_shipped()}.items() if name not in own}}

@@ -1,36 +1,39 @@
-"""What a call costs, in integer nano-dollars (10⁻⁹ USD), from the price list inside ``genai-prices``.
+"""What a call costs, in integer nano-dollars (10⁻⁹ USD): a price that was given, else the list's.
 
-Offline: the list that is installed is used and never updated over the network. An unknown model, date or
-tier has no price (None and a note), never 0 and never somebody else's price.
+The list is the one inside ``genai-prices`` (`ib_kernel.models.price_list`). An unknown model, provider, date
+or tier has no price (None and a note), never 0 and never somebody else's price.
 """
 
 from __future__ import annotations
 
 import datetime
-import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, localcontext
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, localcontext
 from typing import TYPE_CHECKING
 
+from ib_kernel.models import price_list
+from ib_kernel.models.rows import ModelInfo, Rates
 from ib_kernel.values import Usage
 
 if TYPE_CHECKING:
-    from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo, ModelPrice
+    from genai_prices.types import ModelPrice
 
 NANO = 10**9
 """Nano-dollars in one US dollar."""
 
-STANDARD_TIERS = frozenset({"default", "standard"})
-"""Service tiers that are billed at the standard price; "default" is the API's word for it (openai 3.54.0,
-``ChatCompletion.service_tier``, read 2026-11-23). "auto" is not among them: it does not name a tier."""
+STANDARD_TIERS = frozenset({"default", "standard", "on_demand"})
+"""Service tiers that are billed at the standard price: the words of OpenAI (openai 3.54.0,
+``ChatCompletion.service_tier``, read 2026-11-23), of Anthropic (``usage.service_tier``) and of Groq (both as
+any-llm 1.40 hands them on, read 2026-11-25). "auto" is not among them: it does not name a tier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """The price of one call. `nano_usd` is None when there is none; `note` then says why.
 
-    `source` names the price list and its version ("genai-prices 0.2.3"), None without a price.
+    `source` names the price list and its version ("genai-prices 0.2.3"), or who gave the price ("your
+    settings", "the plugin acme 1.2"); None without a price.
     """
 
     nano_usd: int | None
@@ -39,26 +42,36 @@ class Price:
 
 
 def price_call(
-    model: str,
+    model: ModelInfo,
     usage: Usage,
     *,
+    served_as: str = "",
     service_tier: str | None = None,
     when: datetime.datetime | None = None,
-    provider: str = "openai",
 ) -> Price:
-    """Return what *usage* of *model* costs.
+    """Return what *usage* of *model* costs. Never raises for an unknown name; never opens a socket.
 
     Cached tokens and tokens written to the cache are part of the input and get their own price; reasoning
-    tokens are part of the output and are not added. *service_tier* is what the service says it billed as
-    (None: standard). *when* is the call's time, UTC when it is naive (None: now). *provider* is a provider
-    of genai-prices ("openai", "azure", …). Never raises for an unknown name; never opens a socket.
+    tokens are part of the output and are not added.
+
+    Args:
+        model: The model that was asked for; its provider says whose price applies.
+        usage: Tokens.
+        served_as: The model's name as the service reported it ("": as it was asked for).
+        service_tier: What the service says it billed as (None: standard).
+        when: The call's time, UTC when it is naive (None: now).
     """
     details = usage.cached_tokens, usage.cache_write_tokens
     if min(usage.input_tokens, usage.output_tokens, *details) < 0:
         return Price(None, note="no price: a negative number of tokens")
     if sum(details) > usage.input_tokens:
         return Price(None, note="no price: more cached tokens than input tokens")
-    prices, note = _prices(model, provider, service_tier, when)
+    name = served_as or model.name
+    if model.rates is not None:
+        if not _is_standard(service_tier):
+            return Price(None, note=f"no price: {model.rates.source} does not know the tier {service_tier!r}")
+        return Price(_own(model.rates, usage), model.rates.source)
+    prices, note = _prices(name, model.provider, service_tier, when)
     if prices is None:
         return Price(None, note=note)
     counted = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
@@ -67,27 +80,39 @@ def price_call(
     if usage.cached_tokens and prices.cache_read_mtok is not None:
         counted["cache_read_tokens"] = usage.cached_tokens
     elif usage.cached_tokens:
-        note = f"{source()} has no cached price for {model}: its cached tokens are charged in full"
-    return Price(_nano(prices, counted, ROUND_HALF_UP), source(), note)
+        note = f"{price_list.source()} has no cached price for {name}: its cached tokens are charged in full"
+    return Price(_nano(prices, counted, ROUND_HALF_UP), price_list.source(), note)
 
 
 def worst_case(
-    model: str,
+    model: ModelInfo,
     prompt_upper: int,
     completion_cap: int,
     *,
     service_tier: str | None = None,
     when: datetime.datetime | None = None,
-    provider: str = "openai",
 ) -> int | None:
     """Return the most a call can cost, in nano-dollars, for holding money; None without a price.
 
-    *prompt_upper* and *completion_cap* are tokens. No cached discount is assumed, and where writing to the
-    cache costs more than plain input, that dearer price is taken for the whole prompt. Prices step up with
-    the prompt's length, so the step that *prompt_upper* reaches is the dearest that can apply. Rounded up.
+    No cached discount is assumed, and where writing to the cache costs more than plain input, that dearer
+    price is taken for the whole prompt. Prices step up with the prompt's length, so the step that
+    *prompt_upper* reaches is the dearest that can apply. Rounded up.
+
+    Args:
+        model: The model that is asked for.
+        prompt_upper: The prompt's upper bound, in tokens.
+        completion_cap: The reply's cap, in tokens.
+        service_tier: The tier that is asked for (None: standard).
+        when: The call's time, UTC when it is naive (None: now).
     """
-    prices, _ = _prices(model, provider, service_tier, when)
-    if prices is None or prompt_upper < 0 or completion_cap < 0:
+    if prompt_upper < 0 or completion_cap < 0:
+        return None
+    if model.rates is not None:
+        rates = model.rates
+        dear = max(filter(None, (rates.input, rates.cached, rates.cache_write)), default=Decimal(0))
+        return _nano_usd([(prompt_upper, dear), (completion_cap, rates.output)], ROUND_CEILING)
+    prices, _ = _prices(model.name, model.provider, service_tier, when)
+    if prices is None:
         return None
     plain = {"input_tokens": prompt_upper, "output_tokens": completion_cap}
     dearest = _nano(prices, plain, ROUND_CEILING)
@@ -97,12 +122,26 @@ def worst_case(
     return dearest
 
 
-@functools.cache
-def source() -> str:
-    """Return the name and version of the price list, as rows record it."""
-    import importlib.metadata
+def _own(rates: Rates, usage: Usage) -> int:
+    """Apply a price that was given; the tokens add up to what the input says."""
+    parts = [
+        (usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens, rates.input),
+        (usage.cached_tokens, rates.input if rates.cached is None else rates.cached),
+        (usage.cache_write_tokens, rates.input if rates.cache_write is None else rates.cache_write),
+        (usage.output_tokens, rates.output),
+    ]
+    return _nano_usd(parts, ROUND_HALF_UP)
 
-    return f"genai-prices {importlib.metadata.version('genai-prices')}"
+
+def _nano_usd(parts: Iterable[tuple[int, Decimal]], rounding: str) -> int:
+    """Return the sum of tokens x US dollars per million tokens in nano-dollars."""
+    with localcontext(prec=60):
+        total = sum((tokens * usd * 1000 for tokens, usd in parts), Decimal(0))
+        return int(total.to_integral_value(rounding=rounding))
+
+
+def _is_standard(tier: str | None) -> bool:
+    return (tier or "default").strip().lower() in STANDARD_TIERS
 
 
 def _utc(when: datetime.datetime | None) -> datetime.datetime:
@@ -125,10 +164,13 @@ def _prices(
 ) -> tuple[ModelPrice | None, str]:
     """Return the list's prices for *model* on a tier at a time, or None and why there are none."""
     tier, moment = (service_tier or "default").strip().lower(), _utc(when)
-    listed = _find(model, provider)
+    owner = price_list.provider_id(provider)
+    if not owner:
+        return None, f"no price: it is not known whose model {model!r} is"
+    listed = price_list.find(model, owner)
     if listed is None:
-        return None, f"no price: {model!r} is not in {source()}"
-    if tier in STANDARD_TIERS:
+        return None, f"no price: {model!r} of {owner} is not in {price_list.source()}"
+    if _is_standard(tier):
         return _usable(listed.get_prices(moment), model)
     variants = [
         variant
@@ -137,33 +179,11 @@ def _prices(
         and (variant.constraint is None or variant.constraint.active(moment))
     ]
     if not variants:  # the list would silently give the standard price
-        return None, f"no price: {source()} does not know the tier {tier!r} of {model}"
+        return None, f"no price: {price_list.source()} does not know the tier {tier!r} of {model}"
     return _usable(listed.get_prices(moment, {"service_tier": tier}), model)
 
 
 def _usable(prices: ModelPrice, model: str) -> tuple[ModelPrice | None, str]:
     if prices.input_mtok is None or prices.output_mtok is None:
-        return None, f"no price: {source()} has no price per token for {model}"
+        return None, f"no price: {price_list.source()} has no price per token for {model}"
     return prices, ""
-
-
-@functools.lru_cache(maxsize=256)
-def _find(model: str, provider: str) -> ModelInfo | None:
-    """Return the list's row for *model*: as it is, then without a provider's prefix."""
-    snapshot = _snapshot()
-    for name in dict.fromkeys((model, model.rsplit("/", 1)[-1])):
-        try:
-            _, listed = snapshot.find_provider_model(name, None, provider, None)
-        except LookupError:
-            continue
-        return listed
-    return None
-
-
-@functools.cache
-def _snapshot() -> DataSnapshot:
-    """Return the price list inside the package; another part of the process may have set its own."""
-    from genai_prices.data import providers
-    from genai_prices.data_snapshot import DataSnapshot
-
-    return DataSnapshot(providers=providers, from_auto_update=False)

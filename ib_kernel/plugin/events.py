@@ -69,3 +69,14 @@ class SessionChanged:
 
     session: Session
     change: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session was completed or cancelled, as its `status` says; `totals` are its sums at that moment.
+
+    A call that is still running is settled afterwards; `ib_after_call` tells its figures.
+    """
+
+    session: Session
+    totals: Totals

@@ -18,7 +18,14 @@ from __future__ import annotations
 
 import pluggy
 
-from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed, SessionChanged
+from ib_kernel.plugin.events import (
+    AfterCall,
+    BeforeCall,
+    BudgetWarning,
+    CallFailed,
+    SessionChanged,
+    SessionEnded,
+)
 from ib_kernel.plugin.registry import Catalog
 
 PROJECT = "ib_kernel"
@@ -28,7 +35,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def ib_register(catalog: Catalog) -> None:
-    """Offer counters, clients and stores by name. Import what is heavy inside the factory, not here."""
+    """Offer counters, clients, stores, settings, commands, challenges and models.
+
+    Import what is heavy inside a factory or a command, not here.
+    """
 
 
 @hookspec
@@ -54,3 +64,8 @@ def ib_budget_warning(event: BudgetWarning) -> None:
 @hookspec
 def ib_session_changed(event: SessionChanged) -> None:
     """Tell that a session was opened, changed its state, its budget or its time limit."""
+
+
+@hookspec
+def ib_session_ended(event: SessionEnded) -> None:
+    """Tell that a session was completed or cancelled."""

@@ -16,10 +16,13 @@ from typing import Any, TypeVar
 import pluggy
 
 from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName
+from ib_kernel.models.limits import get_model, list_models
+from ib_kernel.models.rows import ModelInfo
 from ib_kernel.plugin import hookspecs
-from ib_kernel.plugin.registry import Catalog, Registry, did_you_mean
+from ib_kernel.plugin.registry import Catalog, Factory, Registry, did_you_mean
 from ib_kernel.secrets import scrub
 from ib_kernel.settings import Settings
+from ib_kernel.settings.plugins import PluginValue, plugin_values
 from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
 
 log = logging.getLogger(__name__)
@@ -117,6 +120,46 @@ class Plugins:
         """Build the store that *settings* choose."""
         return self._build(self.catalog.stores, settings.store, settings)
 
+    def model(self, name: str, settings: Settings, client: str = "") -> ModelInfo:
+        """Return the limits of a model, and whose price it has.
+
+        Args:
+            name: The model, as it is asked for.
+            settings: The user's rows and aliases, and the client when none is named.
+            client: The client that is asked ("": the settings').
+
+        Raises:
+            UnknownModel: No limits are known; the line says how to give them.
+        """
+        self.load()
+        provider = self.provider(client or settings.client_name, settings)
+        return get_model(name, settings, offered=self.catalog.models.entries(), provider=provider)
+
+    def models(self, settings: Settings) -> list[ModelInfo]:
+        """Return every known model: the user's own first, then plugins', then the table (newest first)."""
+        self.load()
+        return list_models(settings, offered=self.catalog.models.entries())
+
+    def provider(self, client: str, settings: Settings) -> str:
+        """Return whose models *client* serves, as its plugin says; "" when it says nothing."""
+        self.load()
+        said = self.catalog.providers.offered(client) or ""
+        try:
+            return said if isinstance(said, str) else str(said(settings) or "")
+        except Exception as error:  # noqa: BLE001 - it is logged, and the model then has no price
+            log.debug("the provider of the client %s failed\n%s", client, _trace(error))
+            return ""
+
+    def settings_values(self, settings: Settings) -> list[PluginValue]:
+        """Return every setting that a plugin declares, as it is now.
+
+        Raises:
+            ConfigError: A value that cannot be used, or a key in ``[plugins.NAME]`` that no setting has.
+        """
+        self.load()
+        declared = self.catalog.settings.entries().items()
+        return [value for name, kind in declared for value in plugin_values(settings.plugins, name, kind)]
+
     def tell(self, hook: str, event: object) -> None:
         """Give *event* to every observer of *hook*; one that raises is logged and skipped."""
         self.load()
@@ -158,7 +201,7 @@ class Plugins:
             plugin = load()
             self._manager.register(plugin, name=name)
             self._check(plugin, name)
-            self.catalog.plugin = name
+            self.catalog.plugin, self.catalog.source = name, source if version else name
             for implementation in self._implementations("ib_register"):
                 if implementation.plugin_name == name:
                     _call(implementation, catalog=self.catalog)
@@ -171,7 +214,7 @@ class Plugins:
             if isinstance(error, NameClash) and source != "registered here":
                 self._clashes[error.kind, error.name] = (str(error), error.plugins)
         finally:
-            self.catalog.plugin = "you"
+            self.catalog.plugin = self.catalog.source = "you"
         self.infos[name] = PluginInfo(name, source, version, problem)
 
     def _check(self, plugin: Any, name: str) -> None:
@@ -190,8 +233,8 @@ class Plugins:
         if not found:
             raise BrokenPlugin(f"it implements no hook; there are: {', '.join(HOOKS)}")
 
-    def _build(self, shelf: Registry[T], name: str, settings: Settings) -> T:
-        self.load()
+    def _build(self, shelf: Registry[Factory[T]], name: str, settings: Settings) -> T:
+        self.settings_values(settings)  # a mistake in a table is told before anything is built
         info = self.infos.get(name)
         if name not in shelf.names() and info is not None and info.problem:
             raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be loaded: {info.problem}")

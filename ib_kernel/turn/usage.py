@@ -75,7 +75,7 @@ class UsageRecorder:
             finish_reason=done.finish_reason[:SHOWN_CHARS],
             response_id=done.response_id[:SHOWN_CHARS],
         )
-        return self._priced(end, usage, done.model or self.model.name, done.service_tier)
+        return self._priced(end, usage, done.model, done.service_tier)
 
     def reported(self, attempt: Attempt, error: ClientError) -> CallEnd | None:
         """Return the row of an attempt that failed with usage that can be believed; None when it has none."""
@@ -96,13 +96,13 @@ class UsageRecorder:
         source: Source = "counted" if prompt_billed else "api"
         latency = _ms(attempt.started, time.monotonic())
         end = CallEnd(usage.input_tokens, 0, source=source, error=error, latency_ms=latency)
-        return self._priced(end, usage, self.model.name, None) if prompt_billed else end
+        return self._priced(end, usage, "", None) if prompt_billed else end
 
     def worst_case(self, plan: Plan) -> int | None:
         """Return what *plan* may cost at most, in nano-dollars; None when no price is known."""
         if not self.billed:
             return 0
-        return prices.worst_case(self.model.name, plan.prompt, plan.n * plan.cap)
+        return prices.worst_case(self.model, plan.prompt, plan.n * plan.cap)
 
     def _checked(self, attempt: Attempt, said: Reported | Usage | None, raw: str | None) -> Checked:
         has_text = bool(attempt.pieces or attempt.reasoning)
@@ -153,10 +153,10 @@ class UsageRecorder:
     def _prompt(self, attempt: Attempt) -> int:
         return attempt.count.tokens if attempt.count.exact else attempt.plan.prompt
 
-    def _priced(self, end: CallEnd, usage: Usage, model: str, tier: str | None) -> CallEnd:
+    def _priced(self, end: CallEnd, usage: Usage, served_as: str, tier: str | None) -> CallEnd:
         if not self.billed:
             return end
-        price = prices.price_call(model, usage, service_tier=tier)
+        price = prices.price_call(self.model, usage, served_as=served_as, service_tier=tier)
         return dataclasses.replace(end, cost_nano_usd=price.nano_usd, price_source=price.source)
 
 

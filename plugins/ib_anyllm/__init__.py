@@ -27,5 +27,5 @@ def _client(settings: Settings) -> LLMClient:
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the client under the name ``anyllm``."""
-    catalog.add_client("anyllm", _client)
+    """Offer the client under the name ``anyllm``; a model without a provider's name is OpenAI's."""
+    catalog.add_client("anyllm", _client, provider="openai")

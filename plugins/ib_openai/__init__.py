@@ -26,5 +26,5 @@ def _client(settings: Settings) -> LLMClient:
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the client under the name ``openai``."""
-    catalog.add_client("openai", _client)
+    """Offer the client under the name ``openai``; behind an address of its own it serves who lives there."""
+    catalog.add_client("openai", _client, provider=lambda settings: settings.base_url or "openai")

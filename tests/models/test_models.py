@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ib_kernel.errors import ConfigError, UnknownModel
 from ib_kernel.models.limits import get_model, get_model_limit, list_models, retirement_note
+from ib_kernel.models.prices import worst_case
 from ib_kernel.settings import Settings
 
 EARLIER_APP = {
@@ -139,6 +140,12 @@ def test_users_add_override_and_alias_models() -> None:
         ({"context_window": 9, "max_output": 5, "cap_field": "max"}, "max_completion_tokens or max_tokens"),
         ({"context_window": 9, "max_output": 5, "retired": "soon"}, "a date such as"),
         ("8192", "must be a table"),
+        ({"context_window": 9, "max_output": 5, "input_usd_per_mtok": 1}, "needs output_usd_per_mtok too"),
+        ({"context_window": 9, "max_output": 5, "input_usd_per_mtok": -1}, "US dollars for a million tokens"),
+        ({"context_window": 9, "max_output": 5, "input_usd_per_mtok": True}, "US dollars for a million"),
+        ({"context_window": 9, "max_output": 5, "output_usd_per_mtok": "1e9"}, "US dollars for a million"),
+        ({"context_window": 2**60, "max_output": 5}, "at least 1"),
+        ({"provder": "mistral"}, "did you mean provider?"),
     ],
 )
 def test_mistakes_in_user_rows(row, part: str) -> None:
@@ -147,6 +154,76 @@ def test_mistakes_in_user_rows(row, part: str) -> None:
         get_model("mine", Settings(models={"mine": row}))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CLAUDE = "anthropic:claude-haiku-4-5"
+
+
+def test_a_model_of_another_provider_has_that_providers_limits() -> None:
+    """Outside our table the price list of the provider is asked: the name's own, else the client's."""
+    for info in (get_model(CLAUDE), get_model("claude-haiku-4-5", provider="anthropic")):
+        assert (info.name, info.provider, info.context_window) == ("claude-haiku-4-5", "anthropic", 200_000)
+        assert info.source.startswith("genai-prices ")
+    assert get_model("gemini:gemini-2.5-flash").provider == "google"
+    assert get_model("openai/gpt-oss-120b", provider="https://api.groq.com/openai/v1").provider == "groq"
+    for unknown in ("claude-haiku-4-5", "openai:claude-haiku-4-5", "ollama:llama3.2"):
+        with pytest.raises(UnknownModel, match="unknown model"):
+            get_model(unknown)
+    with pytest.raises(UnknownModel):
+        get_model("claude-haiku-4-5", provider="openai")
+
+
+def test_a_model_that_is_listed_without_a_window_needs_its_limits_only() -> None:
+    """The line says that the price is known; with limits from settings, the provider's price applies."""
+    name = "mistral:mistral-large-latest"
+    with pytest.raises(UnknownModel, match=r"knows its price and no context window\. Give its limits under"):
+        get_model(name)
+    given = Settings(models={name: {"context_window": 128_000, "max_output": 8_000}})
+    info = get_model(name, given, provider="openai")
+    assert info.provider == "mistral"
+    assert worst_case(info, 1_000, 100) > 0
+
+
+def test_our_table_is_for_openais_models_only() -> None:
+    """A provider in front of a name in our table decides the price; other providers have no such model."""
+    assert (get_model("gpt-4o").provider, get_model("openai:gpt-4o").provider) == ("openai", "openai")
+    assert get_model("azure:gpt-4o-2024-11-20").provider == "azure"
+    assert get_model("azure:gpt-4o").max_output == get_model("gpt-4o").max_output
+    assert get_model("openrouter:openai/gpt-4o").provider == "openrouter"
+    assert get_model("gpt-4o", provider="http://127.0.0.1:8080/v1").provider == "openai"
+    with pytest.raises(UnknownModel):
+        get_model("anthropic:gpt-4o")
+
+
+def test_settings_complete_what_the_list_knows_and_give_prices() -> None:
+    """A row may add what the list lacks, name the provider, or give a price of its own."""
+    settings = Settings(
+        models={
+            CLAUDE: {"max_output": 64_000},
+            "house": {"context_window": 9_000, "max_output": 900, "provider": "mistral"},
+            "own": {
+                "context_window": 9_000,
+                "max_output": 900,
+                "input_usd_per_mtok": 0.25,
+                "output_usd_per_mtok": "1.25",
+            },
+        }
+    )
+    claude = get_model(CLAUDE, settings)
+    assert (claude.context_window, claude.max_output, claude.provider) == (200_000, 64_000, "anthropic")
+    assert get_model("house", settings, provider="openai").provider == "mistral"
+    rates = get_model("own", settings).rates
+    assert rates is not None
+    assert (str(rates.input), str(rates.output), rates.source) == ("0.25", "1.25", "your settings")
+    assert get_model("own", settings, provider="openai").rates == rates
+
+
+def test_a_row_without_a_provider_has_its_clients() -> None:
+    """A model given in settings is priced as the client's provider lists it."""
+    settings = Settings(models={"gpt-5.4-mini-eu": {"context_window": 9_000, "max_output": 900}})
+    assert get_model("gpt-5.4-mini-eu", settings).provider == ""
+    assert get_model("gpt-5.4-mini-eu", settings, provider="openai").provider == "openai"
+    assert get_model("gpt-5.4-mini-eu", settings, provider="groq").provider == "groq"
 
 
 def test_retirement_note() -> None:
@@ -168,7 +245,7 @@ def test_the_default_model_is_current() -> None:
     info = get_model(default)
     assert info.checked is not None
     assert info.retired is None or info.retired > info.checked + datetime.timedelta(days=90)
-    assert price_call(default, Usage(1_000_000, 100_000)).nano_usd <= 2 * 10**9
+    assert price_call(info, Usage(1_000_000, 100_000)).nano_usd <= 2 * 10**9
 
 
 def test_the_import_is_cheap() -> None:

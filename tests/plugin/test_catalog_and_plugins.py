@@ -22,7 +22,14 @@ from ib_kernel import hookimpl
 from ib_kernel.errors import BrokenPlugin, ConfigError, NameClash, NoKey, UnknownName
 from ib_kernel.plugin import hookspecs
 from ib_kernel.plugin import manager as plugins
-from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed, SessionChanged
+from ib_kernel.plugin.events import (
+    AfterCall,
+    BeforeCall,
+    BudgetWarning,
+    CallFailed,
+    SessionChanged,
+    SessionEnded,
+)
 from ib_kernel.plugin.manager import HOOKS, Plugins
 from ib_kernel.plugin.registry import Catalog, did_you_mean
 from ib_kernel.settings import Settings
@@ -498,6 +505,7 @@ EVENTS: dict[str, object] = {
     "ib_call_failed": CallFailed("s", 1, 1, "demo", "m", "TimedOut", "no answer", "unknown"),
     "ib_budget_warning": BudgetWarning("s", 0.75, Totals(100)),
     "ib_session_changed": SessionChanged(Session("s", "Ada", 100, "m"), "created"),
+    "ib_session_ended": SessionEnded(Session("s", "Ada", 100, "m"), Totals(100)),
 }
 
 

@@ -64,9 +64,9 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
 
         return [c.name for c in list_challenges()]
     if kind == "models":
-        from ib_kernel.models.limits import list_models, retirement_note
+        from ib_kernel.models.limits import retirement_note
 
-        models = list_models(engine.settings())
+        models = engine.plugins.models(engine.settings())
         return [m.name for m in models if "was shut down" not in retirement_note(m)]
     if kind == "clients":
         engine.plugins.load()

@@ -51,7 +51,7 @@ def show(output: Output) -> None:
 
 
 def _start(engine: Engine, parsed: Parsed) -> Output:
-    from ib_kernel.models.limits import get_model, retirement_note
+    from ib_kernel.models.limits import retirement_note
     from ib_kernel.notebook.commands.start import DEMO, started
 
     given: dict[str, Any] = dict(parsed.values)
@@ -65,7 +65,7 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
     settings, notes = engine.settings(), []
     if session.client == "demo" and settings.client is None and "client" not in given:
         notes.append(DEMO)
-    retired = retirement_note(get_model(session.model, settings))
+    retired = retirement_note(engine.plugins.model(session.model, settings, session.client))
     if retired:
         notes.append(retired)
     notes += _left_behind(interview, None)
@@ -174,7 +174,7 @@ def _left_behind(interview: Interview, session_id: str | None) -> list[str]:
 
 
 def _models(engine: Engine, parsed: Parsed) -> Output:
-    from ib_kernel.models.limits import list_models, retirement_note
+    from ib_kernel.models.limits import retirement_note
 
     settings = engine.settings()
     rows = [
@@ -185,7 +185,7 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
             m.cap_field,
             retirement_note(m),
         ]
-        for m in list_models(settings)
+        for m in engine.plugins.models(settings)
     ]
     headers = ["model", "context window", "output limit", "cap field", "note"]
     return Output(table_html(headers, rows), table_text(headers, rows))
