@@ -13,14 +13,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
+from ib_kernel.errors import ConfigError, NameClash, UnknownName, did_you_mean
 from ib_kernel.interview import markers
 from ib_kernel.settings.files import parse_toml, read_text, shown_path
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from ib_kernel.plugin.manager import Plugins
+
 MAX_BYTES = 200_000
 """A challenge file larger than this is refused: it would not fit a sensible token budget."""
+
+MAX_FILES = 500
+"""The most challenges that are read from one folder of a plugin."""
 
 _SUFFIXES = (".md", ".markdown", ".txt")
 
@@ -47,28 +55,90 @@ class Challenge:
         return replace(self, notes="", rubric=())
 
 
-def list_challenges() -> list[Challenge]:
-    """Return the shipped challenges, by name."""
-    return [_shipped()[name] for name in sorted(_shipped())]
+def list_challenges(plugins: Plugins | None = None) -> list[Challenge]:
+    """Return the shipped challenges and those of *plugins*, by name, without files that cannot be used."""
+    known = {**offered_challenges(plugins)[0], **_shipped()}
+    return [known[name] for name in sorted(known)]
 
 
-def load_challenge(name_or_path: str | os.PathLike[str]) -> Challenge:
-    """Return the shipped challenge of that name, or read a ``.md`` or ``.txt`` file of the user's.
+def load_challenge(name_or_path: str | os.PathLike[str], plugins: Plugins | None = None) -> Challenge:
+    """Return a challenge by name, or read a ``.md`` or ``.txt`` file of the user's.
 
     In a file everything is the task unless it has front matter or the marker line (see the module's
-    docstring). Raises `UnknownName` with a did-you-mean, `ConfigError` when a file cannot be used.
+    docstring).
+
+    Args:
+        name_or_path: A shipped challenge's name, one of a plugin's, or a file.
+        plugins: Whose challenges are known besides; None for the shipped ones only.
+
+    Raises:
+        UnknownName: There is no such challenge; the line says which there are.
+        NameClash: Two plugins offer it.
+        ConfigError: The file cannot be used.
     """
     asked = str(name_or_path).strip()
     shipped = _shipped()
     if asked.lower() in shipped:
         return shipped[asked.lower()]
+    offered, problems = offered_challenges(plugins)
+    if asked.lower() in problems:
+        raise problems[asked.lower()]
+    if asked.lower() in offered:
+        return offered[asked.lower()]
     path = Path(os.path.expanduser(asked))
     if path.suffix.lower() in _SUFFIXES or os.sep in asked or "/" in asked:
         return _read(path)
-    hint = did_you_mean(asked.lower(), shipped)
+    known = {**offered, **shipped}
+    hint = did_you_mean(asked.lower(), known)
     raise UnknownName(
-        f"no challenge called {asked!r}; shipped: {', '.join(sorted(shipped))}, or a .md or .txt file{hint}"
+        f"no challenge called {asked!r}; there are: {', '.join(sorted(known))}, or a .md or .txt file{hint}"
     )
+
+
+def offered_challenges(plugins: Plugins | None) -> tuple[dict[str, Challenge], dict[str, ConfigError]]:
+    """Return the challenges that *plugins* offer, by name, and what is wrong with those that cannot be used.
+
+    A name that is shipped stays the shipped challenge's; of two plugins that offer one name, neither wins.
+    """
+    found: dict[str, Challenge] = {}
+    problems: dict[str, ConfigError] = {}
+    owners: dict[str, str] = {}
+    if plugins is not None:
+        plugins.load()
+        catalog = plugins.catalog
+        for place, plugin in catalog.challenges.names().items():
+            for file in _files(catalog.challenges.get(place)):
+                name = file.name.rsplit(".", 1)[0].lower()
+                try:
+                    challenge = _read_offered(file, plugin)
+                    name = challenge.name.lower()
+                    if name in _shipped() or name in owners:
+                        other = owners.get(name, "interview-buddy-kernel")
+                        raise NameClash(f"the challenge {name!r} is offered by both {other} and {plugin}")
+                    found[name] = challenge
+                except ConfigError as error:
+                    problems[name] = error
+                owners.setdefault(name, plugin)
+    return {name: found[name] for name in found if name not in problems}, problems
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    try:
+        files = [entry for entry in folder.iterdir() if entry.name.lower().endswith(_SUFFIXES)]
+    except OSError:  # it was there when the plugin was loaded
+        return []
+    return sorted(files, key=lambda entry: entry.name)[:MAX_FILES]
+
+
+def _read_offered(file: Traversable, plugin: str) -> Challenge:
+    from importlib import resources
+
+    with resources.as_file(file) as path:
+        try:
+            source = read_text(path, "the challenge", limit=MAX_BYTES)
+        except FileNotFoundError as error:
+            raise ConfigError(f"cannot read the challenge {file}: {error.strerror}") from None
+    return parse_challenge(source, file.name.rsplit(".", 1)[0], f"{file.name} of the plugin {plugin}")
 
 
 def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challenge:

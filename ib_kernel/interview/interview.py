@@ -93,7 +93,7 @@ class Interview:
         """
         settings = self.settings.replace(client=client, api=api, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
-        given = load_challenge(challenge) if challenge else None
+        given = load_challenge(challenge, self.plugins) if challenge else None
         chosen = self.client(settings.client_name, settings.api)
         model = model or self._default_model(chosen, settings)
         self.plugins.model(model, settings, settings.client_name)

@@ -95,6 +95,11 @@ def list_models(
     return list(_rows(settings, offered or {}).values())
 
 
+def is_shipped(name: str) -> bool:
+    """Return True if our table has a row called *name*."""
+    return name in _shipped()
+
+
 def retirement_note(info: ModelInfo, today: datetime.date | None = None) -> str:
     """Return one line about a model that is or will be shut down; "" when nothing is announced.
 

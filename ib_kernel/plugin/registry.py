@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ib_kernel.errors import ConfigError, NameClash, UnknownName
 from ib_kernel.errors import did_you_mean as did_you_mean  # importable from here too
+from ib_kernel.models.limits import is_shipped
 from ib_kernel.models.rows import ModelInfo, own_row
 from ib_kernel.plugin.commands import Command
 from ib_kernel.settings import Settings
@@ -203,6 +204,10 @@ class Catalog:
             NameClash: Another plugin offers that model.
             ConfigError: An entry is unknown, missing or cannot be used, or our table has that model.
         """
+        if is_shipped(name):
+            raise NameClash(
+                f"the model {name!r} is in our table; the user's settings may change it", "model", name
+            )
         self.models.add(name, own_row(name, row, f"the plugin {self.source}"), self.plugin)
 
     def drop(self, plugin: str) -> None:

@@ -8,8 +8,19 @@ own settings follow the same order (`ib_kernel.settings.plugins`).
 
 from __future__ import annotations
 
+from ib_kernel.secrets import Secret
+from ib_kernel.settings import parsing
 from ib_kernel.settings.fields import FIELD_NAMES, Settings, settings_fields, unknown_setting
 from ib_kernel.settings.plugins import setting
 from ib_kernel.settings.sources import config_path
 
-__all__ = ["FIELD_NAMES", "Settings", "config_path", "setting", "settings_fields", "unknown_setting"]
+__all__ = [
+    "FIELD_NAMES",
+    "Secret",
+    "Settings",
+    "config_path",
+    "parsing",
+    "setting",
+    "settings_fields",
+    "unknown_setting",
+]

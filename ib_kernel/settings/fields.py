@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ib_kernel.errors import ConfigError, did_you_mean
-from ib_kernel.secrets import Secret
+from ib_kernel.secrets import Secret, learn_environment
 from ib_kernel.settings import parsing
 from ib_kernel.settings.plugins import PluginTables, read_plugin
 from ib_kernel.settings.sources import APP, config_path, env_name, look_up, parse_value, read_config
@@ -132,6 +132,7 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=Origins, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        learn_environment()
         kept = getattr(self.origins, "values_then", {})
         origins = dict(self.origins)
         file = functools.cache(_config_file)

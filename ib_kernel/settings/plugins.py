@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from ib_kernel.errors import ConfigError, did_you_mean
+from ib_kernel.settings import parsing
 from ib_kernel.settings.sources import FILE, env_name, parse_value
 
 S = TypeVar("S")
@@ -53,13 +54,14 @@ def setting(parse: Callable[[Any], Any], default: Any, doc: str) -> Any:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PluginValue:
-    """One setting of a plugin as the doctor shows it. `value` is a `Secret` where it must not be seen."""
+    """One setting of a plugin, as it is now. A `secret` one is never shown, only whether it is set."""
 
     plugin: str
     key: str
     value: Any
     origin: str
     doc: str
+    secret: bool = False
 
 
 class PluginTables:
@@ -161,7 +163,7 @@ def plugin_values(tables: PluginTables, plugin: str, kind: type[Any]) -> list[Pl
             value, origin = (default() if callable(default) else default), "default"
         else:
             value, origin = parse_value(f"plugins.{plugin}.{key}", parse, *found), found[1]
-        values.append(PluginValue(plugin, key, value, origin, doc))
+        values.append(PluginValue(plugin, key, value, origin, doc, parse is parsing.secret))
     return values
 
 

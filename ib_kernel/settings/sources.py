@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def parse_value(name: str, parse: Callable[[Any], Any], raw: Any, origin: str) -
         return parse(raw)
     except parsing.REFUSED:
         shown = _shown(raw) if parse is not parsing.secret else "that value"
+        if parse is parsing.url:
+            shown = re.sub(r"[?#].*", "?…", shown)  # what follows may be a key of any shape
         raise ConfigError(f"{name} ({origin}) cannot be {shown}; allowed: {parse.__doc__}") from None
 
 

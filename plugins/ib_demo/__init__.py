@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.registry import Catalog
-from ib_kernel.settings import Settings
+from ib_kernel.settings import Settings, parsing, setting
 from ib_kernel.values import ChatRequest, Done, LLMClient, Piece, ReplyStream
 
-DELAY_S = 0.008
-"""Seconds between two pieces, so that a reply is seen to arrive; ``IB_DEMO_DELAY_S`` changes it."""
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """The table ``[plugins.demo]``; ``IB_DEMO_DELAY_S`` sets it too."""
+
+    delay_s: float = setting(
+        parsing.seconds, 0.008, "seconds between two pieces, so that a reply is seen to arrive"
+    )
 
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the client under the name ``demo``."""
+    """Offer the client under the name ``demo``, and its setting."""
+    catalog.add_settings("demo", DemoSettings)
     catalog.add_client("demo", make_client)
 
 
@@ -35,7 +42,7 @@ def make_client(settings: Settings) -> LLMClient:
     """Build the client; a reply that is shown only at its end need not arrive slowly."""
     if settings.stream == "final":
         return DemoClient(delay_s=0)
-    return DemoClient(delay_s=float(os.environ.get("IB_DEMO_DELAY_S", DELAY_S)))
+    return DemoClient(delay_s=settings.plugin("demo", DemoSettings).delay_s)
 
 
 class DemoClient:

@@ -23,8 +23,13 @@ PAGES = {
 }
 """Every document by its name."""
 
-VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {"IB_CONFIG", "IB_COUNTING_CORPUS"}
-"""The variables that users set, and one that only the tests read."""
+VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {
+    "IB_CONFIG",
+    "IB_COUNTING_CORPUS",
+    "IB_DEMO_DELAY_S",
+    "IB_ACME_URL",
+}
+"""The variables that users set, one that only the tests read, and a plugin's, ours and an example's."""
 
 NOT_CONFIG = {"project", "build-system", "tool"}
 """Tables of a plugin's pyproject.toml."""

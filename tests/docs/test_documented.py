@@ -11,8 +11,9 @@ import pytest
 
 import ib_kernel
 import ib_kernel.testing
-from ib_kernel import errors
-from ib_kernel.plugin import events, hookspecs
+from ib_kernel import errors, values
+from ib_kernel.models import rows
+from ib_kernel.plugin import commands, events, hookspecs, registry
 from ib_kernel.plugin.registry import Catalog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,22 @@ def test_every_public_name_is_documented() -> None:
 def test_every_hook_is_documented() -> None:
     """A plugin author finds each hook, each `add_…` of the catalog and each event."""
     assert undocumented(HOOKS + OFFERS + EVENTS) == []
+
+
+def test_every_type_that_crosses_the_border_is_on_the_plugins_page() -> None:
+    """What a plugin gets or returns stands in docs/plugins.md, under its name."""
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    offered = [*vars(registry).items(), *vars(commands).items(), *vars(rows).items()]
+    classes = [name for name, value in offered if inspect.isclass(value) and is_public(name, value)]
+    crossing = {*values.__all__, *EVENTS, *classes, "Factory", "Provider", "PluginValue", "PluginInfo"}
+    assert {"Catalog", "Command", "CommandContext", "ModelInfo", "Rates", "Registry"} <= crossing
+    assert undocumented(sorted(crossing), page) == []
+
+
+def is_public(name: str, value: type) -> bool:
+    """Return True if the class *value* is defined in the rooms that plugins register with."""
+    modules = (registry.__name__, commands.__name__, rows.__name__)
+    return value.__module__ in modules and not name.startswith("_")
 
 
 def test_every_hook_has_a_test() -> None:

@@ -252,7 +252,7 @@ def test_the_delay_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     assert ib_demo.make_client(Settings(stream="final")).delay_s == 0
     assert ib_demo.make_client(Settings(stream="live")).delay_s == 0.5
     monkeypatch.delenv("IB_DEMO_DELAY_S")
-    assert ib_demo.make_client(Settings(stream="live")).delay_s == ib_demo.DELAY_S
+    assert ib_demo.make_client(Settings(stream="live")).delay_s == ib_demo.DemoSettings().delay_s
 
 
 @given(st.text(), st.text(max_size=10))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.notebook.commands import offered
 from ib_kernel.notebook.commands.args import Command
 from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE, subcommands
 from ib_kernel.notebook.config import CONFIGURABLE
@@ -40,6 +41,9 @@ def complete(engine: Engine, line: str) -> list[str]:
     if command is None:
         if not before:
             return _starting(word, subcommands(engine))
+        if before[0] in offered.offered(engine):
+            mine = offered.offered(engine)[before[0]]
+            return _starting(word, offered.complete(engine, mine, before[1:], word))
         command = subcommands(engine).get(before[0])
         before = before[1:]
     return [] if command is None else _for_command(engine, command, before, word)
@@ -62,7 +66,7 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
     if kind == "challenges":
         from ib_kernel.interview.challenges import list_challenges
 
-        return [c.name for c in list_challenges()]
+        return [c.name for c in list_challenges(engine.plugins)]
     if kind == "models":
         from ib_kernel.models.limits import retirement_note
 

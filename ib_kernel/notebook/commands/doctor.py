@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from htpy import div, strong
 
-from ib_kernel.errors import BuddyError
+from ib_kernel.errors import BuddyError, did_you_mean
 from ib_kernel.notebook.output.show import Output
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
+    from ib_kernel.models.rows import ModelInfo
     from ib_kernel.notebook.engine import Engine
     from ib_kernel.settings import Settings
+    from ib_kernel.settings.plugins import PluginValue
 
 PACKAGES = (
     "interview-buddy-kernel",
@@ -50,6 +52,7 @@ def report(engine: Engine) -> Output:
         return _output([("Settings", ["problem"], [[str(error)]]), _plugins(engine, None), _versions()])
     sections = [
         _settings(settings),
+        _plugin_settings(engine, settings),
         _plugins(engine, settings),
         _versions(),
         _limits(engine),
@@ -68,6 +71,31 @@ def _settings(settings: Settings) -> Section:
     path = config_path()
     rows.append(["config.toml", str(path), "found" if path.exists() else "not there"])
     return ("Settings", ["setting", "value", "from"], rows)
+
+
+def _plugin_settings(engine: Engine, settings: Settings) -> Section:
+    """What plugins declare, as it is now; a table that no plugin reads is named, not refused."""
+    from ib_kernel.settings.plugins import plugin_values
+
+    rows = []
+    engine.plugins.load()
+    declared = engine.plugins.catalog.settings.entries()
+    for name, kind in declared.items():
+        try:
+            values = plugin_values(settings.plugins, name, kind)
+        except BuddyError as error:
+            rows.append([f"plugins.{name}", str(error), "problem"])
+            continue
+        rows += [[f"plugins.{name}.{found.key}", _plugin_value(found), found.origin] for found in values]
+    for name in settings.plugins.names():
+        if name not in declared:
+            hint = did_you_mean(name, declared)
+            rows.append([f"plugins.{name}", f"no plugin that is installed reads this table{hint}", "unused"])
+    return ("Settings of plugins", ["setting", "value", "from"], rows)
+
+
+def _plugin_value(found: PluginValue) -> str:
+    return ("set" if found.value else "not set") if found.secret else _shown(found.key, found.value)
 
 
 def _shown(name: str, value: Any) -> str:
@@ -91,11 +119,35 @@ def _plugins(engine: Engine, settings: Settings | None) -> Section:
             rows.append([kind, name, plugin, "chosen" if chosen.get(kind) == name else "installed"])
         if kind in chosen and chosen[kind] not in offered:
             rows.append([kind, chosen[kind], "", "chosen, but no plugin offers it"])
+    rows += _offers(engine)
     for info in plugins.infos.values():
         rows.append(
             ["plugin", info.name, info.source, f"BROKEN: {info.problem}" if info.problem else "works"]
         )
     return ("Plugins", ["kind", "name", "from", "state"], rows)
+
+
+def _offers(engine: Engine) -> list[list[str]]:
+    """What plugins add besides: commands, models, challenges, and challenges that cannot be used."""
+    from ib_kernel.interview.challenges import list_challenges, offered_challenges
+
+    catalog = engine.plugins.catalog
+    rows = [["command", f"%interview {name}", who, "works"] for name, who in catalog.commands.names().items()]
+    for name, who in catalog.models.names().items():
+        rows.append(["model", name, who, _limits_and_price(catalog.models.get(name))])
+    usable, problems = offered_challenges(engine.plugins)
+    rows += [
+        ["challenge", c.name, c.origin, c.title] for c in list_challenges(engine.plugins) if c.name in usable
+    ]
+    return rows + [["challenge", name, "", f"BROKEN: {error}"] for name, error in problems.items()]
+
+
+def _limits_and_price(model: ModelInfo) -> str:
+    said = f"{model.context_window:,} tokens, replies of {model.max_output:,}"
+    if model.rates is not None:
+        price = f"${model.rates.input} in, ${model.rates.output} out for a million tokens"
+        return f"{said}; {price} ({model.rates.source})"
+    return f"{said}; price of {model.provider}" if model.provider else f"{said}; no price"
 
 
 def _versions() -> Section:

@@ -138,4 +138,6 @@ SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, me
 
 def subcommands(engine: Engine) -> Mapping[str, Command]:
     """Return what may follow ``%interview``; parsing, ``--help``, did-you-mean and Tab ask here."""
-    return SUBCOMMANDS
+    from ib_kernel.notebook.commands.offered import grammar, offered
+
+    return {**SUBCOMMANDS, **{name: grammar(command) for name, command in offered(engine).items()}}

@@ -38,6 +38,11 @@ def run(engine: Engine, line: str) -> None:
         from ib_kernel.notebook.commands.mistakes import unknown_subcommand
 
         raise UsageError(unknown_subcommand(word, rest, engine))
+    if word not in _ACTIONS:  # a plugin's
+        from ib_kernel.notebook.commands import offered
+
+        offered.run(engine, offered.offered(engine)[word], rest)
+        return
     parsed = parse(command, rest)
     if parsed.help:
         show(show_lines(command.usage()))
@@ -206,9 +211,11 @@ def _doctor(engine: Engine, parsed: Parsed) -> Output:
 def _help(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.interview.challenges import list_challenges
     from ib_kernel.notebook.commands.help import TEXT
+    from ib_kernel.notebook.commands.offered import offered
 
-    challenges = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges())
-    return show_lines(TEXT.format(challenges=challenges))
+    challenges = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges(engine.plugins))
+    added = "\n".join(f"  {'%interview ' + c.name:<41}{c.summary}" for c in offered(engine).values())
+    return show_lines(TEXT.format(challenges=challenges) + (f"\nFrom plugins\n{added}\n" if added else ""))
 
 
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
