@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from notebook_shell import notebook
 
 import ib_kernel
 import ib_kernel.testing
@@ -65,6 +66,19 @@ def test_a_command_in_the_pages_has_options_that_exist(page: str, line: str) -> 
 def test_the_guides_have_commands_to_check() -> None:
     """The test above sees the commands of the tutorial and of the guides."""
     assert {"tutorial.md", "interview.md", "budget.md", "index.md"} <= {page for page, _ in typed()}
+
+
+def test_the_tutorial_runs_as_it_is_printed() -> None:
+    """Each cell works in this order, and the line of figures looks like the one that is shown."""
+    text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (footer,) = re.findall(r"^demo · turn 1 .*", text, re.M)
+    assert cells[0] == "%load_ext ib_kernel\n"
+    with notebook() as shell:
+        shown = "\n".join(shell.ok(cell).text for cell in cells[1:])
+    figures = re.escape(re.sub(r"[\d,]+", "0", footer)).replace("0", r"[\d,]+")
+    assert re.search(figures, shown)
+    assert "source" in shown
 
 
 def changes() -> list[tuple[str, str, str]]:
