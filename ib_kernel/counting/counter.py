@@ -82,7 +82,7 @@ class RuleCounter:
             result = total.result()
             if not found.known and result.upper is not None:  # another tokenizer: only its bytes bound it
                 upper = max(result.upper, rough_count(request).upper or 0)
-                return replace(result, upper=upper)
+                return replace(result, upper=upper, by_bytes=True)
             return result
         except BaseException as error:
             if not is_failure(error):

@@ -13,13 +13,15 @@ from ib_kernel.values import Count, Refusal, Totals
 class Plan:
     """An admitted turn: the prompt's bound, the reply cap and what is held for both, in tokens.
 
-    `shrunk_by` says what made the cap smaller than asked ("the budget", …; "" when nothing did).
+    `shrunk_by` says what made the cap smaller than asked ("the budget", …; "" when nothing did), `expected`
+    what the prompt is charged as if its usage is missing (None: its bound).
     """
 
     prompt: int
     cap: int
     n: int
     shrunk_by: str = ""
+    expected: int | None = None
 
     @property
     def tokens(self) -> int:

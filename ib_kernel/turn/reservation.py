@@ -15,6 +15,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BudgetRefused, ClientError
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan, plan_turn, refused
+from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.values import (
@@ -73,6 +74,7 @@ class TurnReservation:
         self._service, self._store, self._settings = service, service.store, service.settings
         self._counts_as = counts_as
         self._count: Count | None = None
+        self._bound = LearnedBound()
 
     def hold(
         self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
@@ -81,9 +83,11 @@ class TurnReservation:
 
         A `Pause` when *limits* ask for a wait of at most *patience_s*. Raises what refuses the turn.
         """
-        count = self._count
+        count, model = self._count, self.ask.request.model
         if count is None:
             count = self._count = self._service.counter.count_request(body, self._counts_as)
+            if count.by_bytes:
+                self._bound = LearnedBound.read(self._service.store, self.ask.session.session_id, model)
             log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
         if limits is not None:
             wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
@@ -147,16 +151,19 @@ class TurnReservation:
         return (dataclasses.replace(self.ask.question, turn=turn, created_at=now), reply)
 
     def _plan(self, count: Count, totals: Totals) -> Plan:
-        return plan_turn(
-            count,
+        asked, minimum = self.ask.request.max_completion_tokens, self._settings.min_reply_tokens
+        least = asked if self.ask.explicit else min(asked, minimum)
+        plan = plan_turn(
+            self._bound.applied(count, self.ask.model, least),
             self.ask.model,
             left=totals.left,
             budget=totals.token_budget,
-            asked=self.ask.request.max_completion_tokens,
+            asked=asked,
             explicit=self.ask.explicit,
-            minimum=self._settings.min_reply_tokens,
+            minimum=minimum,
             n=self.ask.request.n,
         )
+        return dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(count)))
 
     def _reserve(self, plan: Plan, number: int, count: Count) -> Reservation | Refusal:
         nano: int | None = 0

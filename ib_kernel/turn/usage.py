@@ -151,7 +151,8 @@ class UsageRecorder:
         )
 
     def _prompt(self, attempt: Attempt) -> int:
-        return attempt.count.tokens if attempt.count.exact else attempt.plan.prompt
+        expected = attempt.plan.expected
+        return attempt.plan.prompt if expected is None else expected
 
     def _priced(self, end: CallEnd, usage: Usage, served_as: str, tier: str | None) -> CallEnd:
         if not self.billed:

@@ -219,10 +219,17 @@ class LedgerEvent:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """One settled attempt that used tokens: when it ended, and the session's budget at that moment."""
+    """One settled attempt that used tokens: when it ended, and the session's budget at that moment.
+
+    `counted_tokens` is our own count of the prompt (None: it was not counted), `source` where the figures
+    come from (`Source`).
+    """
 
     turn: int
     ended_at: float
     input_tokens: int
     output_tokens: int
     token_budget: int
+    model: str = ""
+    counted_tokens: int | None = None
+    source: str = ""
