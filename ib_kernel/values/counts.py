@@ -13,9 +13,9 @@ class Count:
 
     `tokens` is the best estimate. `exact` says that it is the truth. `upper` is never below the truth
     (equal to `tokens` when exact) and is what gets reserved; None means that no bound exists offline.
-    `reason` says in a few words why a count is not exact ("" when it is). `constructs` names what the request
-    is made of, for counters that keep evidence for each ("tool enum", "user message", …). `by_bytes` says that
-    `upper` is only the bytes of the request, because the model's tokenizer is not known.
+    `reason` says in a few words why a count is not exact ("" when it is). `constructs` names what the
+    request is made of, for counters that keep evidence for each ("tool enum", "user message", …).
+    `by_bytes` says that `upper` is only the bytes of the request: the model's tokenizer is not known.
     """
 
     tokens: int
