@@ -180,6 +180,7 @@ def _left_behind(interview: Interview, session_id: str | None) -> list[str]:
 
 def _models(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.models.limits import retirement_note
+    from ib_kernel.notebook.commands.counted import how_counted
 
     settings = engine.settings()
     rows = [
@@ -188,11 +189,12 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
             f"{m.context_window:,}",
             f"{m.max_output:,}",
             m.cap_field,
+            how_counted(engine, m),
             retirement_note(m),
         ]
         for m in engine.plugins.models(settings)
     ]
-    headers = ["model", "context window", "output limit", "cap field", "note"]
+    headers = ["model", "context window", "output limit", "cap field", "counted by", "note"]
     return Output(table_html(headers, rows), table_text(headers, rows))
 
 
