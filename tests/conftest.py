@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from clock import Clock
 
 from ib_kernel.settings import Settings
 from ib_kernel.testing import FaultServer
@@ -23,6 +24,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("IB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("IB_CONFIG", str(tmp_path / "no-config.toml"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that the test puts forward."""
+    return Clock(monkeypatch)
 
 
 @pytest.fixture

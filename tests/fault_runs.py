@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+from clock import Clock
 
 from ib_kernel import Interview, Settings
 from ib_kernel.errors import BuddyError
@@ -23,12 +29,8 @@ WAITS: dict[str, dict[str, Any]] = {
     "429-ms": {"retry_after_ms": 10},
 }
 """Shorter waits than the fault's own, so that tests are quick; that they are kept is tested elsewhere."""
-PATIENCE: dict[str, dict[str, float]] = {
-    "hang-before-headers": {"first_piece_s": 0.2},
-    "hang-after-headers": {"first_piece_s": 0.2},
-    "stall": {"gap_s": 0.2},
-    "stall-whole": {"first_piece_s": 0.2},
-}
+PATIENCE_S = 20.0
+"""Seconds of the test's clock that a turn waits for its first piece, half as long as for a further one."""
 
 
 def step_of(fault: str) -> Step:
@@ -71,13 +73,20 @@ def _words(row: dict[str, Any]) -> str:
     return str(row["source"]).replace("_", " ")
 
 
-def ask(buddy: Interview, *, whole: bool, cap: int = 60, extra: dict[str, Any] | None = None) -> TurnResult:
-    """Send one small turn, streamed or whole, and read it to its end."""
+def ask(
+    buddy: Interview,
+    *,
+    whole: bool,
+    cap: int = 60,
+    extra: dict[str, Any] | None = None,
+    read: Callable[[], None] = lambda: None,
+) -> TurnResult:
+    """Send one small turn, streamed or whole, and read it to its end; call *read* after each piece."""
     extra = {**(extra or {}), **({"stream": False} if whole else {})}
     messages = [{"role": "system", "content": "You interview."}, {"role": "user", "content": TEXT}]
     with buddy.send(messages, Message(0, "user", TEXT), max_tokens=cap, extra=extra) as reply:
         for _ in reply:
-            pass
+            read()
     assert reply.result is not None
     return reply.result
 
@@ -87,6 +96,10 @@ class Trial:
 
     def __init__(self, folder: Path, **given: Any) -> None:
         self.server = FaultServer().start()
+        self._patch = pytest.MonkeyPatch()
+        self._clock = Clock(self._patch)
+        self._read = threading.Event()
+        self._over = threading.Event()
         self._base: dict[str, Any] = {
             "data_dir": folder,
             "base_url": self.server.base_url,
@@ -95,16 +108,26 @@ class Trial:
             "token_budget": 50_000,
             "backoff_s": 0.001,
             "retry_budget": 1_000_000,
+            "first_piece_s": PATIENCE_S,
+            "gap_s": 2 * PATIENCE_S,
+            "deadline_s": 1_000_000.0,
             **given,
         }
-        self._open: dict[tuple[str, str], Interview] = {}
+        self._open: dict[str, Interview] = {}
 
-    def interview(self, api: str, patience: str = "", **given: Any) -> Interview:
-        """Return the interview for *api*, with the *patience* that some faults are met with."""
-        if (api, patience) not in self._open:
-            settings = Settings(api=api, **{**self._base, **given})
-            self._open[api, patience] = Interview(settings)
-        return self._open[api, patience]
+    def interview(self, api: str) -> Interview:
+        """Return the interview for *api*."""
+        if api not in self._open:
+            self._open[api] = Interview(Settings(api=api, **self._base))
+        return self._open[api]
+
+    def _on_hang(self, buddy: Interview, request: Recorded) -> None:
+        """Let the time pass after which the turn gives up: at once, or once it has read what came."""
+        if not request.pieces_sent:
+            self._clock.forward(PATIENCE_S, buddy)
+            return
+        self._read.wait()
+        self._clock.forward_until(self._over.is_set, 2 * PATIENCE_S, buddy)
 
     def run(self, fault: str, *, whole: bool = False, api: str = "chat") -> Run:
         """Run one turn in which every request meets *fault*."""
@@ -114,17 +137,22 @@ class Trial:
 
     def turn(self, fault: str, *, whole: bool, api: str) -> Run:
         """Run the turn; its rows are still to be read."""
-        name = "stall-whole" if whole and fault == "stall" else fault
-        buddy = self.interview(api, name if name in PATIENCE else "", **PATIENCE.get(name, {}))
+        buddy = self.interview(api)
         session = buddy.start("Backend engineer", candidate="Ada").session_id
+        self._read.clear()
+        self._over.clear()
+        self.server.on_hang = functools.partial(self._on_hang, buddy)
         step = step_of(fault)
         self.server.decide = lambda request: step
         first = len(self.server.requests)
         error, message, result = "answered", "", None
         try:
-            result = ask(buddy, whole=whole, cap=8 if fault == "above-cap" else 60)
+            cap = 8 if fault == "above-cap" else 60
+            result = ask(buddy, whole=whole, cap=cap, read=self._read.set)
         except BuddyError as caught:
             error, message = type(caught).__name__, str(caught)
+        finally:
+            self._over.set()
         totals = buddy.service.store.totals(session)
         requests = self.server.requests[first:]
         return Run(session, error, requests, [], totals.held, totals.in_doubt, result, message)
@@ -140,3 +168,4 @@ class Trial:
         for interview in self._open.values():
             interview.close()
         self.server.stop()
+        self._patch.undo()

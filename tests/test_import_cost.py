@@ -35,7 +35,7 @@ def fresh(tmp_path: Path) -> Any:
             env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=280,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -193,7 +193,7 @@ def test_no_crash_report_shows_the_key(tmp_path: Path, end: str) -> None:
             env=environment,
             cwd=tmp_path,
             capture_output=True,
-            timeout=60,
+            timeout=280,
         )
         assert any(request.sent_key(KEY) for request in server.requests)
     said = (child.stdout + child.stderr).decode(errors="replace")

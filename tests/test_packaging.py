@@ -35,7 +35,7 @@ def build(folder: Path, out: Path, *targets: str) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]
     for target in targets:
         command += ["-t", target]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -197,7 +197,7 @@ def test_the_wheel_works_without_the_repository(unpacked: Path, tmp_path: Path) 
         env={**os.environ, "PYTHONPATH": str(unpacked), "IPYTHONDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr

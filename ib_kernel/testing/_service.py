@@ -55,6 +55,7 @@ class Service:
         self.requests: list[Recorded] = []
         self.headers: dict[str, str] = dict(headers)
         self.decide: Callable[[Recorded], Step | None] | None = None
+        self.on_hang: Callable[[Recorded], None] | None = None
         self.steps: deque[Step] = deque()
         self.changed = threading.Condition()
         self.cap_fields = cap_fields
@@ -230,6 +231,8 @@ class Service:
                 await asyncio.sleep(step.write_delay_s)
 
     async def _hang(self, wire: Wire, record: Recorded) -> None:
+        if self.on_hang is not None:
+            await asyncio.to_thread(self.on_hang, record)
         await wire.wait(None)
         self._note(record, stopped_early=True)
 

@@ -37,8 +37,9 @@ class FaultServer(Service):
 
     `cap_fields` are the body fields it takes for a cap (llama.cpp's server knows only ``max_tokens``),
     `api_key` the only key it accepts (None: any, or none), `headers` are added to every answer. `decide`,
-    when set, is asked for the step of each request that nothing is scripted for. `connections` counts
-    the connections that clients have opened.
+    when set, is asked for the step of each request that nothing is scripted for. `on_hang`, when set, is
+    called in a thread of its own with each request whose answer stops for good, so that a test with a clock
+    of its own knows when to put it forward. `connections` counts the connections that clients have opened.
     """
 
     def __init__(
@@ -78,11 +79,11 @@ class FaultServer(Service):
         """Answer one further request well: with *text*, or *pieces*, and any other field of `Step`."""
         self.script(Step(text=text, pieces=None if pieces is None else tuple(pieces), **changes))
 
-    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[Recorded]:
+    def wait_for_requests(self, count: int, timeout: float = 120.0) -> list[Recorded]:
         """Wait until *count* requests have arrived. `TimeoutError` after *timeout* seconds."""
         return self._wait(lambda: self.requests if len(self.requests) >= count else None, timeout)
 
-    def wait_for_disconnect(self, timeout: float = 10.0, number: int | None = None) -> Recorded:
+    def wait_for_disconnect(self, timeout: float = 120.0, number: int | None = None) -> Recorded:
         """Wait until a client has left before the end of its answer (of request *number*, if given)."""
 
         def left() -> Recorded | None:
@@ -91,13 +92,13 @@ class FaultServer(Service):
 
         return self._wait(left, timeout)
 
-    def wait_for_progress(self, headers: bool = True, timeout: float = 10.0) -> Recorded:
+    def wait_for_progress(self, headers: bool = True, timeout: float = 120.0) -> Recorded:
         """Wait until the last request has arrived, and its answer's headers were sent (unless False)."""
         return self._wait(
             lambda: next((r for r in self.requests[-1:] if r.status or not headers), None), timeout
         )
 
-    def wait_until_idle(self, timeout: float = 10.0) -> None:
+    def wait_until_idle(self, timeout: float = 120.0) -> None:
         """Wait until every connection is closed. `TimeoutError` when a client leaves one open."""
         self._wait(lambda: True if not self._wires else None, timeout)
 

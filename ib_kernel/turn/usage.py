@@ -35,7 +35,7 @@ class Attempt:
     count: Count
     reservation: Reservation
     before: Totals
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())  # looked up late: tests hand a clock in
     first_piece: float | None = None
     pieces: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)

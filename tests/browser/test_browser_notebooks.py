@@ -84,7 +84,7 @@ def test_an_exported_notebook_shows_it_offline(jupyter: lab.Lab, chromium, toure
     """nbconvert's page shows replies and gauge without a network."""
     source = jupyter.work / "01_first_interview.ipynb"
     command = [sys.executable, "-m", "nbconvert", "--to", "html", "--log-level=ERROR", str(source)]
-    subprocess.run(command, check=True, timeout=100, cwd=jupyter.work)
+    subprocess.run(command, check=True, timeout=280, cwd=jupyter.work)
     context = chromium.new_context(offline=True, viewport={"width": 1100, "height": 1400})
     page = context.new_page()
     page.route(

@@ -283,7 +283,7 @@ def test_eight_processes_never_exceed_one_budget_and_their_rows_add_up(settings:
     sid = service.create_session(token_budget=30_000).session_id
     command = [sys.executable, "-c", WORKER, str(settings.data_dir), sid]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    settled = [int(worker.communicate(timeout=100)[0]) for worker in workers]
+    settled = [int(worker.communicate(timeout=280)[0]) for worker in workers]
     totals = service.totals(sid)
     assert totals.used == 40 * sum(settled)
     assert totals.used <= 30_000

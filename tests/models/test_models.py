@@ -256,6 +256,6 @@ def test_the_import_is_cheap() -> None:
         "if x in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=True
     )
     assert done.stdout.split() == ["0", "[]"]

@@ -55,7 +55,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("IB_", "OPENAI_"))}
     environment |= {"IB_DATA_DIR": str(data), "IB_CONFIG": str(data / "none.toml")}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    client = nbclient.NotebookClient(notebook, timeout=90, allow_errors=True, kernel_name="python3")
+    client = nbclient.NotebookClient(notebook, timeout=280, allow_errors=True, kernel_name="python3")
     client.execute(env=environment, cwd=str(Path(data)))
     return notebook.cells
 

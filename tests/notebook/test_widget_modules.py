@@ -109,5 +109,5 @@ def run(text: str, expression: str) -> object:
         'import("data:text/javascript," + encodeURIComponent(process.argv[1]))'
         f".then((m) => console.log(JSON.stringify({expression})))"
     )
-    done = subprocess.run([NODE, "-e", code, text], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([NODE, "-e", code, text], capture_output=True, text=True, timeout=280, check=True)
     return json.loads(done.stdout)

@@ -641,7 +641,7 @@ def run(code: str, *, path: Path, **environment: str) -> str:
         env={**os.environ, "PYTHONPATH": str(path), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr

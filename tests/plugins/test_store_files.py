@@ -80,7 +80,7 @@ def spend(store):
 def in_another_process(script: str, folder: Path, status: int = 0) -> str:
     """Run Python with *folder* as its argument; return what it prints."""
     command = [sys.executable, "-c", BEGIN + script, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == status, done.stderr
     return done.stdout.strip()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clock import Clock, Waits
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -32,6 +32,7 @@ from ib_kernel.errors import (
 )
 from ib_kernel.models.limits import get_model
 from ib_kernel.testing import FaultServer
+from ib_kernel.testing.server import Recorded
 from ib_kernel.turn.admission import plan_turn
 from ib_kernel.turn.token_cap import ReplyTruncator
 from ib_kernel.values import Count
@@ -150,7 +151,7 @@ def test_leaving_mid_stream_ends_the_servers_stream_and_keeps_the_partial_answer
         for number, _ in enumerate(reply):
             if number == 4:
                 break
-    gone = server.wait_for_disconnect(timeout=5)
+    gone = server.wait_for_disconnect()
     assert gone.pieces_sent < 500
     assert rows(buddy, "source, status, finish_reason") == [("counted", "settled", "stopped")]
     assert nothing_held(buddy)
@@ -166,7 +167,7 @@ def test_an_interrupt_in_the_readers_thread_does_the_same(buddy: Interview, serv
     with pytest.raises(KeyboardInterrupt), buddy.ask("Go on") as reply:
         for _ in reply:
             raise KeyboardInterrupt
-    server.wait_for_disconnect(timeout=5)
+    server.wait_for_disconnect()
     assert nothing_held(buddy)
     assert buddy.say_sync("Next").turn == 2
 
@@ -200,7 +201,7 @@ def test_leaving_an_async_generator_ends_the_response(buddy: Interview, server: 
         return first
 
     assert asyncio.run(peek()) == "word "
-    server.wait_for_disconnect(timeout=5)
+    server.wait_for_disconnect()
     assert nothing_held(buddy)
 
 
@@ -228,17 +229,16 @@ def test_a_retried_attempt_has_a_row_of_its_own(
 
 
 def test_the_pipeline_never_retries_sooner_than_the_server_asks(
-    buddy: Interview, server: FaultServer
+    buddy: Interview, server: FaultServer, clock: Clock
 ) -> None:
-    """The wait that is announced is at least Retry-After."""
-    server.script("429", retry_after=0.3)
-    notices: list[str] = []
-    start = time.monotonic()
+    """The wait that is announced is at least Retry-After, and is over when that time has passed."""
+    server.script("429", retry_after=40)
+    waits = Waits(clock, 40, buddy, server)
     with buddy.ask("Hello") as reply:
-        reply.on_notice = notices.append
+        reply.on_notice = waits
         list(reply)
-    assert time.monotonic() - start >= 0.3
-    assert notices == ["RateLimited: trying again in 0.3 s…"]
+    assert waits.lines == {1: "RateLimited: trying again in 40.0 s…"}
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -279,15 +279,24 @@ def test_a_stream_that_breaks_after_its_first_piece_is_in_doubt_and_not_retried(
     assert buddy.service.totals(buddy.session.session_id).left == 20_000
 
 
-def test_a_stalled_reply_is_given_up_after_the_gap(server: FaultServer, tmp_path: Path) -> None:
+def test_a_stalled_reply_is_given_up_after_the_gap(server: FaultServer, tmp_path: Path, clock: Clock) -> None:
     """The time between pieces is limited apart from the time to the first."""
-    settings = Settings(data_dir=tmp_path, base_url=server.base_url, api_key=KEY, model=MODEL, gap_s=0.2)
+    settings = Settings(data_dir=tmp_path, base_url=server.base_url, api_key=KEY, model=MODEL, gap_s=20)
     server.script("stall")
+    read, over = threading.Event(), threading.Event()
+
+    def hang(request: Recorded) -> None:
+        read.wait()
+        clock.forward_until(over.is_set, 20, buddy)
+
+    server.on_hang = hang
     with Interview(settings) as buddy:
         buddy.start()
-        with pytest.raises(TimedOut, match="stalled"):
-            buddy.say_sync("Hello")
-        server.wait_for_disconnect(timeout=5)
+        with pytest.raises(TimedOut, match="stalled"), buddy.ask("Hello") as reply:
+            for _ in reply:
+                read.set()
+        over.set()
+        server.wait_for_disconnect()
         assert buddy.service.totals(buddy.session.session_id).held == 0
 
 
@@ -298,7 +307,7 @@ def test_a_server_that_ignores_the_cap_is_stopped_at_the_cap(buddy: Interview, s
     assert result.end.finish_reason == "cap"
     assert result.end.output_tokens <= 50
     assert result.end.source == "counted"
-    server.wait_for_disconnect(timeout=5)
+    server.wait_for_disconnect()
 
 
 def test_usage_beyond_the_hold_is_recorded_as_overdraft(server: FaultServer, tmp_path: Path) -> None:
