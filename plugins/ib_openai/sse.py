@@ -93,14 +93,14 @@ class Decoder:
 
     def _field(self, raw: bytes) -> None:
         if not self.any_field:
-            self.any_field = raw[:1] in (b":", b"{") or raw.partition(b":")[0] in _FIELDS
-        name, _, value = (b"data", b":", raw) if raw[:1] == b"{" else raw.partition(b":")
-        if name not in (b"data", b"event"):  # a comment, which starts with a colon, has an empty name
+            self.any_field = raw[:1] in (b":", b"{") or raw[:8].partition(b":")[0] in _FIELDS
+        start = _value_at(raw)
+        if start is None:
             return
-        text = _utf8(value.removeprefix(b" "))
+        text = _utf8(raw, start)
         if text is None:
             raise StreamBroken("the service sent bytes that are not UTF-8")
-        if name == b"event":
+        if raw[:1] == b"e":
             self._kind = text
         else:
             self._data.append(text)
@@ -108,8 +108,19 @@ class Decoder:
             self._bound(self._size)
 
 
-def _utf8(value: bytes) -> str | None:
+def _value_at(raw: bytes) -> int | None:
+    """Return where the value of a data or event line starts; None for other lines, such as comments."""
+    if raw.startswith(b"data:"):
+        return 6 if raw[5:6] == b" " else 5
+    if raw.startswith(b"event:"):
+        return 7 if raw[6:7] == b" " else 6
+    if raw[:1] == b"{":
+        return 0
+    return len(raw) if raw in (b"data", b"event") else None
+
+
+def _utf8(raw: bytes, start: int) -> str | None:
     try:
-        return value.decode("utf-8")
+        return str(memoryview(raw)[start:], "utf-8")  # a line may be long: not copied twice
     except UnicodeDecodeError:
         return None
