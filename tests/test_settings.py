@@ -86,6 +86,8 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "base_url": ("http://localhost:8080/v1", "http://localhost:8080/v1"),
     "api": ("responses", "responses"),
     "dialect": ("llama.cpp", "llama.cpp"),
+    "usage_in_stream": ("false", False),
+    "system_role": ("user", "user"),
     "candidate": (" Ada Łovelace ", "Ada Łovelace"),
     "token_budget": ("20,000", 20_000),
     "time_limit_s": ("2700", 2700.0),

@@ -69,6 +69,14 @@ class Settings:
     dialect: str | None = _setting(
         parsing.text, None, "what an OpenAI-compatible service understands; unset: judged by its address"
     )
+    usage_in_stream: bool | None = _setting(
+        parsing.flag, None, "ask a stream for its usage (stream_options); unset: judged by the dialect"
+    )
+    system_role: str | None = _setting(
+        parsing.one_of("system", "developer", "user"),
+        None,
+        "role that system messages are sent in; user: before the first question; unset: by the dialect",
+    )
     candidate: str | None = _setting(parsing.text, None, "who is interviewed; unset: the system's user name")
     token_budget: int = _setting(
         parsing.whole(0), 20_000, "tokens of a new session, input and output together"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
 
 from ib_anyllm.mapping import mapped
-from ib_kernel.errors import AuthFailed, ClientError, ConfigError, StreamBroken
+from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NotConnected, ServerFailed, StreamBroken
 from ib_kernel.settings import Settings
-from ib_kernel.values import ChatRequest, Done, Piece, ReplyStream, Usage
+from ib_kernel.values import ChatRequest, Done, KeepAlive, Piece, ReplyStream, Reported, Thinking, ends
+from ib_kernel.values.reported import read_reported
+from ib_kernel.values.text import well_formed
 
 INSTALL = (
     "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
@@ -82,6 +85,10 @@ class AnyLLMClient:
                 with contextlib.suppress(Exception):
                     await close()
 
+    async def prepare(self) -> None:
+        """Import the SDK of the settings' provider; what fails here was not sent."""
+        await self._ready(_split(self._settings.model)[0])
+
     async def validate_api_key(self) -> bool:
         """Ask for the list of models: True when the key is accepted, False on 401. Costs no tokens."""
         provider = await self._ready(_split(self._settings.model)[0])
@@ -124,25 +131,33 @@ class AnyLLMClient:
     def _key(self) -> str | None:
         return self._settings.api_key.reveal() if self._settings.api_key else None
 
-    async def _read(self, answer: Any, *, streamed: bool) -> AsyncIterator[Piece | Done]:
+    async def _read(
+        self, answer: Any, *, streamed: bool
+    ) -> AsyncIterator[Piece | Thinking | KeepAlive | Done]:
         end = _End()
         if not streamed:
-            for text in end.note(answer, "message"):
-                yield Piece(text)
+            for one in end.note(answer, "message"):
+                yield one
             yield end.done()
             return
         chunks = aiter(answer)
         while True:
+            lost: ClientError | None = None
             try:
                 chunk = await self._tried(anext(chunks))
             except StopAsyncIteration:
                 break
-            except ClientError:
-                if end.finish:  # what fails after the finish reason ends a good reply
+            except ClientError as error:
+                if end.is_good:  # a lost tail does not spoil a reply that has ended
                     break
-                raise
-            for text in end.note(chunk, "delta"):
-                yield Piece(text)
+                lost = end.failed(error)
+            if lost is not None:
+                raise lost
+            heard = end.note(chunk, "delta")
+            for one in heard:
+                yield one
+            if not heard:
+                yield KeepAlive()
         yield end.done()
 
 
@@ -151,31 +166,55 @@ class _End:
 
     def __init__(self) -> None:
         self.finish = ""
-        self._usage: Usage | None = None
+        self._repeats = self._began = False
+        self._usage: Reported | None = None
         self._raw: str | None = None
         self._about: Any = None
 
-    def note(self, answer: Any, part: str) -> list[str]:
-        """Return the texts of choice 0 in *answer*."""
+    @property
+    def is_good(self) -> bool:
+        """True if a finish reason that everybody knows stands last."""
+        return not self._repeats and self.finish.lower() in ends.KNOWN - ends.FAILED
+
+    def note(self, answer: Any, part: str) -> list[Piece | Thinking]:
+        """Return what choice 0 in *answer* says."""
         self._about = answer
         if (usage := getattr(answer, "usage", None)) is not None:
-            self._usage, self._raw = _usage(usage), usage.model_dump_json(exclude_none=True)
-        texts = []
+            raw = usage.model_dump_json(exclude_none=True)
+            if raw != self._raw and (said := read_reported(json.loads(raw))) is not None:
+                self._usage = said if self._usage is None else self._usage.then(said)
+                self._raw = raw
+        heard: list[Piece | Thinking] = []
         for choice in getattr(answer, "choices", None) or ():
-            if getattr(choice, "index", 0) != 0:
-                continue
-            said = getattr(choice, part, None)
-            texts += [t for t in (getattr(said, "content", None), getattr(said, "refusal", None)) if t]
-            self.finish = getattr(choice, "finish_reason", None) or self.finish
-        return texts
+            if (getattr(choice, "index", 0) or 0) == 0:
+                new = _heard(getattr(choice, part, None))
+                reason = str(getattr(choice, "finish_reason", None) or "")
+                reason = "" if reason.lower() in ends.NO_REASON else reason
+                if new and self.finish:  # a word that comes with every chunk ends nothing
+                    self._repeats, self.finish = True, ""
+                self.finish = reason or self.finish
+                heard += new
+        self._began = self._began or bool(heard)
+        return heard
+
+    def failed(self, error: ClientError) -> ClientError:
+        """Return *error* with the usage that had come, its cost unknown once a reply had begun."""
+        error.usage, error.raw_usage = self._usage, self._raw
+        if self._began and error.outcome == "rejected":
+            error.outcome = "unknown"
+        return error
 
     def done(self) -> Done:
         """Return the end of the reply. `StreamBroken` when there was no finish reason."""
-        if not self.finish:
-            raise StreamBroken("the answer ended without a finish reason, so it is probably cut off")
+        if self.finish.lower() in ends.FAILED:
+            line = f"the service ended the reply with {self.finish[:40]!r}"
+            raise self.failed(ServerFailed(line, outcome="unknown"))
+        if not self.finish and self._usage is None:
+            line = "the answer ended without a finish reason, so it is probably cut off"
+            raise self.failed(StreamBroken(line))
         about = self._about
         return Done(
-            str(self.finish),
+            self.finish or ends.UNKNOWN,
             self._usage,
             str(getattr(about, "model", None) or ""),
             str(getattr(about, "id", None) or ""),
@@ -183,6 +222,19 @@ class _End:
             getattr(about, "service_tier", None),
             self._raw,
         )
+
+
+def _heard(said: Any) -> list[Piece | Thinking]:
+    """Return the texts of a delta or message, and its reasoning, which is no text."""
+    if said is None:
+        return []
+    thought = getattr(said, "reasoning", None)
+    thought = getattr(thought, "content", thought) or getattr(said, "reasoning_content", None)
+    heard: list[Piece | Thinking] = [Thinking(thought)] if isinstance(thought, str) and thought else []
+    for text in (getattr(said, "content", None), getattr(said, "refusal", None)):
+        if isinstance(text, str) and text:
+            heard.append(Piece(text))
+    return heard
 
 
 _NO_TIMEOUT = frozenset({"bedrock", "sagemaker", "watsonx"})
@@ -203,6 +255,9 @@ def _create(name: str, settings: Settings) -> Any:
         return AnyLLM.create(name, **given, unified_exceptions=True, max_retries=0)
     except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
         problem = mapped(error, given.get("api_key"))
+    if problem.outcome == "unknown":  # nothing was sent yet: a proxy, a certificate, a package
+        line = f"not sent: the provider {name!r} cannot be set up ({type(problem).__name__}: {problem})"
+        problem = NotConnected(line, retryable=False)
     raise problem
 
 
@@ -211,23 +266,10 @@ def _split(model: str) -> tuple[str, str]:
     return (provider, name) if colon and provider else ("openai", model)
 
 
-def _usage(raw: Any) -> Usage | None:
-    inputs, outputs = getattr(raw, "prompt_tokens", None), getattr(raw, "completion_tokens", None)
-    if not isinstance(inputs, int) or not isinstance(outputs, int) or min(inputs, outputs) < 0:
-        return None
-    return Usage(
-        inputs,
-        outputs,
-        cached_tokens=getattr(getattr(raw, "prompt_tokens_details", None), "cached_tokens", None) or 0,
-        reasoning_tokens=getattr(getattr(raw, "completion_tokens_details", None), "reasoning_tokens", None)
-        or 0,
-    )
-
-
 def _sendable(value: Any) -> Any:
     """Return *value* with lone surrogates, which UTF-8 has not, replaced by U+FFFD."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     if isinstance(value, Mapping):
         return {key: _sendable(item) for key, item in value.items()}
     return [_sendable(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -32,6 +32,8 @@ _BY_NAME: dict[str, type[ClientError]] = {
     "LengthFinishReasonError": errors.BadRequest,
     "RateLimitError": errors.RateLimited,
 }
+_GAVE_UP = {408, 499, 504, 520, 522, 524, 598, 599}
+"""Statuses of gateways that stopped waiting, which say nothing about what the model has done."""
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError")
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _FILTER = ("content_filter", "content_policy_violation")
@@ -80,7 +82,7 @@ def _refused(names: set[str], status: int, code: str, text: str, chain: list[Any
     billed = kind is errors.ContentFiltered and status == 400
     error = (kind or errors.BadRequest)(
         f"the service answered {status}: {text or code or 'no reason given'}",
-        outcome="prompt_billed" if billed else "unknown" if status == 504 else "rejected",
+        outcome="prompt_billed" if billed else "unknown" if status in _GAVE_UP else "rejected",
         retry_after_s=wait,
         status=status,
         code=code or None,
@@ -111,7 +113,7 @@ def _seconds(asked: Any, headers: Any) -> float | None:
     """Return the wait that was asked for, in seconds: ``retry-after-ms`` first, then a number or a date."""
     milliseconds = headers.get("retry-after-ms")
     for raw, unit in ((milliseconds, 0.001), (headers.get("retry-after"), 1.0), (asked, 1.0)):
-        if raw is None:
+        if raw is None or len(str(raw)) > 64:
             continue
         try:
             return max(0.0, float(raw) * unit)

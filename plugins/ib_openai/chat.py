@@ -8,14 +8,13 @@ reasoning becomes `Thinking`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from ib_kernel.secrets import Secret
 from ib_kernel.values import ChatRequest, Done, Piece, Thinking, ends
 from ib_kernel.values.reported import usages_in
 from ib_openai.answers import AnswerReader, Heard, heard_in, thoughts_in
-from ib_openai.dialects import Dialect
+from ib_openai.dialects import Dialect, messages_for
 from ib_openai.mapping import no_reply
 from ib_openai.values import name_of
 
@@ -29,7 +28,7 @@ def chat_body(request: ChatRequest, dialect: Dialect, cap_field: str | None = No
     """
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, dialect) for message in request.messages],
+        "messages": messages_for(request.messages, dialect),
         cap_field or dialect.cap_field_for(request.model): request.max_completion_tokens,
         "stream": True,
     }
@@ -45,13 +44,6 @@ def chat_body(request: ChatRequest, dialect: Dialect, cap_field: str | None = No
     if not dialect.reasoning_effort:
         body.pop("reasoning_effort", None)
     return body
-
-
-def _message(message: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-    copy = dict(message)
-    if copy.get("role") == "developer" and not dialect.developer_role:
-        copy["role"] = "system"
-    return copy
 
 
 _KNOWN = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from ib_kernel.settings import Settings
 from ib_kernel.values import ChatRequest, ReplyStream
 from ib_openai import chat, responses
 from ib_openai.answers import AnswerReader
-from ib_openai.dialects import detect
+from ib_openai.dialects import Dialect, detect
 from ib_openai.environment import not_ready, proxy_for
 from ib_openai.limits import RateLimits, read_rate_limits
 from ib_openai.mapping import Asked, from_status, from_transport
@@ -51,7 +52,7 @@ class OpenAIClient:
         self._base_url = settings.base_url
         _check_key(self._secret)
         _check_url(self._base_url)
-        self.dialect = detect(self._base_url, settings.dialect)
+        self.dialect = _as_set(detect(self._base_url, settings.dialect), settings)
         if self._secret is None and (self._base_url is None or self.dialect.needs_key):
             raise NoKey(NO_KEY)
         self.api: str = settings.api
@@ -179,6 +180,14 @@ class OpenAIClient:
         limits = read_rate_limits(headers)
         if body is not None and limits is not None:
             self.rate_limits[str(body.get("model", ""))] = limits
+
+
+def _as_set(dialect: Dialect, settings: Settings) -> Dialect:
+    """Return *dialect* as the settings change it."""
+    asks = dialect.usage_in_stream if settings.usage_in_stream is None else settings.usage_in_stream
+    role = settings.system_role or dialect.system_role
+    developer = dialect.developer_role or role == "developer"
+    return dataclasses.replace(dialect, usage_in_stream=asks, system_role=role, developer_role=developer)
 
 
 def _moved(error: Exception) -> str:

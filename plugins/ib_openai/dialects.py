@@ -10,8 +10,9 @@ honours, the pipeline also stops at the cap itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ib_kernel.errors import ConfigError
@@ -28,7 +29,8 @@ class Dialect:
     says that it knows the role *developer* (else it is sent as *system*). `reasoning_effort` says that it
     takes that field (else it is left out). `key_header` carries the key beside ``Authorization``. `gateway`
     says that OpenAI's own models may stand behind it, which get the field that OpenAI wants. `needs_key`
-    says that nothing works without a key.
+    says that nothing works without a key. `system_role` is the role that system messages are sent in ("": as
+    they are).
     """
 
     name: str
@@ -39,6 +41,7 @@ class Dialect:
     key_header: str | None = None
     gateway: bool = False
     needs_key: bool = False
+    system_role: str = ""
 
     def cap_field_for(self, model: str) -> CapField:
         """Return the field that caps *model*'s reply here."""
@@ -92,6 +95,42 @@ def detect(base_url: str | None, chosen: str | None = None) -> Dialect:
     if is_local(host):
         return DIALECTS[_PORTS.get(parts.port or 0, "compatible")]
     return DIALECTS["compatible"]
+
+
+def messages_for(messages: Sequence[Mapping[str, Any]], dialect: Dialect) -> list[dict[str, Any]]:
+    """Return *messages* in roles that *dialect* knows. Pure.
+
+    Where system messages go as *user*, they join the question that follows, so that roles alternate.
+    """
+    sent: list[dict[str, Any]] = []
+    joins = False
+    for message in messages:
+        copy = dict(message)
+        if copy.get("role") == "developer" and not dialect.developer_role:
+            copy["role"] = "system"
+        if dialect.system_role and copy.get("role") in ("system", "developer"):
+            copy["role"] = dialect.system_role
+            if joins:
+                sent[-1]["content"] = _joined(sent[-1].get("content"), copy.get("content"))
+            else:
+                sent.append(copy)
+            joins = copy["role"] == "user"
+        elif joins and copy.get("role") == "user":
+            sent[-1]["content"], joins = _joined(sent[-1].get("content"), copy.get("content")), False
+        else:
+            sent.append(copy)
+            joins = False
+    return sent
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    parts = [
+        [{"type": "text", "text": one}] if isinstance(one, str) else list(one or ())
+        for one in (first, second)
+    ]
+    return parts[0] + parts[1]
 
 
 def is_local(host: str) -> bool:

@@ -15,7 +15,7 @@ from ib_kernel.secrets import Secret
 from ib_kernel.values import ChatRequest, Piece, Thinking, ends
 from ib_kernel.values.reported import usages_in
 from ib_openai.answers import AnswerReader, Heard, heard_in, thoughts_in
-from ib_openai.dialects import Dialect
+from ib_openai.dialects import Dialect, messages_for
 from ib_openai.values import name_of, text_of
 
 PATH = "/responses"
@@ -54,7 +54,7 @@ def responses_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
         raise BadRequest("not sent: the Responses API gives one choice; use --api chat", outcome="not_sent")
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message, dialect)],
+        "input": [item for message in messages_for(request.messages, dialect) for item in _items(message)],
         "max_output_tokens": request.max_completion_tokens,
         "stream": True,
         "store": False,
@@ -92,14 +92,12 @@ def _flat(tool: Any) -> Any:
     return {"type": "function", **inner} if isinstance(inner, Mapping) else tool
 
 
-def _items(message: Mapping[str, Any], dialect: Dialect) -> list[dict[str, Any]]:
+def _items(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     role = text_of(message.get("role"))
     content = message.get("content")
     if role == "tool":
         output = content if isinstance(content, str) else _parts(content, "input_text")
         return [{"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": output}]
-    if role == "developer" and not dialect.developer_role:
-        role = "system"
     items: list[dict[str, Any]] = []
     if content is not None:
         kind = "output_text" if role == "assistant" else "input_text"

@@ -87,6 +87,29 @@ def test_roles_and_reasoning_follow_the_dialect() -> None:
     assert "reasoning_effort" not in llama
 
 
+def test_a_server_without_a_system_role_gets_the_prompt_before_the_question() -> None:
+    """`system_role = "user"` joins the system messages and the question, in both APIs; roles alternate."""
+    messages = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": "Ask."},
+        {"role": "user", "content": [{"type": "text", "text": "What?"}]},
+        {"role": "assistant", "content": "A cat."},
+        {"role": "user", "content": "Why?"},
+    )
+    for api, field in (("chat", "messages"), ("responses", "input")):
+        settings = Settings(base_url="http://127.0.0.1:1/v1", system_role="user", api=api)
+        sent = OpenAIClient(settings).body(request(messages=messages))[field]
+        assert [one["role"] for one in sent] == ["user", "assistant", "user"]
+        assert [part["text"] for part in sent[0]["content"]] == ["Be brief.\n\nAsk.", "What?"]
+
+
+def test_a_server_that_refuses_stream_options_is_not_sent_them() -> None:
+    """`usage_in_stream` beats the dialect in both directions."""
+    for wanted in (True, False):
+        client = OpenAIClient(Settings(base_url="http://127.0.0.1:1/v1", usage_in_stream=wanted))
+        assert ("stream_options" in client.body(request())) is wanted
+
+
 def test_a_chat_request_becomes_a_responses_body() -> None:
     """Messages, tools, schemas and reasoning are said in the other API's words."""
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}

@@ -1,0 +1,73 @@
+"""What of a client's pieces is the reply, however the pieces are cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ib_kernel.turn.reply_text import THOUGHTS, ReplyText
+from ib_kernel.values.text import well_formed
+
+KEY = "sk-0123456789abcdef"
+CUTS = st.lists(st.integers(1, 9), max_size=40)
+
+
+def read(text: str, cuts: list[int], secret: str = "") -> tuple[str, str]:
+    """Return reasoning and reply of *text*, cut into pieces of the sizes in *cuts*."""
+    reading, at = ReplyText(secret), 0
+    thoughts, shown = [], []
+    for size in [*cuts, len(text) + 1]:
+        if piece := text[at : at + size]:
+            thought, part = reading.take(piece)
+            thoughts.append(thought)
+            shown.append(part)
+        at += size
+    thought, part = reading.end()
+    return "".join([*thoughts, thought]), "".join([*shown, part])
+
+
+@given(marks=st.sampled_from(THOUGHTS), cuts=CUTS, upper=st.booleans(), twice=st.booleans())
+def test_thoughts_at_the_start_are_no_reply(
+    marks: tuple[str, str], cuts: list[int], upper: bool, twice: bool
+) -> None:
+    """Every model's marks, in either case, once or twice, cut anywhere."""
+    opening, closing = (mark.upper() if upper else mark for mark in marks)
+    block = f" \n{opening}reject him{closing}\n\n"
+    thought, shown = read(block * (1 + twice) + "Well, <think> is a tag.", cuts)
+    assert shown == "Well, <think> is a tag."
+    assert thought == "reject him" * (1 + twice)
+
+
+@given(cuts=CUTS)
+def test_an_open_thought_is_no_reply_either(cuts: list[int]) -> None:
+    """A cap may cut a thought off."""
+    assert read("<think>on and on</thi", cuts) == ("on and on</thi", "")
+
+
+@given(text=st.text(max_size=60), cuts=CUTS)
+def test_any_other_text_is_the_reply(text: str, cuts: list[int]) -> None:
+    """Nothing is lost, added or moved, whatever the pieces."""
+    if not any(text.lstrip().lower().startswith(opening) for opening, _ in THOUGHTS):
+        assert read(text, cuts) == ("", well_formed(text))
+
+
+@given(text=st.text(st.characters(categories=("Cs", "Ll", "So")), max_size=20), cuts=CUTS)
+def test_halves_are_joined_and_lone_ones_replaced_once(text: str, cuts: list[int]) -> None:
+    """However a text of surrogates is cut, the same well-formed text comes out."""
+    assert read(text, cuts)[1] == well_formed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("\ud83d\ude00", "😀"), ("a\ud83db", "a�b"), ("\ude00", "�"), ("a\ud83d", "a�")]
+)
+def test_surrogates(text: str, shown: str) -> None:
+    """A pair is one character, a lone half one U+FFFD."""
+    assert read(text, [1] * len(text))[1] == shown
+
+
+@given(before=st.text("sk-0 x", max_size=30), after=st.text("sk-0 x", max_size=30), cuts=CUTS)
+def test_the_key_is_taken_out_wherever_it_is_cut(before: str, after: str, cuts: list[int]) -> None:
+    """The key that the request was sent with is in no reply."""
+    shown = read(before + KEY + after, cuts, KEY)[1]
+    assert shown == (before + KEY + after).replace(KEY, "[redacted]")
