@@ -147,7 +147,7 @@ def load(folder: Path, db: duckdb.DuckDBPyConnection) -> dict[str, float]:
 def _create(folder: Path, hot: Hot) -> None:
     """Let the store create its own file before anything is in it."""
     with duckdb.connect(str(folder / "usage.duckdb")) as record:
-        Record(folder, hot)._prepare(record)
+        Record(folder, hot).prepare(record)
 
 
 def _load_record(folder: Path, hot: Hot, db: duckdb.DuckDBPyConnection, cut: int) -> None:

@@ -22,12 +22,14 @@ MAX_SHOWN = 200
 class QueryResult:
     """Rows of a query, in memory: no file stays open.
 
-    `columns` are the names, `rows` tuples of Python values (None for NULL). Shows as a table in a notebook
+    `columns` are the names, `rows` tuples of Python values (None for NULL); `note` says which rows a limit
+    has left out, "" for none. Shows as a table in a notebook
     and in a terminal; `df()` and `arrow()` need pandas and pyarrow, which are optional.
     """
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,7 +97,8 @@ class QueryResult:
         if not self.rows:
             return ["(no rows)"]
         hidden = len(self.rows) - MAX_SHOWN
-        return [f"… and {hidden:,} more row{'s' if hidden > 1 else ''}"] if hidden > 0 else []
+        more = f"… and {hidden:,} more row{'s' if hidden > 1 else ''}"
+        return [line for line in (more if hidden > 0 else "", self.note) if line]
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ib_duckdb import quarantine
 from ib_duckdb.columns import CALLS
 from ib_duckdb.hot import Hot
-from ib_duckdb.query import connected
+from ib_duckdb.query import reading
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, select_sessions
 from ib_kernel.errors import StoreError
@@ -56,7 +57,8 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         holds = {key: values for key, *values in db.execute(_HOLDS)}
         messages = {key: count for key, count in db.execute(_MESSAGES)}  # noqa: C416 (typed)
         last = next(seq for (seq,) in db.execute("SELECT coalesce(max(seq), 0) FROM calls"))
-    lines = [*_strays(sessions, rows, holds)]
+        apart = quarantine.listed(db)
+    lines = [*apart, *_strays(sessions, rows, holds)]
     for key, row in sessions.items():
         lines += _compare(row, rows.get(key), holds.get(key), messages.get(key, 0))
     return lines + _check_record(record, hot, now, sessions, rows, last)
@@ -98,12 +100,12 @@ def _check_record(
         return []
     doubled = "SELECT count(*) - count(DISTINCT (session_key, seq)) FROM calls WHERE seq IS NOT NULL"
     try:
-        with connected(record, hot, now) as db:
-            where = f" WHERE seq IS NULL OR seq <= {last} "
-            moved = {
-                key: v for key, *v in db.execute(_ALL.replace(" GROUP BY", where + "GROUP BY")).fetchall()
-            }
-            twice = (db.execute(doubled).fetchone() or (0,))[0]
+        where = f" WHERE seq IS NULL OR seq <= {last} "
+        asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled)
+        found, ((twice,),) = reading(
+            record, hot, now, lambda db: tuple(db.execute(sql).fetchall() for sql in asked)
+        )
+        moved = {key: values for key, *values in found}
     except StoreError as error:
         log.info("the record is not part of this check: %s", error)
         return []

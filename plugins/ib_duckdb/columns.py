@@ -65,6 +65,14 @@ class Table:
         values = ", ".join(f"{column.bind} AS {column.name}" for column in self.columns)
         return f"INSERT INTO {schema}.{self.name} SELECT {names} FROM (SELECT {values}) ORDER BY {self.order}"  # noqa: S608
 
+    def tried(self) -> str:
+        """Return the query that converts the same bound lists and keeps nothing."""
+        values = ", ".join(f"{column.bind} AS {column.name}" for column in self.columns)
+        return f"SELECT count(*), {self._used()} FROM (SELECT {values})"  # noqa: S608
+
+    def _used(self) -> str:
+        return ", ".join(f"count({column.name})" for column in self.columns)  # or nothing is converted
+
     def select(self) -> str:
         """Return the SQLite query for rows above a sequence number: bind it and a number of rows."""
         values = ", ".join(column.read for column in self.columns)

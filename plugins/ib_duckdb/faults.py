@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from ib_duckdb import foreign
 from ib_kernel.errors import StoreError
 
 _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
@@ -104,33 +105,23 @@ def is_damage(error: BaseException) -> bool:
     text = str(error)
     signs = (
         "not a valid DuckDB database",
-        "Corrupt database file",
+        "Corrupt",
+        "deserialize",
         "Could not read enough bytes",
         "checksum",
     )
     return any(sign in text for sign in signs)
 
 
-def held_here(path: Path, ours: int = 0) -> bool:
-    """Return True if the user has the file open in this very process, without disturbing that.
+def held_here(path: Path) -> bool:
+    """Return True if somebody else in this very process has the file open, without disturbing that.
 
-    *ours* is how many connections of our own have it open. Linux lists a process's open files; elsewhere we
-    ask DuckDB, which shares one instance per file and process, and refuses a second configuration before it
-    touches the file; ours is one that nobody else asks for.
+    Linux lists a process's open files; elsewhere we ask DuckDB, which shares one instance per file and
+    process, and refuses a second configuration before it touches the file; ours is one that nobody else
+    asks for.
     """
-    try:
-        return _handles(path) > ours
-    except OSError:
-        return _refused_here(path)
-
-
-def _handles(path: Path) -> int:
-    """Count this process's open handles of *path*. `OSError` where the system does not list them."""
-    name, found = str(path.resolve()), 0
-    for fd in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # closed since, or the listing's own
-            found += os.readlink(f"/proc/self/fd/{fd}") == name
-    return found
+    found = foreign.handles(path)
+    return _refused_here(path) if found is None else bool(found)
 
 
 def _refused_here(path: Path) -> bool:

@@ -256,3 +256,8 @@ def forget_in_child() -> None:
             with suppress(OSError):
                 os.close(fd)
     _held.clear()
+
+
+def lock_for_reading(fd: int) -> bool:
+    """Lock the whole open file *fd* for reading; False when that is not possible now, or not here."""
+    return GUARDED and _lock(fd, F_RDLCK, (0, 0))

@@ -250,6 +250,8 @@ class Hot:
             values = (VERSION, uuid.uuid4().hex, int(now * 1000), now)
             db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", values)
             db.execute("COMMIT")
+        for table in _ADDED:
+            db.execute(table)
         (version,) = _one(db, "SELECT version FROM ledger")
         migrate.hot(db, self.path, version, VERSION)
 
@@ -295,6 +297,16 @@ class Hot:
     def _faults_explained(self) -> Any:
         return hot_explained(self.path, BUSY_S)
 
+
+_ADDED = (
+    # Up to where each table's rows are in usage.duckdb, while that file looks like this (see record.py).
+    "CREATE TABLE IF NOT EXISTS moved (name TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
+    " file TEXT NOT NULL) STRICT",
+    # Rows that usage.duckdb cannot hold (see quarantine.py); they stay in their own tables.
+    "CREATE TABLE IF NOT EXISTS quarantine (name TEXT NOT NULL, seq INTEGER NOT NULL,"
+    " session_key INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (name, seq)) STRICT, WITHOUT ROWID",
+)
+"""Tables that version 1 did not have at first."""
 
 _READ = apsw.SQLITE_OPEN_READONLY
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE

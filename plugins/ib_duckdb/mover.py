@@ -1,9 +1,8 @@
-"""The thread that moves final rows to the record, and prunes hot rows that have been there for 30 days."""
+"""The thread that moves final rows to the record, and removes hot rows that have been there for 30 days."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
@@ -22,51 +21,70 @@ BATCH_S = 1.0
 RETRY_S = 0.8
 """Seconds to wait, before `BATCH_S`, when the record was in use: rows are there within 2 s of its release."""
 
+WATCH_S = 0.4
+"""Seconds between two looks for rows of other processes, which may have ended without moving theirs."""
+
+WATCHED_S = 0.4
+"""Seconds to wait for more rows when such a look has found some: they are in the record within 2 s."""
+
+TICK_NS = 100_000_000
+"""Nanoseconds within which two writes may leave the same time of change on a file."""
+
 PRUNE_EVERY_S = 3600.0
 """Seconds between two looks for hot rows that are old enough to go."""
 
 
 class Mover:
-    """Moves rows in the background. The thread starts at the first `wake` and ends with `stop`."""
+    """Moves rows in the background, those of other processes too, from `start` or `wake` on until `stop`."""
 
     def __init__(self, hot: Hot, record: Record, clock: Callable[[], float]) -> None:
         self._hot, self._record, self._clock = hot, record, clock
         self._pruned_at: float | None = None
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self._guard = threading.Lock()
         self._wanted, self._due, self._stopped = threading.Event(), threading.Event(), False
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
+        self._state: tuple[int, ...] = ()
         weakref.finalize(self, _stop_mover, self._wanted, self._due)
 
+    def start(self) -> None:
+        """Begin to watch the ledger, whoever writes to it. Idempotent."""
+        with self._guard:
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(
+                    target=_loop,
+                    args=(weakref.ref(self), self._wanted, self._due),
+                    name="ib-mover",
+                    daemon=True,
+                )
+                self._thread.start()
+
     def wake(self) -> None:
-        """Say that there are rows to move soon."""
-        if self._pid != os.getpid():  # forked: the thread stayed with the parent
-            self.__init__(self._hot, self._record, self._clock)  # type: ignore[misc]
+        """Have rows moved soon."""
         self._wanted.set()
         if self._thread is None:
-            with self._guard:
-                if self._thread is None and not self._stopped:
-                    self._thread = threading.Thread(
-                        target=_loop,
-                        args=(weakref.ref(self), self._wanted, self._due),
-                        name="ib-mover",
-                        daemon=True,
-                    )
-                    self._thread.start()
+            self.start()
+
+    def unseen(self) -> bool:
+        """Return True if somebody has written since all rows had been moved; costs two looks at files."""
+        return self._hot.changed() != self._state
 
     def flush(self) -> bool:
         """Move and prune now; False when that must wait. Never raises for the record's troubles."""
+        state = self._hot.changed()
         try:
             moved = self._record.move()
             if moved is None:
                 return False
+            # A write within the same tick of the file system's clock would look the same: look once more.
+            recent = any(time.time_ns() - stamp < TICK_NS for stamp in state[2::3])
+            self._state = () if recent else state
             if self._pruned_at is None or time.monotonic() - self._pruned_at > PRUNE_EVERY_S:
                 self._pruned_at = time.monotonic()
                 prune(self._hot, self._record.marks, self._clock())
         except BuddyError as error:
-            if str(error) not in self._said:  # once, not at every attempt
-                self._said.add(str(error))
+            if str(error) not in self._reported:  # once, not at every attempt
+                self._reported.add(str(error))
                 log.warning("rows wait in the hot ledger: %s", error)
             return False
         except Exception:  # a mover that dies would leave every later row behind
@@ -85,7 +103,7 @@ class Mover:
         self._due.set()
         self._wanted.set()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread() and self._pid == os.getpid():
+        if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=10)
         self._thread = None
 
@@ -98,8 +116,15 @@ def _stop_mover(wanted: threading.Event, due: threading.Event) -> None:
 def _loop(reference: weakref.ref[Mover], wanted: threading.Event, due: threading.Event) -> None:
     """Run until the mover is stopped or gone; holds no reference to it while it waits."""
     while True:
-        wanted.wait()
-        due.wait(BATCH_S)
+        asked = wanted.wait(WATCH_S)
+        mover = reference()
+        if mover is None or mover.stopped:
+            return
+        if not (asked or mover.unseen()):
+            del mover
+            continue
+        del mover
+        due.wait(BATCH_S if asked else WATCHED_S)
         mover = reference()
         if mover is None or mover.stopped:
             return

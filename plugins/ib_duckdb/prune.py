@@ -53,8 +53,10 @@ def _chunk(hot: Hot, name: str, mark: int, before: float) -> int:
 def _old(db: apsw.Connection, name: str, mark: int, before: float) -> list[tuple[int, int]]:
     """Return the oldest rows that may go, in order; never the newest one, whose number must not be reused."""
     sql = (
-        f"SELECT seq, session_key, {_AGE[name]} < ? FROM {name}"  # noqa: S608 (our own names)
-        f" WHERE seq <= ? AND seq < (SELECT max(seq) FROM {name}) ORDER BY seq LIMIT ?"
+        f"SELECT seq, session_key, {_AGE[name]} < ? FROM {name} t"  # noqa: S608 (our own names)
+        f" WHERE seq <= ? AND seq < (SELECT max(seq) FROM {name})"
+        f" AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.name = '{name}' AND q.seq = t.seq)"
+        " ORDER BY seq LIMIT ?"
     )
     rows: list[tuple[int, int]] = []
     for seq, key, old in db.execute(sql, (before, mark, CHUNK)):

@@ -1,8 +1,8 @@
 """The record, ``usage.duckdb``: who may open it when, and how final rows get there exactly once.
 
-Every open goes through `Record.reading` or `Record.writing`: one lock for this process (two handles of one
-file in one process would drop each other's POSIX locks), one lock file among processes, and every way
-DuckDB has to say "in use" turned into `InUse`. The file is never opened by anything but DuckDB.
+Every open goes through this module: one lock for this process (two handles of one file in one process would
+drop each other's POSIX locks), one lock file among processes, and every way DuckDB has to say "in use" turned
+into `InUse`. The file is never opened by anything but DuckDB, but for `foreign.copy`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 
-from ib_duckdb import migrate, views
+from ib_duckdb import foreign, migrate, quarantine, views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, process_lock
-from ib_duckdb.repair import repair_checksum
-from ib_kernel.errors import StoreError
+from ib_duckdb.statements import one_line
+from ib_kernel.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,8 +34,13 @@ log = logging.getLogger(__name__)
 CHUNK = 20_000
 """Rows that are moved in one transaction."""
 
-_lent: dict[str, list[duckdb.DuckDBPyConnection]] = {}  # by path; closed by whoever asked for it
-_parked: dict[str, duckdb.DuckDBPyConnection] = {}  # by path; at most one per process
+WAIT_S = 10.0
+"""Seconds to wait while another thread or kernel uses the record, which takes some 25 ms."""
+
+HEADERS = 3 * 4_096
+"""Bytes before the first block of a DuckDB file (https://duckdb.org/docs/stable/internals/storage)."""
+
+_SIMPLE = "SELECT 1 FROM {} WHERE seq > ? LIMIT 1"
 
 
 class Record:
@@ -45,44 +50,28 @@ class Record:
         self.path = folder / "usage.duckdb"
         self._hot = hot
         self.marks: dict[str, int] = {}
-        self._seen: tuple[int, int, int] | None = None
         self._lock_path = folder / "usage.lock"
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait until no other thread of this process uses the record."""
-        with process_lock(self.path):
+        """Wait until no other thread of this process uses the record. `StoreBusy` when that takes long."""
+        lock = process_lock(self.path)
+        if not lock.acquire(timeout=WAIT_S):
+            raise StoreBusy(
+                f"another query of this kernel still uses {self.path.name}; try again in a moment"
+            )
+        try:
             yield
+        finally:
+            lock.release()
 
-    def parked(self) -> duckdb.DuckDBPyConnection | None:
-        """Return the connection that `park` kept, or close it when the user's own is gone."""
-        kept = _parked.get(str(self.path))
-        if kept is not None and not held_here(self.path, ours=1):
-            _parked.pop(str(self.path)).close()
-            return None
-        return kept
+    def writable_here(self) -> bool:
+        """Return True if somebody in this process has the file open for writing."""
+        return True in (foreign.handles(self.path) or ())
 
-    def keep_open(self, db: duckdb.DuckDBPyConnection) -> bool:
-        """Keep *db* open if the user has the file open in this process too; False when it may be closed.
-
-        Closing any handle drops the whole process's lock on the file (POSIX), so that another kernel
-        would write under the user's own read-only connection.
-        """
-        if not held_here(self.path, ours=1):
-            return False
-        _parked[str(self.path)] = db
-        return True
-
-    def hand_out(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Note that the user has *db*, on which the file is attached: nothing moves until it is closed."""
-        _lent.setdefault(str(self.path), []).append(db)
-
-    def lent(self) -> bool:
-        """Return True if a connection of `hand_out` is still open."""
-        kept = [db for db in _lent.pop(str(self.path), []) if _is_open(db)]
-        if kept:
-            _lent[str(self.path)] = kept
-        return bool(kept)
+    def keep_lock(self) -> None:
+        """Before a handle of ours is closed: keep the file locked for others here who have it open."""
+        foreign.keep_lock(self.path, ours=1)
 
     @contextmanager
     def exclusive(self, wait_s: float) -> Iterator[bool]:
@@ -109,32 +98,28 @@ class Record:
                 log.debug("rows stay in the hot ledger: the record is in use by %s", busy.holder)
                 return None
             except Damaged as damage:
-                self.restore(str(damage))
+                self.set_aside(str(damage))
                 return self._move()
 
-    def restore(self, why: str) -> None:
-        """Mend a file that cannot be opened, or rename it so that the next move builds a new one.
-
-        Called with the record's locks held.
-        """
-        if repair_checksum(self.path, why):
-            log.warning(
-                "usage.duckdb was cut short by a crash during a checkpoint; its checksum was corrected"
-            )
-        else:
+    def rebuild(self, why: str) -> None:
+        """Set a damaged file aside and build a new one from the hot rows. `StoreBusy` while others use it."""
+        with self.exclusive(WAIT_S) as free:
+            if not free:
+                raise StoreBusy(f"{self.path.name} is damaged and in use; calls go on, try again in a moment")
             self.set_aside(why)
+            self._move()
 
     def set_aside(self, why: str) -> None:
-        """Rename a file that cannot be opened; the next move builds a new one from the hot rows."""
+        """Rename a file that cannot be read; the next move builds a new one. Call it with the locks held."""
         for count in itertools.count(1):
             kept = self.path.with_name(f"usage.damaged-{count}.duckdb")
             if not kept.exists():
                 break
-        wal = self.path.with_name(self.path.name + ".wal")
+        log_of = self.path.with_name(self.path.name + ".wal")
         try:
             os.rename(self.path, kept)
-            if wal.exists():
-                os.rename(wal, kept.with_name(kept.name + ".wal"))
+            if log_of.exists():
+                os.rename(log_of, kept.with_name(kept.name + ".wal"))
         except OSError as error:
             raise StoreError(
                 f"{self.path} is damaged ({why}) and cannot be renamed: {error.strerror}"
@@ -147,24 +132,45 @@ class Record:
         with self._hot.snapshot() as hot:
             if self._nothing_new(hot):
                 return 0
-        if self.parked() is not None or self.lent() or held_here(self.path):
+            (noted,) = hot.execute("SELECT max(file) FROM moved").fetchone() or (None,)
+        foreign.let_go(self.path)
+        if held_here(self.path):
             raise InUse("this very process")
+        if look(self.path) not in (None, noted):
+            verify(self.path)
         with self._hot.snapshot() as hot, opened(self.path) as db:
-            self._prepare(db)
+            self.prepare(db)
+            os.chmod(self.path, 0o600)
             moved = sum(self._move_table(hot, db, table) for table in TABLES)
-        self._seen = _look(self.path)
+        self._note_marks()
         return moved
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
-        """Return True if every final row is in the file we last saw: then no connection is disturbed."""
-        if self._seen is None or self._seen != _look(self.path):  # never opened, replaced, or moved by others
-            return False
-        return all(
-            not hot.execute(table.select(), (self.marks[table.name], 1)).fetchall() for table in TABLES
-        )
+        """Return True if every final row is in the file as it is: then nothing is opened or disturbed.
 
-    def _prepare(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Create what is missing, in one transaction. `StoreError` when the file is a newer version's."""
+        Up to where rows are in the file is noted in the hot ledger, for all processes, with the file's
+        look: a file that was replaced or removed is looked into.
+        """
+        seen = look(self.path)
+        noted = {name: (seq, file) for name, seq, file in hot.execute("SELECT name, seq, file FROM moved")}
+        known = seen is not None and all(noted.get(table.name, (0, ""))[1] == seen for table in TABLES)
+        if known:
+            self.marks = {table.name: noted[table.name][0] for table in TABLES}
+        elif seen is not None:
+            return False
+        marks = self.marks if known else dict.fromkeys((table.name for table in TABLES), 0)
+        return not any(hot.execute(_SIMPLE.format(name), (mark,)).fetchone() for name, mark in marks.items())
+
+    def _note_marks(self) -> None:
+        seen = look(self.path) or ""
+        with suppress(StoreError), self._hot.write() as db:  # without the note, somebody looks once more
+            db.executemany(
+                "INSERT OR REPLACE INTO moved VALUES (?, ?, ?)",
+                [(name, mark, seen) for name, mark in self.marks.items()],
+            )
+
+    def prepare(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Create what is missing in *db*, in one transaction. `StoreError` when it is a newer version's."""
         text = views.text()
         digest = hashlib.sha256(text.encode()).hexdigest()
         known = schema_version(db)
@@ -187,7 +193,6 @@ class Record:
         )
         db.execute(text)
         db.execute("COMMIT")
-        os.chmod(self.path, 0o600)
 
     def _move_table(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection, table: Table) -> int:
         """Move rows above the watermark and the watermark, in one transaction per chunk: exactly once."""
@@ -198,32 +203,25 @@ class Record:
             self.marks[table.name] = mark
             if not rows:
                 return moved
+            good, bad = quarantine.sorted_out(db, table, rows)
+            quarantine.note(self._hot, table, bad)
             db.execute("BEGIN")
-            db.execute(table.insert(table.schema), [list(column) for column in zip(*rows, strict=True)])
+            if good:
+                db.execute(table.insert(table.schema), quarantine.values(good))
             key = [self._hot.ledger_id, table.name]
             db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
             db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, rows[-1][-1]])
             db.execute("COMMIT")
-            moved += len(rows)
+            moved += len(good)
 
 
-def _is_open(db: duckdb.DuckDBPyConnection) -> bool:
-    import duckdb
-
-    try:
-        db.cursor().close()  # asks nothing: a result that the user is reading stays as it is
-    except duckdb.ConnectionException:
-        return False
-    return True
-
-
-def _look(path: Path) -> tuple[int, int, int] | None:
+def look(path: Path) -> str | None:
     """Return what tells one state of the file from another, without opening it."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def schema_version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:
@@ -245,6 +243,32 @@ def watermark(db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog:
     return int(row[0]) if row and row[0] is not None else 0
 
 
+def verify(path: Path) -> None:
+    """Read all of a file that somebody else has changed. Raises `Damaged`, also where DuckDB would not see it.
+
+    A block's checksum does not say where the block belongs: blocks that have moved up are found by the
+    file's size and by what cannot be read.
+    """
+    import duckdb
+
+    with explained(path):
+        db = duckdb.connect(str(path), read_only=True)
+        try:
+            size, count = db.execute(
+                "SELECT block_size, total_blocks FROM pragma_database_size()"
+            ).fetchall()[0]
+            if path.stat().st_size < HEADERS + size * count:
+                raise Damaged("a part of the file is missing")
+            tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
+            for schema, name in db.execute(tables).fetchall():
+                db.execute(f'SELECT bit_xor(hash(t)) FROM "{schema}"."{name}" t').fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            raise Damaged(one_line(error)) from None
+        finally:
+            db.close()
+            foreign.keep_lock(path, ours=0)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the record for writing and close it, whatever happens. Raises `InUse` or `Damaged`."""
@@ -256,6 +280,7 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             yield db
         finally:
             db.close()
+            foreign.keep_lock(path, ours=0)
 
 
 def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str) -> dict[str, int]:

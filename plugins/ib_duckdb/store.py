@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.base import Part
 from ib_duckdb.hot import Hot
+from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
@@ -30,7 +31,7 @@ class DuckDBStore(Sessions, Reservations, Part):
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
     else is recorded. *background* false starts no mover: rows move with `flush` and `close` only. A network
-    file system is refused (`StoreError`) unless *allow_network* is true.
+    file system is refused (`StoreError`) unless *allow_network* is true. *limits* are what one query takes.
     """
 
     name = "duckdb"
@@ -43,6 +44,7 @@ class DuckDBStore(Sessions, Reservations, Part):
         clock: Callable[[], float] = time.time,
         background: bool = True,
         allow_network: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         folder = Path(data_dir).absolute()
         if not allow_network:
@@ -51,7 +53,10 @@ class DuckDBStore(Sessions, Reservations, Part):
         self._hot = Hot(folder)
         self._record = Record(folder, self._hot)
         self._mover = Mover(self._hot, self._record, clock)
+        self._limits = limits or Limits()
         self._closed = False
+        if background:
+            self._mover.start()
         self._at_exit = _close_at_exit(self)
 
     def location(self) -> str:
@@ -111,17 +116,18 @@ class DuckDBStore(Sessions, Reservations, Part):
         from ib_duckdb.query import run
 
         self._mover.flush()  # before, so that nobody is in the way of a connection the user opens next
-        return run(self._record, self._hot, query, self._now())
+        return run(self._record, self._hot, query, self._now(), limits=self._limits)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return an in-memory DuckDB connection with everything settled so far, for other tools.
+        """Return a DuckDB connection to a private, read-only copy of everything settled so far.
 
-        The file is attached read-only; moving rows waits until the connection is closed. `StoreBusy`.
+        Rows go on moving while it is open, and nothing done on it reaches the ledger. `StoreBusy` when
+        another process has the file open for writing.
         """
-        from ib_duckdb.query import hand_out
+        from ib_duckdb.snapshot import connect
 
         self._mover.flush()
-        return hand_out(self._record, self._hot, self._now())
+        return connect(self._record, self._hot, self._now())
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
@@ -135,7 +141,7 @@ class DuckDBStore(Sessions, Reservations, Part):
 
     def close(self) -> None:
         """Flush and release files and threads. The store is not used afterwards. Idempotent."""
-        if self._closed:
+        if self._closed or self._hot.fork.inherited:
             return
         self._closed = True
         atexit.unregister(self._at_exit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -239,22 +240,68 @@ def test_other_tools_see_everything_and_views(lent: Any) -> None:
     assert lent.execute("SELECT total_tokens FROM session_usage").fetchall() == [(30,)]
     frame = lent.execute("SELECT turn, total_tokens FROM calls").df()
     assert list(frame["total_tokens"]) == [15, 15]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM calls",
+        "INSERT INTO calls (turn) VALUES (1)",
+        "DROP VIEW sessions",
+        "CREATE TABLE mine (a INTEGER)",
+        "DETACH {name}",
+    ],
+)
+def test_other_tools_can_only_read(lent: Any, statement: str) -> None:
+    """What the connection shows cannot be changed or taken away on it."""
+    (name,) = lent.execute("SELECT current_database()").fetchone()
+    with pytest.raises(duckdb.Error):
+        lent.execute(statement.format(name=f'"{name}"'))
+    assert lent.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
+
+
+def test_the_ledger_can_be_attached_there_for_reading_only(
+    lent: Any, folder: Path, store: DuckDBStore
+) -> None:
+    """Attaching usage.duckdb beside it gives no way to write either."""
+    lent.execute(f"ATTACH '{folder / 'usage.duckdb'}' AS record")
     with pytest.raises(duckdb.Error, match="read-only"):
         lent.execute("DELETE FROM record.main.calls")
+    lent.execute("DETACH record")
 
 
-def test_rows_wait_while_a_tool_is_connected_and_move_afterwards(folder: Path, store: DuckDBStore) -> None:
-    """Calls and %%usage go on; rows reach the file once the connection is closed."""
+def test_rows_go_on_moving_while_tools_are_connected(folder: Path, store: DuckDBStore) -> None:
+    """A connection shows what was settled when it was made, and stands in nobody's way."""
     db = store.connect()
     spend(store)
     store.flush()
     assert store.sql("SELECT count(*) FROM calls").rows == [(2,)]
     assert db.execute("SELECT count(*) FROM calls").fetchall() == [(1,)]
-    assert db.execute("SELECT count(*) FROM record.main.calls").fetchall() == [(1,)]
-    db.close()
-    store.flush()
     with duckdb.connect(str(folder / "usage.duckdb"), read_only=True) as plain:
         assert plain.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
+    db.close()
+
+
+def test_connections_that_nobody_closes_are_harmless(folder: Path, store: DuckDBStore) -> None:
+    """Opened and forgotten, one after another or all at once, they leave no file, handle or lock behind."""
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    kept = []
+    for count in range(2, 8):
+        assert len(store.connect().sql("FROM calls").df()) == count - 1
+        kept.append(store.connect())
+        spend(store)
+        store.flush()
+        with duckdb.connect(str(folder / "usage.duckdb"), read_only=True) as plain:
+            assert plain.execute("SELECT count(*) FROM calls").fetchall() == [(count,)]
+    kept.pop(0).close()
+    counts = [db.execute("SELECT count(*) FROM calls").fetchone()[0] for db in kept]  # type: ignore[index]
+    assert counts == [2, 3, 4, 5, 6]
+    assert not list(folder.glob(".usage-*"))
+    kept.clear()
+    del plain
+    gc.collect()
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
 def test_a_busy_file_is_said_at_once(folder: Path, store: DuckDBStore) -> None:

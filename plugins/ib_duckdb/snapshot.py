@@ -1,0 +1,110 @@
+"""A connection for other tools: a private, read-only copy of everything settled so far.
+
+It has no part in the ledger's files. Nothing done on it can reach them, rows go on moving while it is open,
+and one that nobody closes holds nothing but itself: its file has no name any more (POSIX).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ib_duckdb import foreign, quarantine, views
+from ib_duckdb.columns import TABLES
+from ib_duckdb.faults import Damaged
+from ib_duckdb.query import attach, hot_rows
+from ib_duckdb.record import WAIT_S, Record, watermark
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ib_duckdb.hot import Hot
+
+_number = itertools.count(1)
+
+
+def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a copy of the record with the hot rows in it; the caller closes it, or not.
+
+    `StoreBusy` when the file is open elsewhere for writing.
+    """
+    import duckdb
+
+    target = record.path.with_name(f".usage-{os.getpid()}-{next(_number)}.duckdb")
+    try:
+        try:
+            _copy(record, target)
+        except Damaged as damage:
+            record.rebuild(str(damage))
+            _copy(record, target)
+        _complete(record, hot, target, now)
+        db = duckdb.connect(
+            str(target),
+            read_only=True,
+            config={
+                "autoinstall_known_extensions": "false",
+                "temp_directory": str(Path(tempfile.gettempdir()) / target.stem),
+            },
+        )
+    finally:
+        for name in (target, Path(f"{target}.wal")):
+            with suppress(OSError):  # Windows keeps the name of an open file
+                name.unlink()
+    db.execute("SET TimeZone = 'UTC'")
+    return db
+
+
+def _copy(record: Record, target: Path) -> None:
+    """Copy the record while nobody writes to it: our own attached handle sees to that."""
+    import duckdb
+
+    with record.turn(), record.exclusive(WAIT_S):
+        for old in target.parent.glob(".usage-*.duckdb*"):  # of a process that was killed meanwhile
+            if not _alive(old.name):
+                old.unlink(missing_ok=True)
+        fd = os.open(target, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        db = duckdb.connect(":memory:")
+        try:
+            if attach(record, db) is None:
+                os.close(fd)
+                fd = -1
+                target.unlink()
+                return
+            foreign.copy(record.path, fd)
+            log = Path(f"{record.path}.wal")
+            if log.exists():
+                Path(f"{target}.wal").write_bytes(log.read_bytes())
+        finally:
+            if fd >= 0:
+                os.close(fd)
+            record.keep_lock()
+            db.close()
+
+
+def _alive(name: str) -> bool:
+    try:
+        os.kill(int(name.split("-")[1]), 0)
+    except (ProcessLookupError, ValueError, IndexError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _complete(record: Record, hot: Hot, target: Path, now: float) -> None:
+    """Put the rows that are still in the hot ledger into the copy."""
+    import duckdb
+
+    with duckdb.connect(str(target), config={"temp_directory": ""}) as db:
+        record.prepare(db)
+        with hot.snapshot() as rows:
+            marks = {table.name: watermark(db, hot.ledger_id, table, "") for table in TABLES}
+            for table, found in hot_rows(rows, marks, now):
+                good, _ = quarantine.sorted_out(db, table, found) if found else ((), ())
+                if good:
+                    db.execute(table.insert(table.schema), quarantine.values(good))
+        db.execute(views.text())

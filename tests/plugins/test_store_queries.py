@@ -1,0 +1,175 @@
+"""Queries end: when they are interrupted, when their time, memory or rows are used up, and as one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ib_duckdb import statements
+from ib_duckdb.limits import Limits
+from ib_duckdb.store import DuckDBStore
+from ib_kernel.errors import QueryError
+from ib_kernel.values import CallEnd, NewSession, Status
+
+ENDLESS = "SELECT count(*) FROM range(100000000) AS a, range(100000000) AS b"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the ledger lives."""
+    return tmp_path_factory.mktemp("asked")
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> Iterator[DuckDBStore]:
+    """A ledger with one moved call."""
+    store = DuckDBStore(folder, background=False)
+    store.open_session(NewSession("s", "Ada", 1_000, "m"))
+    store.set_status("s", Status.ACTIVE)
+    store.charge("s", CallEnd(10, 5))
+    store.flush()
+    yield store
+    store.close()
+
+
+def limited(folder: Path, **limits: float) -> DuckDBStore:
+    """The same ledger with other limits."""
+    return DuckDBStore(folder, background=False, limits=Limits(**limits))  # type: ignore[arg-type]
+
+
+def one_line(store: DuckDBStore, query: str, match: str | None = None) -> None:
+    """Ask; the answer must be one line, and the next question is answered."""
+    with pytest.raises(QueryError, match=match) as caught:
+        store.sql(query)
+    assert "\n" not in str(caught.value)
+    assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
+
+
+def test_an_interrupt_ends_a_query_at_once(store: DuckDBStore) -> None:
+    """The interrupt comes while DuckDB is at work, and nothing of it goes on."""
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    one_line(store, ENDLESS, "was stopped")
+    timer.join()
+    deadline = time.monotonic() + 30
+    while any(thread.name == "ib-query" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_query_that_takes_long_is_stopped(store: DuckDBStore, folder: Path) -> None:
+    """Its time is a setting, and the line names it."""
+    brief = limited(folder, seconds=0.2)
+    with pytest.raises(QueryError, match=r"longer than 0\.2 s .* query_s"):
+        brief.sql(ENDLESS)
+    brief.close()
+    assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
+
+
+def test_a_query_cannot_take_the_machines_memory(folder: Path) -> None:
+    """What does not fit is one line that names the setting."""
+    small = limited(folder, memory=64_000_000)
+    one_line(
+        small, "SELECT max(list) FROM (SELECT array_agg(range) AS list FROM range(80000000))", "query_memory"
+    )
+    small.close()
+
+
+def test_a_long_result_is_cut_and_says_so(folder: Path) -> None:
+    """Rows beyond the limit stay behind; those within it are all there."""
+    short = limited(folder, rows=10_000)
+    exact = short.sql("SELECT * FROM range(10000)")
+    assert (len(exact), exact.note) == (10_000, "")
+    cut = short.sql("SELECT * FROM range(30000)")
+    assert len(cut) == 10_000
+    assert "only the first 10,000 rows" in cut.note
+    assert cut.note in repr(cut)
+    assert cut.note in cut._repr_html_()
+    short.close()
+    small = limited(folder, memory=100_000_000)
+    cut = small.sql("SELECT repeat('x', 20000) || range AS x FROM range(20000)")
+    assert len(cut) < 20_000
+    assert "query_memory" in cut.note
+    small.close()
+
+
+def test_a_million_rows_show_their_head_and_their_number(store: DuckDBStore) -> None:
+    """The result is there as a whole, and what is shown is short."""
+    result = store.sql("SELECT range AS n FROM range(1000000)")
+    assert len(result) == 1_000_000
+    assert "999,800 more rows" in repr(result)
+    assert len(repr(result)) < 10_000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "EXPLAIN ANALYZE SET memory_limit = '90GB'",
+        "explain /* x */ analyze /**/ SET threads = 1",
+        "EXPLAIN (ANALYZE) SET threads = 1",
+        "EXPLAIN (ANALYZE, FORMAT json) COPY calls TO 'x.csv'",
+        "EXPLAIN ANALYZE COPY calls TO 'x.csv'",
+        "/**/" * 26 + "SET threads = 1",
+        "/**/" * 26 + "x",
+        "DETACH record",
+        "ATTACH 'usage.duckdb' AS again",
+        "EXPLAIN ANALYZE ATTACH 'usage.duckdb' AS again",
+        "USE record",
+        "SELECT 1 --" + "x" * statements.LONGEST,
+        "SELECT '\ud800'",
+        "SELECT error('a\nb')",
+        "EXPLAIN",
+    ],
+)
+def test_statements_are_judged_by_what_they_are(store: DuckDBStore, query: str) -> None:
+    """Comments, options and brackets hide nothing, and the next question is answered."""
+    one_line(store, query)
+
+
+@pytest.mark.parametrize("function", ["read_blob", "read_text", "read_csv", "glob"])
+def test_no_file_can_be_read_not_even_the_record(store: DuckDBStore, function: str) -> None:
+    """Reading the record through another handle would drop its lock."""
+    one_line(store, f"SELECT count(*) FROM {function}('{store.location()}')")
+
+
+def test_every_explain_of_a_query_is_answered(store: DuckDBStore) -> None:
+    """With options, with comments, with what looks like options, of a PIVOT."""
+    for query in (
+        "EXPLAIN FROM calls",
+        "EXPLAIN ANALYZE FROM calls",
+        "EXPLAIN (FORMAT json) SELECT 1",
+        "EXPLAIN (SELECT 1)",
+        "/* é */ EXPLAIN /* é */ ANALYZE -- é\n SELECT 'é'",
+    ):
+        assert store.sql(query).rows, query
+
+
+SYNTAX = """
+EXPLAIN ANALYZE SELECT SET threads = 1 ( ) , ; -- /* */ ' $$ PIVOT WITH x AS FROM calls COPY TO ATTACH 'a' (FORMAT
+json) INSERT INTO VALUES DELETE PRAGMA CALL USE BEGIN " é
+"""
+WORDS = st.sampled_from([*SYNTAX.split(), "\x00", "\n", "\ud800"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.lists(WORDS, max_size=12).map(" ".join), st.text(max_size=200)))
+def test_fuzz_the_check_of_statements(query: str) -> None:
+    """Any text is one statement that reads, or one line; what is let through never writes."""
+    refusal = ""
+    try:
+        statements.check(query)
+    except QueryError as error:
+        refusal = str(error)
+    assert "\n" not in refusal
+    words = query.upper()
+    assert refusal or any(
+        word in words for word in ("SELECT", "FROM", "VALUES", "PIVOT", "SHOW", "DESCRIBE", "TABLE")
+    )
