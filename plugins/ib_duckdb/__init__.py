@@ -8,6 +8,7 @@ neither SQLite nor DuckDB.
 
 from __future__ import annotations
 
+from ib_duckdb.settings import DuckDBSettings
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.registry import Catalog
 from ib_kernel.settings import Settings
@@ -16,16 +17,20 @@ from ib_kernel.values import BudgetStore
 
 def make_store(settings: Settings) -> BudgetStore:
     """Open the ledger in ``settings.data_dir``, creating it when it is not there. Raises `StoreError`."""
+    from ib_duckdb.limits import Limits
     from ib_duckdb.store import DuckDBStore
 
+    mine = settings.plugin("duckdb", DuckDBSettings)
     return DuckDBStore(
         settings.data_dir,
         store_transcript=settings.store_transcript,
         allow_network=settings.allow_network_fs,
+        limits=Limits(mine.query_s, mine.query_memory_mb * 1_000_000, mine.query_rows),
     )
 
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the store ``duckdb``."""
+    """Offer the store ``duckdb`` and its settings."""
+    catalog.add_settings("duckdb", DuckDBSettings)
     catalog.add_store("duckdb", make_store)

@@ -87,7 +87,7 @@ class Running(Generic[T]):
             self._stop()
             raise QueryError(
                 f"the query took longer than {self.limits.seconds:g} s and was stopped; ask for less, or "
-                "raise query_s"
+                "raise query_s in [plugins.duckdb]"
             )
         if self._error is not None:
             raise self._error
@@ -128,9 +128,11 @@ def fetched(db: duckdb.DuckDBPyConnection, running: Running[Any]) -> QueryResult
     note = ""
     if len(rows) > limits.rows:
         del rows[limits.rows :]
-        note = f"only the first {limits.rows:,} rows are here: there are more than query_rows"
+        note = (
+            f"only the first {limits.rows:,} rows are here: there are more than query_rows ([plugins.duckdb])"
+        )
     elif size > limits.bytes:
-        note = f"only the first {len(rows):,} rows are here: more do not fit in query_memory"
+        note = f"only the first {len(rows):,} rows are here: query_memory_mb ([plugins.duckdb]) holds no more"
     return QueryResult(names, rows, note)
 
 

@@ -74,7 +74,8 @@ def _answer(
     except duckdb.OutOfMemoryException:
         limit = f"{running.limits.bytes / 1e6:,.0f} MB"
         raise QueryError(
-            f"the query needs more than {limit} of memory; ask for less, or raise query_memory"
+            f"the query needs more than {limit} of memory; ask for less, or raise query_memory_mb in "
+            "[plugins.duckdb]"
         ) from None
     except duckdb.Error as error:
         if is_damage(error):

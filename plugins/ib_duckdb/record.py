@@ -244,7 +244,7 @@ def watermark(db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog:
 
 
 def verify(path: Path) -> None:
-    """Read all of a file that somebody else has changed. Raises `Damaged`, also where DuckDB would not see it.
+    """Read all of a file that somebody else has changed. Raises `Damaged`, also where DuckDB sees nothing.
 
     A block's checksum does not say where the block belongs: blocks that have moved up are found by the
     file's size and by what cannot be read.

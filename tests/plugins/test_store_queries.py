@@ -153,8 +153,8 @@ def test_every_explain_of_a_query_is_answered(store: DuckDBStore) -> None:
 
 
 SYNTAX = """
-EXPLAIN ANALYZE SELECT SET threads = 1 ( ) , ; -- /* */ ' $$ PIVOT WITH x AS FROM calls COPY TO ATTACH 'a' (FORMAT
-json) INSERT INTO VALUES DELETE PRAGMA CALL USE BEGIN " é
+EXPLAIN ANALYZE SELECT SET threads = 1 ( ) , ; -- /* */ ' $$ PIVOT WITH x AS FROM calls COPY TO ATTACH 'a'
+(FORMAT json) INSERT INTO VALUES DELETE PRAGMA CALL USE BEGIN " é
 """
 WORDS = st.sampled_from([*SYNTAX.split(), "\x00", "\n", "\ud800"])
 

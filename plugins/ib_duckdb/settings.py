@@ -1,0 +1,19 @@
+"""What a user can set of this plugin, in ``[plugins.duckdb]`` or as ``IB_DUCKDB_QUERY_S`` and so on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ib_kernel.settings import parsing
+from ib_kernel.settings.plugins import setting
+
+
+@dataclass(frozen=True)
+class DuckDBSettings:
+    """Limits of one query."""
+
+    query_s: float = setting(parsing.duration, 60.0, "seconds after which a query is stopped")
+    query_memory_mb: int = setting(
+        parsing.whole(0), 0, "megabytes a query may take; 0: 1,000 or a quarter of the machine's, if less"
+    )
+    query_rows: int = setting(parsing.whole(1), 1_000_000, "rows of a result at most")
