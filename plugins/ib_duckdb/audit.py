@@ -102,10 +102,10 @@ def _check_record(
     try:
         where = f" WHERE seq IS NULL OR seq <= {last} "
         asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled)
-        found, ((twice,),) = reading(
-            record, hot, now, lambda db: tuple(db.execute(sql).fetchall() for sql in asked)
+        sums, ((twice,),) = reading(
+            record, hot, now, lambda db: [db.execute(sql).fetchall() for sql in asked]
         )
-        moved = {key: values for key, *values in found}
+        moved = {key: values for key, *values in sums}
     except StoreError as error:
         log.info("the record is not part of this check: %s", error)
         return []

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb import forks, migrate
+from ib_duckdb import forks, migrate, schema
 from ib_duckdb.faults import hot_explained
 from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import OsLock
@@ -32,8 +30,6 @@ BUSY_S = 30.0
 
 CHECKPOINT_PAGES = 1_000
 """Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
-
-_SCHEMA = Path(__file__).with_name("hot.sql")
 
 
 def _undo(db: apsw.Connection) -> None:
@@ -222,7 +218,9 @@ class Hot:
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(str(self.path), flags=_READ_WRITE)
         try:
-            self._prepare(db)
+            db.set_busy_timeout(int(BUSY_S * 1000))
+            db.set_wal_hook(self._note_pages)
+            schema.prepare(db, self.path, VERSION)
         except BaseException:
             db.close()
             raise
@@ -236,24 +234,6 @@ class Hot:
                 if stale:
                     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 db.close()
-
-    def _prepare(self, db: apsw.Connection) -> None:
-        db.set_busy_timeout(int(BUSY_S * 1000))
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            db.execute(f"PRAGMA {pragma}").fetchall()
-        db.set_wal_hook(self._note_pages)
-        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'ledger'").fetchone():
-            now = time.time()
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(_SCHEMA.read_text(encoding="utf-8"))
-            # A new hot ledger beside an old usage.duckdb must not give its session keys again.
-            values = (VERSION, uuid.uuid4().hex, int(now * 1000), now)
-            db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", values)
-            db.execute("COMMIT")
-        for table in _ADDED:
-            db.execute(table)
-        (version,) = _one(db, "SELECT version FROM ledger")
-        migrate.hot(db, self.path, version, VERSION)
 
     def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
         self._pages = pages
@@ -297,16 +277,6 @@ class Hot:
     def _faults_explained(self) -> Any:
         return hot_explained(self.path, BUSY_S)
 
-
-_ADDED = (
-    # Up to where each table's rows are in usage.duckdb, while that file looks like this (see record.py).
-    "CREATE TABLE IF NOT EXISTS moved (name TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
-    " file TEXT NOT NULL) STRICT",
-    # Rows that usage.duckdb cannot hold (see quarantine.py); they stay in their own tables.
-    "CREATE TABLE IF NOT EXISTS quarantine (name TEXT NOT NULL, seq INTEGER NOT NULL,"
-    " session_key INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (name, seq)) STRICT, WITHOUT ROWID",
-)
-"""Tables that version 1 did not have at first."""
 
 _READ = apsw.SQLITE_OPEN_READONLY
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
