@@ -42,6 +42,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from ib_kernel.secrets import scrub
+from ib_kernel.text import one_line
 
 Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
 """What a failed attempt has cost: nothing, because it never left (`not_sent`) or because the server
@@ -57,6 +58,10 @@ class BuddyError(Exception):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(scrub(arg) if isinstance(arg, str) else arg for arg in args))
+
+    def __str__(self) -> str:
+        """Return the line, with what would steer a terminal made visible: a service may have written it."""
+        return one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """Return the one line IPython shows instead of a traceback."""

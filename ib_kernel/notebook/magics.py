@@ -105,9 +105,9 @@ class InterviewMagics(Magics):
             %%interview -m MODEL      another model, this once
             %%interview --vars        {{name}} becomes the value of the variable called name
 
-        %interview SUBCOMMAND: start, status, transcript [FILE.md|.json|.ipynb], pause, resume [--minutes N],
-        end, sessions, use ID, models, key, doctor, help. Each takes --help. An interrupt (■) ends a reply and
-        keeps what has arrived.
+        %interview SUBCOMMAND: start, status, transcript [FILE.md|.html|.ipynb|.json], pause,
+        resume [--minutes N], end, sessions, use ID, models, key, doctor, help. Each takes --help. An
+        interrupt (■) ends a reply and keeps what has arrived.
         """
         if cell is None:
             from ib_kernel.notebook.commands.run import run

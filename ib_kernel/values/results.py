@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.values.files import write_private
 from ib_kernel.values.table import table_html, table_text
 
 MAX_SHOWN = 200
 """Rows that `QueryResult` shows; all of them convert."""
+
+
+_FORMULA_MARKS = frozenset("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"; read 2026-11)."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +67,46 @@ class QueryResult:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
         return _optional("pyarrow").table([list(column) for column in columns], names=list(self.columns))
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write all rows to *path* with a header (UTF-8, NULL empty); return the path written."""
+    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write all rows with a header (UTF-8, NULL empty) to a file that only its owner may read.
+
+        A text that a spreadsheet would run as a formula (``=``, ``+``, ``-``, ``@`` in front) gets an
+        apostrophe before it; numbers stay as they are.
+
+        Args:
+            path: Where to.
+            overwrite: Whether an existing file may be replaced.
+
+        Returns:
+            The full path.
+
+        Raises:
+            ConfigError: The file exists or cannot be written.
+        """
         import csv
 
-        target = Path(path).expanduser()
-        with _writing(target), target.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(self.columns)
-            writer.writerows(self.rows)
-        return target
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(map(_no_formula, self.columns))
+        writer.writerows(map(_no_formula, row) for row in self.rows)
+        return write_private(path, text.getvalue().encode(errors="replace"), overwrite=overwrite)
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write all rows to *path*; return the path written. `ConfigError` when pyarrow is not installed."""
-        target, table = Path(path).expanduser(), self.arrow()
-        with _writing(target):
-            _optional("pyarrow.parquet").write_table(table, str(target))
-        return target
+    def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write all rows to a Parquet file that only its owner may read.
+
+        Args:
+            path: Where to.
+            overwrite: Whether an existing file may be replaced.
+
+        Returns:
+            The full path.
+
+        Raises:
+            ConfigError: The file exists or cannot be written, or pyarrow is not installed.
+        """
+        table, data = self.arrow(), io.BytesIO()
+        _optional("pyarrow.parquet").write_table(table, data)
+        return write_private(path, data.getvalue(), overwrite=overwrite)
 
     def __repr__(self) -> str:
         return "\n".join([table_text(*self._shown()), *self._more()])
@@ -101,21 +129,18 @@ class QueryResult:
         return [line for line in (more if hidden > 0 else "", self.note) if line]
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from None
-
-
 def _optional(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
         raise ConfigError(
-            f"{module} is not installed; install it with: pip install {module}, or use .fetchall()"
+            f"{module} is not installed; type %pip install {module} in a cell, or use .fetchall() or .dicts()"
         ) from None
+
+
+def _no_formula(value: Any) -> Any:
+    """Return *value*, a text with an apostrophe in front where a spreadsheet would run it."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ")[:1] in _FORMULA_MARKS else value
 
 
 def _is_number_column(rows: Sequence[tuple[Any, ...]], index: int) -> bool:

@@ -360,7 +360,7 @@ def test_an_earlier_session_can_be_used_again(nb):
     assert nb.magics.engine.session_id == first
 
 
-@pytest.mark.parametrize("suffix", ["md", "json", "ipynb"])
+@pytest.mark.parametrize("suffix", ["md", "html", "json", "ipynb"])
 def test_a_transcript_is_written_and_never_overwritten_silently(nb, tmp_path, suffix):
     """The conversation goes to a file; an existing file needs --overwrite."""
     nb.ok(START)
@@ -368,8 +368,10 @@ def test_a_transcript_is_written_and_never_overwritten_silently(nb, tmp_path, su
     file = tmp_path / f"ada.{suffix}"
     assert "2 messages written" in nb.ok(f'%interview transcript "{file}"').text
     content = file.read_text(encoding="utf-8")
-    assert "A token bucket, `x`." in content
-    if suffix != "md":
+    assert "A token bucket, " in content
+    assert "settled" in content
+    assert file.stat().st_mode & 0o777 == 0o600
+    if suffix in ("json", "ipynb"):
         json.loads(content)
     if suffix == "ipynb":
         import nbformat
@@ -377,7 +379,7 @@ def test_a_transcript_is_written_and_never_overwritten_silently(nb, tmp_path, su
         nbformat.validate(nbformat.reads(content, as_version=4))
     assert "--overwrite" in nb.fails(f'%interview transcript "{file}"')
     nb.ok(f'%interview transcript "{file}" --overwrite')
-    assert ".md, .json or .ipynb" in nb.fails("%interview transcript ada.pdf")
+    assert ".md, .html, .ipynb or .json" in nb.fails("%interview transcript ada.pdf")
 
 
 # --- settings, loading, completion

@@ -196,5 +196,5 @@ def test_a_missing_package_is_named(package: str, method: str, monkeypatch: pyte
     with pytest.raises(ConfigError) as caught:
         getattr(CALLS, method)()
     assert str(caught.value) == (
-        f"{package} is not installed; install it with: pip install {package}, or use .fetchall()"
+        f"{package} is not installed; type %pip install {package} in a cell, or use .fetchall() or .dicts()"
     )

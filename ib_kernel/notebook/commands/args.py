@@ -17,6 +17,7 @@ from IPython.core.error import UsageError as _IPythonUsageError
 
 from ib_kernel.errors import did_you_mean
 from ib_kernel.settings import parsing
+from ib_kernel.text import one_line
 
 MAX_LINE = 10_000
 """Characters of a magic's line; text of any length belongs into the cell below it."""
@@ -34,6 +35,9 @@ class UsageError(_IPythonUsageError):
     IPython prints its own `UsageError` to stderr; a subclass that renders itself becomes a proper error
     output of the cell.
     """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         return [f"UsageError: {self}"]

@@ -60,7 +60,7 @@ SUBCOMMANDS: dict[str, Command] = {
     "status": Command("%interview status", "Show the session in use."),
     "transcript": Command(
         "%interview transcript",
-        "Show the conversation, or write it to a .md, .json or .ipynb file.",
+        "Show the conversation, or write it to a .md, .html, .ipynb or .json file.",
         (Option("--overwrite", "overwrite", help="replace an existing file"),),
         positional="FILE",
         example="%interview transcript ada.md",

@@ -25,7 +25,7 @@ Watch the budget
 
 The session
   %interview status · pause · resume --minutes 10 · end
-  %interview transcript ada.md             or .json, .ipynb; without a file it is shown
+  %interview transcript ada.md             or .html, .ipynb, .json; without a file it is shown
   %interview sessions                      all of them; %interview use ID goes on with one
   %interview models                        known models and their limits
   %interview key                           ask for an API key: not shown, kept in memory only

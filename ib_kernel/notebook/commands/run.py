@@ -93,13 +93,7 @@ def _transcript(engine: Engine, parsed: Parsed) -> Output:
     session, history = interview.session, interview.history()
     if not parsed.positional:
         return transcript.shown(session, history)
-    path = transcript.save(
-        parsed.positional,
-        session,
-        interview.challenge(session),
-        history,
-        overwrite=bool(parsed.get("overwrite")),
-    )
+    path = transcript.save(parsed.positional, interview, overwrite=bool(parsed.get("overwrite")))
     return show_lines(f"{len(history)} messages written to {path}")
 
 

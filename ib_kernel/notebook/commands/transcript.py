@@ -1,105 +1,82 @@
-"""`%interview transcript`: the conversation on screen, or in a ``.md``, ``.json`` or ``.ipynb`` file."""
+"""`%interview transcript`: the conversation on screen, or in a Markdown, HTML, notebook or JSON file."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from htpy import div, strong
 
-from ib_kernel.errors import ConfigError
+from ib_kernel.errors import StoreError
 from ib_kernel.notebook.commands.args import UsageError
+from ib_kernel.notebook.output import transcripts
 from ib_kernel.notebook.output.render import to_html_each
 from ib_kernel.notebook.output.show import Output, show_lines, speaker
+from ib_kernel.text import plain
+from ib_kernel.values.files import write_private
 
 if TYPE_CHECKING:
-    from ib_kernel.interview.challenges import Challenge
-    from ib_kernel.values import Message, Session
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.values import BudgetStore, Message, Session
+
+_WRITERS: dict[str, Callable[[transcripts.Transcript], str]] = {
+    ".md": transcripts.as_markdown,
+    ".html": transcripts.as_page,
+    ".ipynb": transcripts.as_notebook,
+    ".json": transcripts.as_json,
+}
 
 
 def shown(session: Session, history: Sequence[Message]) -> Output:
     """Return the transcript for the screen."""
     if not history:
         return show_lines("the transcript is empty (or store_transcript is off).")
-    parts = [(speaker(session, m), m) for m in history]
-    text = "\n\n".join(f"{who}:\n{m.content.rstrip()}" for who, m in parts)
+    names = [plain(speaker(session, m)) for m in history]
     texts = to_html_each([m.content for m in history])
-    return Output(div[[div[strong[who], html] for (who, _), html in zip(parts, texts, strict=True)]], text)
+    text = "\n\n".join(f"{who}:\n{plain(m.content).rstrip()}" for who, m in zip(names, history, strict=True))
+    return Output(div[[div[strong[who], html] for who, html in zip(names, texts, strict=True)]], text)
 
 
-def save(
-    target: str,
-    session: Session,
-    challenge: Challenge | None,
-    history: Sequence[Message],
-    *,
-    overwrite: bool = False,
-) -> Path:
-    """Write the transcript to *target* and return the file's full path.
+def save(target: str, interview: Interview, *, overwrite: bool = False) -> Path:
+    """Write the transcript of the session in use to a file that only its owner may read.
 
-    The format follows the suffix. An existing file is refused unless *overwrite*.
+    Args:
+        target: The file; its suffix decides the format.
+        interview: Whose session in use is written.
+        overwrite: Whether an existing file may be replaced.
+
+    Returns:
+        The file's full path.
+
+    Raises:
+        UsageError: The suffix is not one of ours.
+        ConfigError: The file exists or cannot be written.
     """
-    path = Path(target).expanduser().absolute()
-    writer = _WRITERS.get(path.suffix.lower())
+    suffix = Path(target).suffix.lower()
+    writer = _WRITERS.get(suffix)
     if writer is None:
-        raise UsageError(f"a transcript is written to a .md, .json or .ipynb file, not {target!r}")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path.name} exists already; give another name, or add --overwrite to replace it")
-    content = writer(session, challenge, history)
+        raise UsageError(f"a transcript is written to a .md, .html, .ipynb or .json file, not {target!r}")
+    session = interview.session
+    found = transcripts.Transcript(
+        session,
+        interview.challenge(session),
+        interview.service.totals(session.session_id),
+        interview.history(),
+        _calls(interview.service.store, session.session_id),
+    )
+    return write_private(target, writer(found).encode(errors="replace"), overwrite=overwrite)
+
+
+def _calls(store: BudgetStore, session_id: str) -> list[transcripts.Call]:
+    """Return the session's attempts; empty while another tool keeps them from being read."""
+    name = session_id.replace("'", "''")
     try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from None
-    return path
-
-
-def _heading(session: Session) -> str:
-    about = " · ".join(part for part in (session.role, session.level, session.model) if part)
-    return f"# Interview with {session.candidate}\n\n{about}"
-
-
-def _markdown(session: Session, challenge: Challenge | None, history: Sequence[Message]) -> str:
-    parts = [_heading(session)]
-    if challenge:
-        parts.append(f"## Challenge\n\n{challenge.text}")
-    parts += [f"## {speaker(session, m)}\n\n{m.content.rstrip()}" for m in history]
-    return "\n\n".join(parts) + "\n"
-
-
-def _json(session: Session, challenge: Challenge | None, history: Sequence[Message]) -> str:
-    keep = ("session_id", "candidate", "role", "level", "model", "client", "persona", "prompt_version")
-    record: dict[str, Any] = {name: getattr(session, name) for name in keep}
-    record |= {"status": str(session.status), "token_budget": session.token_budget}
-    record["challenge"] = {"name": challenge.name, "text": challenge.text} if challenge else None
-    record["messages"] = [dataclasses.asdict(m) for m in history]
-    return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-
-
-def _notebook(session: Session, challenge: Challenge | None, history: Sequence[Message]) -> str:
-    try:
-        from nbformat import v4, writes
-    except ImportError:
-        raise ConfigError(
-            "nbformat is not installed; install it with: pip install nbformat, or write a .md file"
-        ) from None
-    markdown: Callable[[str], Any] = v4.new_markdown_cell
-    raw: Callable[[str], Any] = v4.new_raw_cell
-    cells = [markdown(_heading(session))]
-    if challenge:
-        cells.append(markdown(f"## Challenge\n\n{challenge.text}"))
-    for m in history:
-        cells.append(markdown(f"**{speaker(session, m)}**"))
-        # Raw: what was said is kept as it is, and nothing in it is rendered or run.
-        cells.append(raw(m.content))
-    text: str = writes(v4.new_notebook(cells=cells))  # type: ignore[no-untyped-call]
-    return text
-
-
-_WRITERS: dict[str, Callable[[Session, Challenge | None, Sequence[Message]], str]] = {
-    ".md": _markdown,
-    ".json": _json,
-    ".ipynb": _notebook,
-}
+        rows = store.sql(
+            "SELECT turn, attempt, status, model, input_tokens, output_tokens, cost_usd, "  # noqa: S608
+            f"epoch(ended_at), error FROM calls WHERE session_id = '{name}' AND turn > 0 "
+            "ORDER BY turn, attempt"
+        )
+    except (StoreError, TypeError):
+        return []
+    return [transcripts.Call(*row) for row in rows]

@@ -28,7 +28,6 @@ LEXERS = {
     **dict.fromkeys(("sql", "postgresql", "duckdb", "mysql", "sqlite"), "sql"),
     **dict.fromkeys(("go", "golang"), "go"),
     **dict.fromkeys(("yaml", "yml"), "yaml"),
-    **dict.fromkeys(("ini", "cfg"), "ini"),
     **{name: name for name in ("java", "rust", "c", "cpp", "css", "html", "toml", "diff", "kotlin", "ruby")},
 }
 """Which Pygments lexer stands behind a fence's word; any other language is shown without colours."""

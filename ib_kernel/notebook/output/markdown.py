@@ -45,7 +45,7 @@ MAX_FORMULA = 1_000
 """Characters of a formula; a dollar sign without a partner nearby is a dollar sign."""
 
 _TEX_COMMAND = re.compile(r"\\(?=(?:href|url|require|unicode|class|cssId|style|data|html|includegraphics)\b)")
-_FORMULA = re.compile(
+FORMULA = re.compile(
     rf"\$\$[^$]{{1,{MAX_FORMULA}}}\$\$"
     rf"|\$(?=[^\s$])[^$`\n]{{0,{MAX_FORMULA}}}(?<=[^\s\\])\$(?!\d)"  # "$5 and $6" are two prices
     rf"|\\\((?:[^\\]|\\(?!\))){{1,{MAX_FORMULA}}}\\\)"
@@ -142,7 +142,7 @@ def _formula(state: StateInline, silent: bool) -> bool:
     """Keep a formula inside a line as it was written."""
     if state.src[state.pos] not in "$\\":
         return False
-    found = _FORMULA.match(state.src, state.pos, state.posMax)
+    found = FORMULA.match(state.src, state.pos, state.posMax)
     if found is None:
         return False
     if not silent:
