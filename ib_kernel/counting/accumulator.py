@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -103,11 +104,8 @@ class TokenAccumulator:
     def result(self) -> Count:
         """Return the count as it stands, exact only if every construct used has its evidence."""
         tokens = max(0, self.tokens)
-        missing = sorted(self.uses - self._supported)
-        if missing:
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            self.doubt(f"{TOO_FEW}{', '.join(missing[:_NAMED])}{more}")
-        uses = tuple(sorted(self.uses))
+        uses, missing = _named(frozenset(self.uses), self._supported)
+        self.doubt(missing)
         if not self.doubts:
             return Count(tokens, constructs=uses)
         margin = rules()["margin"]
@@ -116,3 +114,11 @@ class TokenAccumulator:
         upper = tokens + math.ceil(tokens * share) + margin["fixed"] + slack
         reason = "; ".join(self.doubts)
         return Count(tokens, False, upper if self.bounded else None, reason, constructs=uses)
+
+
+@functools.lru_cache(maxsize=1024)
+def _named(uses: frozenset[str], known: frozenset[str]) -> tuple[tuple[str, ...], str]:
+    """Return the constructs in order, and the reason that those without enough evidence are; "" for none."""
+    missing = sorted(uses - known)
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    return tuple(sorted(uses)), f"{TOO_FEW}{', '.join(missing[:_NAMED])}{more}" if missing else ""

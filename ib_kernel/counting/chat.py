@@ -23,7 +23,9 @@ from ib_kernel.counting.tools import (
 
 _SYSTEM = ("system", "developer")
 _RESULTS = ("tool", "function")
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_ROLES = {
+    role: f"{role} message" for role in ("system", "developer", "user", "assistant", "tool", "function")
+}
 _SINCE_TOOLS = frozenset({"tools", "functions", "response_format"})  # no model of before 2023-06 takes them
 _FIELDS = frozenset(
     {
@@ -41,13 +43,14 @@ def add_chat(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     total.tokens += total.profile.per_request
     if len(request) > 1:
         note_fields(request, total)
+        if request.get("web_search_options") is not None:
+            total.doubt("web search (counted without its results)", bounded=False)
+    if not _SINCE_TOOLS.isdisjoint(request):
         system = next((_content(m) for m in messages if _role(m) in _SYSTEM), None)
         tools = read_tools(request)
         _add_tools(request, tools, system, _role(messages[0] if messages else None) in _SYSTEM, total)
         _add_schema(request.get("response_format"), messages, tools, system, total)
-        if request.get("web_search_options") is not None:
-            total.doubt("web search (counted without its results)", bounded=False)
-    if not request.keys() & _SINCE_TOOLS:
+    elif total.profile.message_slack:
         total.doubt(total.profile.doubt("before tools"), slack=total.profile.message_slack * len(messages))
     _add_messages(messages, total)
 
@@ -67,7 +70,7 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
     """Add every message; a group of parallel calls takes the results that follow it."""
     profile = total.profile
     plain, assistant = profile.per_message, profile.per_message + profile.per_assistant
-    roles = set()
+    roles: list[Any] = []
     position = 0
     while position < len(messages):
         message = messages[position]
@@ -75,14 +78,15 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
         # the fast path: nearly every message of an interview is a role and a text
         if type(message) is dict and len(message) == 2 and type(content := message.get("content")) is str:
             role = message.get("role")
-            roles.add(role)
+            roles.append(role)
             if not content:
                 total.use("message without text")
             total.tokens += (assistant if role == "assistant" else plain) + total.text(content)
             continue
         if not isinstance(message, Mapping):
             raise TypeError("a message is not an object")
-        _note_message(message, total)
+        roles.append(message.get("role"))
+        _note_fields(message, total)
         calls = message.get("tool_calls")
         if isinstance(calls, list | tuple) and len(calls) > 1:
             _add_call_text(message, total)
@@ -91,20 +95,24 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
             _add_parallel(calls, results, total)
         else:
             _add_message(message, total)
-    for role in roles:
-        _note_role(role, total)
-    if any(_role(message) in _SYSTEM for message in messages[1:]):
+    _note_roles(roles, total)
+
+
+def _note_roles(roles: Sequence[Any], total: TokenAccumulator) -> None:
+    """Note which roles speak, and whether a system message comes after another message."""
+    try:
+        later = set(roles[1:])
+        every = later.union(roles[:1])
+    except TypeError:  # a role that is a list or an object
+        later, every = set(), set(map(str, roles))
+    if not later.isdisjoint(_SYSTEM):
         total.use("system message that is not the first message")
+    for role in every:
+        total.use(_ROLES.get(role) or f"message of the role {str(role)[:40]!r}")
 
 
-def _note_role(role: Any, total: TokenAccumulator) -> None:
-    total.use(f"{role} message" if role in _ROLES else f"message of the role {str(role)[:40]!r}", 0)
-
-
-def _note_message(message: Mapping[str, Any], total: TokenAccumulator) -> None:
-    """Note the role of *message*, and its fields that no rule knows."""
-    role = message.get("role")
-    _note_role(role if isinstance(role, str) else None, total)
+def _note_fields(message: Mapping[str, Any], total: TokenAccumulator) -> None:
+    """Note the fields of *message* that no rule knows."""
     for key in message.keys() - _FIELDS:
         if message[key] is not None:
             total.use_unless_known(f"message field {str(key)[:40]!r}", message[key])

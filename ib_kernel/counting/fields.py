@@ -20,7 +20,10 @@ def _known() -> frozenset[str]:
 
 def note_fields(request: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Note the fields of *request* that no rule knows: they may cost as much as their JSON."""
-    for key in request.keys() - _known():
+    known = _known()
+    if known.issuperset(request):
+        return
+    for key in request.keys() - known:
         if request[key] is not None:
             total.use_unless_known(f"field {str(key)[:40]!r}", request[key])
 
