@@ -98,6 +98,12 @@ def refusal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     return read
 
 
+def test_the_null_device_is_no_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IB_CONFIG=/dev/null is how people say that no file is to be read."""
+    monkeypatch.setenv("IB_CONFIG", os.devnull)
+    assert Settings().origins["model"] == "default"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="this system has no /dev/zero")
 def test_a_device_is_no_file(tmp_path: Path, refusal) -> None:
     """A link to an endless device is refused without reading it."""

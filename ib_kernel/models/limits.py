@@ -76,7 +76,15 @@ def get_model(
 
 
 def get_model_limit(model: str, settings: Settings | None = None) -> int:
-    """Return the context window of *model* in tokens, prompt and reply together. Raises `UnknownModel`."""
+    """Return the context window of a model in tokens, prompt and reply together.
+
+    Args:
+        model: The model, as it is asked for.
+        settings: The user's rows and aliases; None for the table alone.
+
+    Raises:
+        UnknownModel: No limits are known; the line says how to give them.
+    """
     return get_model(model, settings).context_window
 
 
@@ -96,14 +104,20 @@ def list_models(
 
 
 def is_shipped(name: str) -> bool:
-    """Return True if our table has a row called *name*."""
+    """Return True if our table has a row of that name.
+
+    Args:
+        name: The model.
+    """
     return name in _shipped()
 
 
 def retirement_note(info: ModelInfo, today: datetime.date | None = None) -> str:
     """Return one line about a model that is or will be shut down; "" when nothing is announced.
 
-    *today* defaults to the current day (UTC).
+    Args:
+        info: The model.
+        today: The day it is read (None: the current one, UTC).
     """
     if info.retired is None:
         return ""

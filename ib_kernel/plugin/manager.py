@@ -51,8 +51,11 @@ class PluginInfo:
 class Plugins:
     """The plugins of one interview: those installed (entry points) and those handed in.
 
-    `extra` holds plugin modules or objects; with ``entry_points=False`` they are the only ones. A value,
-    not a global: tests build their own.
+    A value, not a global: tests build their own.
+
+    Args:
+        extra: Plugin modules or objects besides the installed ones.
+        entry_points: Whether installed plugins are loaded; False leaves *extra* alone.
     """
 
     def __init__(self, extra: Iterable[Any] = (), *, entry_points: bool = True) -> None:
@@ -85,9 +88,16 @@ class Plugins:
                 raise
 
     def register(self, plugin: Any, name: str | None = None) -> None:
-        """Add a plugin that was not installed, such as one written in a notebook. Raises if it is broken.
+        """Add a plugin that was not installed, such as one written in a notebook.
 
         Registering again under the same name replaces, so that a cell can be run twice.
+
+        Args:
+            plugin: A module or object that implements hooks.
+            name: What the doctor calls it (None: its own name).
+
+        Raises:
+            BrokenPlugin: It implements no hook, or its registration failed; the line says why.
         """
         self.load()
         name = name or _name_of(plugin)
@@ -98,7 +108,14 @@ class Plugins:
             raise BrokenPlugin(f"the plugin {name!r} cannot be used: {problem}")
 
     def unregister(self, name: str) -> None:
-        """Remove a plugin and everything it offers. `UnknownName` says which there are."""
+        """Remove a plugin and everything it offers.
+
+        Args:
+            name: The plugin, as the doctor calls it.
+
+        Raises:
+            UnknownName: There is no such plugin; the line says which there are.
+        """
         self.load()
         with self._lock:
             if name not in self.infos:
@@ -109,15 +126,36 @@ class Plugins:
             self._remove(name)
 
     def counter(self, settings: Settings) -> TokenCounter:
-        """Build the counter that *settings* choose."""
+        """Build the counter that the settings choose.
+
+        Args:
+            settings: What the user chose; the factory gets them.
+
+        Raises:
+            ConfigError: There is no such counter, or it cannot be built; the line says why.
+        """
         return self._build(self.catalog.counters, settings.counter, settings)
 
     def client(self, settings: Settings) -> LLMClient:
-        """Build the client that *settings* choose."""
+        """Build the client that the settings choose.
+
+        Args:
+            settings: What the user chose; the factory gets them.
+
+        Raises:
+            ConfigError: There is no such client, or it cannot be built; the line says why.
+        """
         return self._build(self.catalog.clients, settings.client_name, settings)
 
     def store(self, settings: Settings) -> BudgetStore:
-        """Build the store that *settings* choose."""
+        """Open the store that the settings choose.
+
+        Args:
+            settings: What the user chose; the factory gets them.
+
+        Raises:
+            ConfigError: There is no such store, or it cannot be built; the line says why.
+        """
         return self._build(self.catalog.stores, settings.store, settings)
 
     def model(self, name: str, settings: Settings, client: str = "") -> ModelInfo:
@@ -136,12 +174,24 @@ class Plugins:
         return get_model(name, settings, offered=self.catalog.models.entries(), provider=provider)
 
     def models(self, settings: Settings) -> list[ModelInfo]:
-        """Return every known model: the user's own first, then plugins', then the table (newest first)."""
+        """Return every known model: the user's own first, then plugins', then the table (newest first).
+
+        Args:
+            settings: The user's rows.
+
+        Raises:
+            ConfigError: A row of the user's cannot be used.
+        """
         self.load()
         return list_models(settings, offered=self.catalog.models.entries())
 
     def provider(self, client: str, settings: Settings) -> str:
-        """Return whose models *client* serves, as its plugin says; "" when it says nothing."""
+        """Return whose models a client serves, as its plugin says; "" when it says nothing.
+
+        Args:
+            client: The client by name.
+            settings: What the provider may depend on, such as ``base_url``.
+        """
         self.load()
         said = self.catalog.providers.offered(client) or ""
         try:
@@ -153,6 +203,9 @@ class Plugins:
     def settings_values(self, settings: Settings) -> list[PluginValue]:
         """Return every setting that a plugin declares, as it is now.
 
+        Args:
+            settings: What was given for them.
+
         Raises:
             ConfigError: A value that cannot be used, or a key in ``[plugins.NAME]`` that no setting has.
         """
@@ -161,7 +214,12 @@ class Plugins:
         return [value for name, kind in declared for value in plugin_values(settings.plugins, name, kind)]
 
     def tell(self, hook: str, event: object) -> None:
-        """Give *event* to every observer of *hook*; one that raises is logged and skipped."""
+        """Give an event to every observer of a hook; one that raises is logged and skipped.
+
+        Args:
+            hook: The hook's name, such as ``ib_after_call``.
+            event: The frozen event.
+        """
         self.load()
         for implementation in self._implementations(hook):
             try:

@@ -43,7 +43,16 @@ class Registry(Generic[T]):
     _entries: dict[str, tuple[T, str]] = field(default_factory=dict)
 
     def add(self, name: str, entry: T, plugin: str) -> None:
-        """Offer *entry* as *name*. `NameClash` when that is taken."""
+        """Offer an entry by name.
+
+        Args:
+            name: What it is asked for by.
+            entry: What is offered.
+            plugin: Who offers it.
+
+        Raises:
+            NameClash: The name is taken.
+        """
         if name in self._entries:
             other = self._entries[name][1]
             who = f"both {other} and {plugin}; remove one" if other != plugin else f"{plugin} twice"
@@ -51,7 +60,14 @@ class Registry(Generic[T]):
         self._entries[name] = (entry, plugin)
 
     def get(self, name: str) -> T:
-        """Return what is offered as *name*. `UnknownName` says what is installed."""
+        """Return what is offered by a name.
+
+        Args:
+            name: What is asked for.
+
+        Raises:
+            UnknownName: Nothing is; the line says what is installed.
+        """
         try:
             return self._entries[name][0]
         except KeyError:
@@ -60,7 +76,11 @@ class Registry(Generic[T]):
             raise UnknownName(f"no {self.kind} called {name!r}; installed: {installed}{hint}") from None
 
     def offered(self, name: str) -> T | None:
-        """Return what is offered as *name*, or None."""
+        """Return what is offered by a name, or None.
+
+        Args:
+            name: What is asked for.
+        """
         return self._entries[name][0] if name in self._entries else None
 
     def names(self) -> dict[str, str]:
@@ -72,7 +92,11 @@ class Registry(Generic[T]):
         return {name: entry for name, (entry, _) in sorted(self._entries.items())}
 
     def drop(self, plugin: str) -> None:
-        """Forget everything *plugin* has offered."""
+        """Forget everything a plugin has offered.
+
+        Args:
+            plugin: The plugin.
+        """
         self._entries = {k: v for k, v in self._entries.items() if v[1] != plugin}
 
 
@@ -169,7 +193,15 @@ class Catalog:
         options: Sequence[str] = (),
         complete: Callable[..., Any] | None = None,
     ) -> None:
-        """Offer a subcommand of `%interview`. The arguments are those of `Command`.
+        """Offer a subcommand of `%interview`.
+
+        Args:
+            name: What is typed after ``%interview``.
+            run: Called with a `CommandContext` and the words typed after the name; what it returns is shown.
+            summary: One line for help.
+            usage: What follows the name, for ``--help``.
+            options: The options Tab offers.
+            complete: Called with the context and the words before; returns what Tab offers for the next.
 
         Raises:
             NameClash: Another plugin offers that name.
@@ -211,7 +243,11 @@ class Catalog:
         self.models.add(name, own_row(name, row, f"the plugin {self.source}"), self.plugin)
 
     def drop(self, plugin: str) -> None:
-        """Forget everything *plugin* has offered."""
+        """Forget everything a plugin has offered.
+
+        Args:
+            plugin: The plugin.
+        """
         for registry in vars(self).values():
             if isinstance(registry, Registry):
                 registry.drop(plugin)

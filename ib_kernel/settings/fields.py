@@ -217,7 +217,12 @@ CORE_VARIABLES = frozenset({"IB_CONFIG", *(env_name(name) for name in FIELD_NAME
 
 
 def unknown_setting(name: str, origin: str) -> NoReturn:
-    """Raise the one line for a setting that does not exist."""
+    """Raise the one line for a setting that does not exist.
+
+    Args:
+        name: What was given.
+        origin: Where.
+    """
     hint = did_you_mean(name, (*FIELD_NAMES, "plugins")) or f"; known: {', '.join(FIELD_NAMES)}, plugins"
     raise ConfigError(f"unknown setting {name!r} ({origin}){hint}")
 

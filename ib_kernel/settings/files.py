@@ -122,7 +122,11 @@ def _refuse_bombs(text: str, what: str) -> None:
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """Return *path* as a message may show it: printable and short."""
+    """Return a path as a message may show it: printable and short.
+
+    Args:
+        path: The path.
+    """
     text = os.fspath(path)
     text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= 200 else f"{text[:199]}…"

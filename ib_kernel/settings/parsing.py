@@ -30,7 +30,11 @@ MAX_INT = 2**53
 
 
 def whole(low: int) -> Callable[[Any], int]:
-    """Return the parser of whole numbers from *low*; it takes 20000, 20_000 and 20,000."""
+    """Return the parser of whole numbers; it takes 20000, 20_000 and 20,000.
+
+    Args:
+        low: The least number that is allowed.
+    """
 
     def parse(value: Any) -> int:
         digits = str(value).strip()
@@ -107,7 +111,11 @@ def flag(value: Any) -> bool:
 
 
 def one_of(*allowed: str) -> Callable[[Any], str]:
-    """Return the parser of one word among *allowed*, in any case."""
+    """Return the parser of one word among several, in any case.
+
+    Args:
+        allowed: The words.
+    """
 
     def parse(value: Any) -> str:
         choice = str(value).strip().lower()

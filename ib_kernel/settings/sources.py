@@ -42,6 +42,8 @@ def read_config() -> dict[str, Any]:
         ConfigError: It cannot be read, or is not TOML.
     """
     path = config_path()
+    if os.fspath(path) == os.devnull:  # how people say that there is none
+        return {}
     try:
         text = read_text(path)
     except FileNotFoundError:

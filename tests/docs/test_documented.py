@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,11 @@ import pytest
 import ib_kernel
 import ib_kernel.testing
 from ib_kernel import errors, values
-from ib_kernel.models import rows
+from ib_kernel.models import limits, prices, rows
 from ib_kernel.plugin import commands, events, hookspecs, registry
+from ib_kernel.plugin.manager import Plugins
 from ib_kernel.plugin.registry import Catalog
+from ib_kernel.settings import Settings, files, parsing, setting
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in (ROOT / "docs").rglob("*.md") if not {"decisions", "_build"} & set(path.parts)]
@@ -75,6 +77,34 @@ def is_public(name: str, value: type) -> bool:
     """Return True if the class *value* is defined in the rooms that plugins register with."""
     modules = (registry.__name__, commands.__name__, rows.__name__)
     return value.__module__ in modules and not name.startswith("_")
+
+
+CALLED = [
+    *(
+        (f"{owner.__name__}.{name}", value)
+        for owner in (Catalog, registry.Registry, Plugins, Settings)
+        for name, value in vars(owner).items()
+    ),
+    *(
+        (name, getattr(module, name))
+        for module in (limits, prices, files)
+        for name in vars(module)
+        if getattr(getattr(module, name), "__module__", "") == module.__name__
+    ),
+    *(("setting", setting), ("whole", parsing.whole), ("one_of", parsing.one_of)),
+]
+"""What users and plugin authors call in the rooms of plugins, models and settings."""
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [(n, f) for n, f in CALLED if inspect.isfunction(f) and not f.__name__.startswith("_")],
+)
+def test_what_plugin_authors_call_describes_its_arguments(name: str, function: Callable[..., object]) -> None:
+    """Each argument stands under `Args:` of the docstring, by its name."""
+    described = re.findall(r"^ {4}(\w+):", (inspect.getdoc(function) or "").partition("Args:")[2], re.M)
+    wanted = [argument for argument in inspect.signature(function).parameters if argument != "self"]
+    assert [argument for argument in wanted if argument not in described] == []
 
 
 def test_every_hook_has_a_test() -> None:

@@ -12,7 +12,8 @@ pytest.importorskip("any_llm", reason="any-llm is not installed: pip install 'in
 pytest.importorskip("llmock", reason="llmock is not installed: pip install -e '.[dev]'")
 
 from ib_kernel import Interview, Settings
-from ib_kernel.errors import BadRequest, ConfigError, RateLimited, ServerFailed
+from ib_kernel.errors import BadRequest, BudgetRefused, ConfigError, RateLimited, ServerFailed
+from ib_kernel.models import price_list
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peer's own web framework
 
@@ -28,7 +29,6 @@ def buddy(llmock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         api_key="sk-ant-0123456789",
         model=MODEL,
         backoff_s=0.01,
-        models={MODEL: {"context_window": 200_000, "max_output": 64_000}},
     )
     with Interview(settings) as interview:
         interview.plugins.load()
@@ -49,6 +49,22 @@ def test_claude_is_interviewed_under_the_same_budget(buddy: Interview, llmock: A
     assert result.end.input_tokens > 0
     assert llmock.last_request.provider == "anthropic"
     assert buddy.service.totals(buddy.session.session_id).held == 0
+
+
+def test_claude_has_its_own_limits_and_price(buddy: Interview, llmock: Any) -> None:
+    """Limits and price are Anthropic's, from the price list, and a budget in money holds the turn."""
+    info = buddy.plugins.model(MODEL, buddy.settings, "anyllm")
+    assert (info.provider, info.context_window) == ("anthropic", 200_000)
+    buddy.start(token_budget=60_000, budget_usd="0.05")
+    llmock.reply("Why a bucket?")
+    result = buddy.say_sync("Hello")
+    assert result.end.cost_nano_usd == result.end.input_tokens * 1_000 + result.end.output_tokens * 5_000
+    assert result.end.price_source == price_list.source()
+    totals = buddy.service.totals(buddy.session.session_id)
+    assert (totals.cost_nano_usd, totals.held_nano_usd) == (result.end.cost_nano_usd, 0)
+    buddy.start(token_budget=60_000, budget_usd="0.0001")
+    with pytest.raises(BudgetRefused, match="money"):
+        buddy.say_sync("Hello")
 
 
 def test_its_errors_are_ours(buddy: Interview, llmock: Any) -> None:
