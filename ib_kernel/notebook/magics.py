@@ -15,8 +15,9 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from ib_kernel.errors import ConfigError, Stopped, did_you_mean
 from ib_kernel.notebook.cell import Cell
 from ib_kernel.notebook.commands import complete, mistakes
-from ib_kernel.notebook.commands.args import UsageError, parse, parse_budget, parse_value
+from ib_kernel.notebook.commands.args import parse
 from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE
+from ib_kernel.notebook.commands.words import UsageError, parse_budget, parse_value
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
 

@@ -17,6 +17,7 @@ from typing import Any
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ClientError, TimedOut
 from ib_kernel.models.limits import ModelInfo
+from ib_kernel.text import plain
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import to_end
 from ib_kernel.turn.lease import Lease
@@ -54,6 +55,11 @@ class TurnResult:
     stopped: bool = False
     thought: bool = False
     warning: float | None = None
+
+    def __repr__(self) -> str:
+        """Return the reply and its figures; ``dataclasses.asdict`` has the rest."""
+        used = f"{self.end.input_tokens:,} in + {self.end.output_tokens:,} out"
+        return f"{plain(self.text)}\n\n[turn {self.turn} · {used} · {self.totals.left:,} left]"
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ib_kernel import errors
-from ib_kernel.notebook.commands.args import UsageError
+from ib_kernel.notebook.commands.words import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 QUOTED = re.findall(r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.M)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_kernel.notebook.commands.args import MAX_LINE, Command, UsageError, parse, parse_minutes, split
+from ib_kernel.notebook.commands.args import Command, parse
 from ib_kernel.notebook.commands.grammar import ASK, BUDGET, RESOLVE, SQL, START, SUBCOMMANDS, USAGE
+from ib_kernel.notebook.commands.words import MAX_LINE, UsageError, parse_minutes, split
 
 COMMANDS = [START, ASK, BUDGET, RESOLVE, USAGE, SQL, *SUBCOMMANDS.values()]
 

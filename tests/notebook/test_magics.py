@@ -360,6 +360,63 @@ def test_an_earlier_session_can_be_used_again(nb):
     assert nb.magics.engine.session_id == first
 
 
+def test_a_session_is_used_by_the_beginning_of_its_id(nb):
+    """A prefix that one session has is enough; one that several have is refused with them."""
+    nb.ok("%interview start --candidate Ada")
+    first = nb.magics.engine.session_id
+    nb.ok("%interview start --candidate Bob")
+    second = nb.magics.engine.session_id
+    common = next(i for i in range(len(first)) if first[: i + 1] != second[: i + 1])
+    assert "Ada" in nb.ok(f"%interview use {first[: common + 1]}").text
+    if common:
+        assert "2 sessions begin with" in nb.fails(f"%interview use {first[0]}")
+    assert nb.magics.engine.session_id == first
+
+
+def test_lists_leave_out_what_nobody_looks_for_unless_asked(nb, monkeypatch):
+    """Models that are gone and settings at their defaults are shown with --all."""
+    monkeypatch.setenv("IB_REPLY_TOKENS", "321")
+    few, many = nb.ok("%interview models").text, nb.ok("%interview models --all").text
+    assert "was shut down" not in few
+    assert "was shut down" in many
+    few, many = nb.ok("%interview doctor").text, nb.ok("%interview doctor --all").text
+    assert "321" in few
+    assert "temperature" not in few
+    assert "temperature" in many
+
+
+def test_lists_of_sessions_say_when_what_and_how_much(nb):
+    """Date, challenge, turns and cost; wide names keep the columns."""
+    nb.ok('%interview start --candidate "陳大文" --challenge rate-limiter --budget 5000')
+    nb.ok("%%interview\nA token bucket.")
+    nb.ok("%interview start --candidate Ada")
+    for cell in ("%usage all", "%interview sessions"):
+        shown = nb.ok(cell).text.splitlines()
+        for word in ("began", "challenge", "turns", "cost"):
+            assert word in shown[1]
+        assert "rate-limiter" in "".join(shown)
+    ran = nb.ok("%usage all")
+    assert "text-align:right" in ran.html
+
+
+def test_an_awaited_reply_shows_itself(nb):
+    """The value of say() reads as the reply and one line of figures."""
+    nb.ok(START)
+    ran = nb.ok("from ib_kernel import current_interview\nawait current_interview().say('A token bucket.')")
+    shown = repr(ran.result)
+    assert shown.startswith(ran.result.text)
+    assert shown.splitlines()[-1].startswith("[turn 1 · ")
+
+
+def test_what_a_query_says_steers_no_terminal(nb):
+    """An error that the user's own data made shows its escape sequences and stays one line."""
+    line = nb.fails("%%usage\nSELECT error(chr(27) || ']52;c;x' || chr(7) || chr(27) || '[2J' || chr(8238))")
+    assert not set("\x1b\x07\u202e") & set(line)
+    assert "]52;c;x" in line
+    shown = nb.ok("%%usage\nSELECT chr(27) || '[2J' || chr(8238) AS v").result
+    assert not set("\x1b\u202e") & set(repr(shown) + shown._repr_html_())
+
+
 @pytest.mark.parametrize("suffix", ["md", "html", "json", "ipynb"])
 def test_a_transcript_is_written_and_never_overwritten_silently(nb, tmp_path, suffix):
     """The conversation goes to a file; an existing file needs --overwrite."""

@@ -146,6 +146,14 @@ def test_markdown_looks_as_it_should() -> None:
         assert part in html
 
 
+def test_tables_are_left_aligned_where_the_text_does_not_say() -> None:
+    """JupyterLab's own style would put every cell to the right."""
+    html = to_html("| a | b |\n|---|--:|\n| 1 | 2 |")
+    assert '<th style="text-align:left">a</th>' in html
+    assert '<td style="text-align:left">1</td>' in html
+    assert '<td style="text-align:right">2</td>' in html
+
+
 def test_an_image_becomes_a_link_that_nobody_follows_for_the_reader() -> None:
     """An image is named and linked, never fetched."""
     html = to_html("![a *cat*](https://a.example/cat.png)")

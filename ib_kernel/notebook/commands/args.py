@@ -1,81 +1,25 @@
 """Every magic line is parsed here: `argparse`, with the words of a person who types into a cell.
 
-A line is split as a shell would, except that backslashes are ordinary characters (Windows paths). Every
-mistake raises `UsageError` with one line that says what was wrong and what to type instead.
+Every mistake raises `UsageError` with one line that says what was wrong and what to type instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from IPython.core.error import UsageError as _IPythonUsageError
-
 from ib_kernel.errors import did_you_mean
+from ib_kernel.notebook.commands.words import UsageError, refusal, split
 from ib_kernel.settings import parsing
-from ib_kernel.text import one_line
-
-MAX_LINE = 10_000
-"""Characters of a magic's line; text of any length belongs into the cell below it."""
 
 _OPTION = re.compile(r"(?:--?|[–—])[^\W\d][^\s=]*")
 """What a person means as an option: editors turn two hyphens into a dash."""
 
 _NO_OPTION = re.compile(r"(?:-[^\W\d]|[–—])[^\W\d][^\s=]*")
 """What is meant as one and is none: ``-budget``, which `argparse` would read as ``-b udget``; ``—budget``."""
-
-
-class UsageError(_IPythonUsageError):
-    """A mistake in a magic's line. Shown as one line, and the cell fails.
-
-    IPython prints its own `UsageError` to stderr; a subclass that renders itself becomes a proper error
-    output of the cell.
-    """
-
-    def __str__(self) -> str:
-        return one_line(super().__str__())
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"UsageError: {self}"]
-
-
-parse_tokens = parsing.whole(1)
-"""The parser of a number of tokens: 20000, 20_000 and 20,000."""
-
-parse_budget = parsing.whole(0)
-"""The parser of a token budget."""
-
-
-def parse_usage(text: str) -> tuple[int, int]:
-    """input and output tokens, such as 812+240"""
-    tokens = [parse_budget(part) for part in text.split("+")]
-    if len(tokens) != 2:
-        raise ValueError
-    return tokens[0], tokens[1]
-
-
-def parse_minutes(text: str) -> float:
-    """a number of minutes above 0, such as 45 or 0.5"""
-    number = float(parse_budget(text) if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text.replace(",", "."))
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
-
-
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """Return a parser that accepts the *allowed* words only."""
-
-    def parse_word(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    parse_word.__doc__ = " or ".join(allowed)
-    return parse_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +96,6 @@ class Parsed:
         return self.values.get(dest, default)
 
 
-def split(line: str) -> list[str]:
-    """Split *line* into words; quotes group, backslashes are ordinary characters."""
-    if len(line) > MAX_LINE:
-        raise UsageError(f"this line has {len(line):,} characters; at most {MAX_LINE:,} are read")
-    lexer = shlex.shlex(line, posix=True)
-    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
-    try:
-        return list(lexer)
-    except ValueError:
-        raise UsageError(
-            "a quote is opened and never closed; put a value that holds a quote into the other kind, such as "
-            '''"O'Brien"'''
-        ) from None
-
-
 def parse(command: Command, line: str) -> Parsed:
     """Parse *line* as *command* allows.
 
@@ -204,14 +133,6 @@ def parse(command: Command, line: str) -> Parsed:
             value = given[option.dest]
             parsed.values[option.dest] = _joined(command, option, value, parsed) if option.words else value
     return parsed
-
-
-def parse_value(name: str, text: str, parser: Callable[[str], Any]) -> Any:
-    """Return *text* parsed, or raise the line that says what *name* allows."""
-    try:
-        return parser(text)
-    except parsing.REFUSED:
-        raise UsageError(f"{name} {_refusal(text, parser)}") from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -260,13 +181,9 @@ def _checked(parser: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return parser(text)
         except parsing.REFUSED:
-            raise argparse.ArgumentTypeError(_refusal(text, parser)) from None
+            raise argparse.ArgumentTypeError(refusal(text, parser)) from None
 
     return checked
-
-
-def _refusal(text: str, parser: Callable[[str], Any]) -> str:
-    return f"cannot be {text!r}; allowed: {parser.__doc__}"
 
 
 def _partition(words: list[str]) -> tuple[list[str], list[str], list[str]]:

@@ -41,17 +41,20 @@ PACKAGES = (
 )
 """Packages whose versions matter to a report."""
 
+_ALWAYS = ("client", "model", "api_key", "data_dir")
+"""Settings that a reader looks for whether they were set or not."""
+
 Section = tuple[str, list[str], list[list[str]]]
 
 
-def report(engine: Engine) -> Output:
-    """Return the whole report."""
+def report(engine: Engine, *, everything: bool = False) -> Output:
+    """Return the report; *everything*: settings at their defaults too."""
     try:
         settings = engine.settings()
     except BuddyError as error:  # a bad value in a file or variable: say so, and what can still be said
         return _output([("Settings", ["problem"], [[str(error)]]), _plugins(engine, None), _versions()])
     sections = [
-        _settings(settings),
+        _settings(settings, everything),
         _plugin_settings(engine, settings),
         _plugins(engine, settings),
         _versions(),
@@ -61,12 +64,13 @@ def report(engine: Engine) -> Output:
     return _output([section for section in sections if section[2]])
 
 
-def _settings(settings: Settings) -> Section:
+def _settings(settings: Settings, everything: bool) -> Section:
     from ib_kernel.settings import config_path, settings_fields
 
     rows = [
         [spec.name, _shown(spec.name, getattr(settings, spec.name)), settings.origins.get(spec.name, "")]
         for spec in settings_fields()
+        if everything or spec.name in _ALWAYS or settings.origins.get(spec.name, "default") != "default"
     ]
     path = config_path()
     rows.append(["config.toml", str(path), "found" if path.exists() else "not there"])

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ib_kernel.notebook.commands.args import (
-    Command,
-    Option,
-    one_of,
-    parse_minutes,
-    parse_tokens,
-    parse_usage,
-)
+from ib_kernel.notebook.commands.args import Command, Option
+from ib_kernel.notebook.commands.words import one_of, parse_minutes, parse_tokens, parse_usage
 from ib_kernel.settings import parsing
 
 if TYPE_CHECKING:
@@ -75,7 +69,11 @@ SUBCOMMANDS: dict[str, Command] = {
     "end": Command("%interview end", "End the session in use. It cannot be resumed."),
     "sessions": Command("%interview sessions", "List the sessions of this ledger."),
     "use": Command("%interview use", "Go on with an earlier session.", positional="ID", completes="sessions"),
-    "models": Command("%interview models", "List the known models and their limits."),
+    "models": Command(
+        "%interview models",
+        "List the known models and their limits.",
+        (Option("--all", "all", help="those that were shut down too"),),
+    ),
     "key": Command(
         "%interview key",
         "Ask for the API key, without showing it, and keep it in this kernel's memory.",
@@ -86,7 +84,11 @@ SUBCOMMANDS: dict[str, Command] = {
         ),
         positional="",
     ),
-    "doctor": Command("%interview doctor", "Show settings, plugins, versions and the ledger's health."),
+    "doctor": Command(
+        "%interview doctor",
+        "Show what was set, plugins, versions and the ledger's health.",
+        (Option("--all", "all", help="settings at their defaults too"),),
+    ),
     "help": Command("%interview help", "Show examples, and the challenges that ship."),
 }
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.notebook.commands.args import UsageError
 from ib_kernel.notebook.commands.grammar import subcommands
+from ib_kernel.notebook.commands.words import UsageError
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ib_kernel.errors import BrokenPlugin, BuddyError
-from ib_kernel.notebook.commands import args
+from ib_kernel.notebook.commands import args, words
 from ib_kernel.notebook.output.show import publish, show_lines
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def grammar(command: Command) -> args.Command:
 
 def run(engine: Engine, command: Command, line: str) -> None:
     """Run *command* with the words of *line* and show what it returns. An error is one line."""
-    words = args.split(line)
-    if any(word in ("--help", "-h") for word in words):
+    typed = words.split(line)
+    if any(word in ("--help", "-h") for word in typed):
         _show(command.help())
         return
     try:
-        result = command.run(engine.interview, words)
+        result = command.run(engine.interview, typed)
     except BuddyError:
         raise
     except Exception as error:

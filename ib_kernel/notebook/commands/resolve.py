@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ib_kernel.notebook.commands.args import UsageError, parse
+from ib_kernel.notebook.commands.args import parse
 from ib_kernel.notebook.commands.grammar import RESOLVE
+from ib_kernel.notebook.commands.words import UsageError
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import SessionInactive
-from ib_kernel.notebook.commands.args import Parsed, UsageError, parse
+from ib_kernel.notebook.commands.args import Parsed, parse
 from ib_kernel.notebook.commands.grammar import subcommands
+from ib_kernel.notebook.commands.words import UsageError
 from ib_kernel.notebook.output.show import Output, publish, show_lines
 from ib_kernel.values.table import table_html, table_text
 
@@ -157,11 +158,22 @@ def _use(engine: Engine, parsed: Parsed) -> Output:
     if not parsed.positional:
         raise UsageError("%interview use needs a session's ID; %interview sessions lists them")
     interview = engine.interview
-    session = interview.use(parsed.positional)
+    session = interview.use(_whole_id(engine, parsed.positional))
     totals = interview.service.totals(session.session_id)
     notes = [] if session.status == "active" else [f"This session is {session.status}."]
     notes += _left_behind(interview, session.session_id)
     return started(session, interview.challenge(session), totals, verb="Going on with", notes=notes)
+
+
+def _whole_id(engine: Engine, typed: str) -> str:
+    """Return the id of the one session that begins with *typed*; *typed* itself when there is none."""
+    found = [s.session_id for s in engine.service.store.sessions() if s.session_id.startswith(typed)]
+    if typed in found or not found:
+        return typed
+    if len(found) > 1:
+        several = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        raise UsageError(f"{len(found)} sessions begin with {typed}: {several}; type more of the ID")
+    return found[0]
 
 
 def _left_behind(interview: Interview, session_id: str | None) -> list[str]:
@@ -187,6 +199,7 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
             retirement_note(m),
         ]
         for m in engine.plugins.models(settings)
+        if parsed.get("all") or m.name == settings.model or "was shut down" not in retirement_note(m)
     ]
     headers = ["model", "context window", "output limit", "cap field", "counted by", "note"]
     return Output(table_html(headers, rows), table_text(headers, rows))
@@ -201,7 +214,7 @@ def _key(engine: Engine, parsed: Parsed) -> Output:
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.commands.doctor import report
 
-    return report(engine)
+    return report(engine, everything=bool(parsed.get("all")))
 
 
 def _help(engine: Engine, parsed: Parsed) -> Output:

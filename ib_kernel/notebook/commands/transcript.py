@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from htpy import div, strong
 
 from ib_kernel.errors import StoreError
-from ib_kernel.notebook.commands.args import UsageError
+from ib_kernel.notebook.commands.words import UsageError
 from ib_kernel.notebook.output import transcripts
 from ib_kernel.notebook.output.render import to_html_each
 from ib_kernel.notebook.output.show import Output, show_lines, speaker

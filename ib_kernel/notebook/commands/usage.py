@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING
 
 from htpy import div
@@ -50,9 +51,12 @@ def everything(engine: Engine) -> Output:
         rows.append(
             [
                 s.session_id,
+                _day(s.created_at),
                 s.candidate,
+                s.challenge,
                 s.model,
                 str(s.status),
+                f"{t.turns:,}",
                 f"{t.input_tokens:,}",
                 f"{t.output_tokens:,}",
                 f"{t.left:,} of {t.token_budget:,}",
@@ -62,7 +66,21 @@ def everything(engine: Engine) -> Output:
     if not rows:
         line = 'nothing was used yet. Type %interview start "Backend engineer" to begin.'
         return show_lines(line)
-    headers = ["session", "candidate", "model", "state", "in", "out", "left", "cost"]
+    headers = [
+        *(
+            "session",
+            "began",
+            "candidate",
+            "challenge",
+            "model",
+            "state",
+            "turns",
+            "in",
+            "out",
+            "left",
+            "cost",
+        )
+    ]
     return _with_head(f"the last {len(rows)} sessions" if len(rows) > 1 else "one session", headers, rows)
 
 
@@ -91,16 +109,24 @@ def sessions(engine: Engine) -> Output:
     rows = [
         [
             ("▸ " if s.session_id == current else "  ") + s.session_id,
+            _day(s.created_at),
             s.candidate,
             s.role,
             s.challenge,
             s.model,
             str(s.status),
+            f"{(t := store.totals(s.session_id)).turns:,}",
+            cost_line(s, t, engine.service.settings),
         ]
         for s in found
     ]
-    headers = ["session", "candidate", "role", "challenge", "model", "state"]
+    headers = ["session", "began", "candidate", "role", "challenge", "model", "state", "turns", "cost"]
     return _with_head("%interview use ID goes on with one of these", headers, rows)
+
+
+def _day(at: float) -> str:
+    """Return the local date and time, to the minute."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _with_head(head: str, headers: list[str], rows: list[list[str]]) -> Output:

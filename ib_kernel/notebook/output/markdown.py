@@ -106,6 +106,8 @@ def _parser() -> MarkdownIt:
     for name, rule in (("image", _image), ("text", _text), ("fence", _fence), ("code_block", _fence)):
         parser.add_render_rule(name, rule)
     parser.add_render_rule("formula_block", _text_block)
+    parser.add_render_rule("td_open", _cell)
+    parser.add_render_rule("th_open", _cell)
     return parser
 
 
@@ -171,6 +173,12 @@ def _formula_block(state: StateBlock, start: int, end: int, silent: bool) -> boo
             return True
         line += 1
     return False
+
+
+def _cell(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
+    """Align a cell to the left where the text does not say: JupyterLab's own rule is to the right."""
+    tokens[i].attrs.setdefault("style", "text-align:left")
+    return str(self.renderToken(tokens, i, options, env))
 
 
 def _image(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
