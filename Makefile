@@ -21,7 +21,7 @@ front: node_modules/.installed ## types, linter and unit tests of the widgets' m
 	npm run --silent check
 
 docs: $(VENV)/.installed ## the documentation site, in docs/_build/html; any warning is an error
-	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . docs/_build/html
+	$(PY) -m sphinx -q -W --keep-going -b html -c docs . docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab

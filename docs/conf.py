@@ -77,6 +77,7 @@ def setup(app: Any) -> None:
 
     for name in ("python", "ipython3"):
         app.add_lexer(name, NotebookLexer)
+    app.connect("autodoc-process-signature", _plain_errors)
     app.connect("autodoc-process-docstring", _keep_first_line, priority=499)  # napoleon's is 500
 
 
@@ -84,3 +85,8 @@ def _keep_first_line(app: Any, what: str, name: str, obj: Any, options: Any, lin
     """Napoleon takes "Seconds: what …" above an attribute for its type; ours are sentences."""
     if what in ("attribute", "data", "property"):
         lines.insert(0, "")
+
+
+def _plain_errors(app: Any, what: str, name: str, *rest: Any) -> tuple[str, str] | None:
+    """An error is caught by its name; how it is built is ours."""
+    return ("", "") if what == "exception" else None
