@@ -60,21 +60,21 @@ def write(folder: Path, name: str, seed: int) -> None:
     notes = os.open(folder / "acks" / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     store = DuckDBStore(folder)
     while True:
-        held = store.reserve(rng.choice(SESSIONS), 100, lease_s=0.5, call=CallStart(turn=rng.randrange(1, 9)))
+        held = store.reserve(rng.choice(SESSIONS), 100, lease_s=0.5, call=CallStart(turn=None))
         if not held:
             raise SystemExit(f"refused: {held}")
         rid = held.reservation_id
         os.write(notes, f"held {rid}\n".encode())
         chance = rng.random()
         if chance < 0.1:
-            store.release(rid)
+            store.release(held)
             os.write(notes, f"released {rid}\n".encode())
         elif chance < 0.15:
-            store.doubt(rid, "lost")
+            store.mark_unresolved(held, "lost")
         else:
-            texts = (Message(1, "user", "a" * 50), Message(1, "assistant", "b" * 200))
+            texts = (Message(0, "user", "a" * 50), Message(0, "assistant", "b" * 200))
             end = CallEnd(rng.randrange(1, 60), rng.randrange(1, 40), response_id=rid, cost_nano_usd=7)
-            store.settle(rid, end, messages=texts)
+            store.settle(held, end, messages=texts)
             os.write(notes, f"settled {rid}\n".encode())
 
 
@@ -90,7 +90,7 @@ def probe_write(folder: Path) -> None:
     """Hold and settle once, and move."""
     store = DuckDBStore(folder, background=False)
     held = store.reserve(SESSIONS[0], 1, lease_s=5.0)
-    store.settle(held.reservation_id, CallEnd(1, 0))
+    store.settle(held, CallEnd(1, 0))
     while not store._mover.flush():  # another mover may be at work
         time.sleep(0.005)
 

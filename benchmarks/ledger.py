@@ -136,7 +136,7 @@ def active_sessions(folder: Path, count: int) -> list[str]:
         store.open_session(NewSession(name, "Ada", 1_000_000, "gpt-5.4-mini"))
         store.set_status(name, Status.ACTIVE)
         held = store.reserve(name, 100, lease_s=60)
-        store.settle(held.reservation_id, ledger_pairs.CallEnd(50, 20))
+        store.settle(held, ledger_pairs.CallEnd(50, 20))
     store.flush()
     store.close()
     return ids

@@ -39,7 +39,7 @@ def open_ledger(folder: Path, budget: int = 10**15) -> DuckDBStore:
 def pair(store: DuckDBStore, tokens: int = 100) -> bool:
     """Hold and settle, both durable; False when the hold was refused."""
     held = store.reserve("s", tokens, lease_s=60.0)
-    return bool(held) and store.settle(held.reservation_id, CallEnd(tokens // 2, tokens // 4))
+    return bool(held) and store.settle(held, CallEnd(tokens // 2, tokens // 4))
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def race(folder: Path, budget: int = 200_000) -> dict[str, int]:
     def work(number: int) -> int:
         store, settled = DuckDBStore(folder / "race"), 0
         while held := store.reserve("s", 100 + number, lease_s=60.0):
-            settled += store.settle(held.reservation_id, CallEnd(60 + number, 40))
+            settled += store.settle(held, CallEnd(60 + number, 40))
         store.close()
         return settled
 

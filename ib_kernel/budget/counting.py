@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import Count, TokenCounter
@@ -24,18 +25,24 @@ def estimate_completion_tokens(
 ) -> int:
     """Estimate a reply's tokens: as long as its prompt, within `min_reply_tokens` … `reply_tokens`.
 
-    Never more than *max_tokens*. A rule of thumb for planning (chosen 2026-11); a call holds its cap.
+    A rule of thumb for planning (chosen 2026-11); what a call holds is its cap.
+
+    Args:
+        prompt_tokens: Tokens of the prompt.
+        max_tokens: The estimate is never more than this; None: `Settings.reply_tokens`.
+        settings: Where the limits come from; None: looked up now.
     """
     chosen = settings or Settings()
     ceiling = chosen.reply_tokens if max_tokens is None else max_tokens
     return min(ceiling, max(min(chosen.min_reply_tokens, ceiling), prompt_tokens))
 
 
-class CountingApi:
-    """The counting methods shared by `TokenService` and the client facade."""
+class Counting:
+    """Counting with the counter and the models that some settings choose. Offline."""
 
-    settings: Settings
-    plugins: Plugins
+    def __init__(self, settings: Settings | None = None, plugins: Plugins | None = None) -> None:
+        self.settings = settings or Settings()
+        self.plugins = plugins or Plugins()
 
     @cached_property
     def counter(self) -> TokenCounter:
@@ -43,22 +50,89 @@ class CountingApi:
         return self.plugins.counter(self.settings)
 
     def count_tokens(self, text: str, model: str | None = None) -> int:
-        """Count the tokens of *text*; special-token text counts as ordinary text."""
+        """Count the tokens of *text*.
+
+        Args:
+            text: Any text; what looks like a special token counts as ordinary text.
+            model: Whose rules to count by; None: the settings' model.
+
+        Returns:
+            The best estimate, in tokens.
+        """
         return self.counter.count_text(text, self._counts_as(model)).tokens
+
+    def estimate_tokens(self, text: str, model: str | None = None) -> int:
+        """Return the tokens of *text* alone: no message around it, no reply.
+
+        What a whole call may need is `estimate_call_tokens`.
+
+        Args:
+            text: Any text.
+            model: Whose rules to count by; None: the settings' model.
+
+        Raises:
+            ConfigError: When *text* is no text.
+        """
+        if not isinstance(text, str):
+            raise ConfigError(
+                f"estimate_tokens takes a text, not {type(text).__name__}; "
+                "for messages use count_message_tokens, for a call and its reply estimate_call_tokens"
+            )
+        return self.count_tokens(text, model)
+
+    def estimate_call_tokens(
+        self,
+        prompt: str | Sequence[Mapping[str, Any]],
+        model: str | None = None,
+        max_tokens: int | None = None,
+    ) -> int:
+        """Estimate what a call may need: the prompt's upper bound and a reply.
+
+        Args:
+            prompt: Chat Completions messages, or a text, which is one message of a user.
+            model: Whose rules to count by; None: the settings' model.
+            max_tokens: The reply's tokens at most; None: `Settings.reply_tokens`.
+
+        Returns:
+            Tokens, input and output together: what to pass to `reserve_tokens`.
+        """
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+        count = self.count_request({"messages": messages}, model)
+        needed = count.tokens if count.upper is None else count.upper
+        return needed + self.estimate_completion_tokens(needed, max_tokens)
 
     def count_message_tokens(
         self,
+        /,
         messages: Sequence[Mapping[str, Any]],
         model: str | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         **fields: Any,
     ) -> int:
-        """Count the prompt tokens of Chat Completions *messages*; *fields* are further request fields."""
+        """Count the prompt tokens of Chat Completions messages.
+
+        Args:
+            messages: The messages, as the API takes them.
+            model: Whose rules to count by; None: the settings' model.
+            tools: Tool definitions that go along.
+            **fields: Further fields of the request that cost tokens, by their API names.
+
+        Returns:
+            The best estimate, in tokens.
+        """
         body = {"messages": list(messages), **({"tools": list(tools)} if tools else {}), **fields}
         return self.count_request(body, model).tokens
 
     def count_request(self, body: Mapping[str, Any], model: str | None = None) -> Count:
-        """Count the prompt tokens of a whole request body."""
+        """Count the prompt tokens of a whole request body.
+
+        Args:
+            body: The request as it would be sent, with ``messages`` or ``input``.
+            model: Whose rules to count by; None: the settings' model.
+
+        Returns:
+            The best estimate, whether it is exact, and an upper bound.
+        """
         count = self.counter.count_request(body, self._counts_as(model))
         log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
         return count
@@ -66,17 +140,35 @@ class CountingApi:
     def check_token_limit(
         self, prompt_tokens: int, max_completion_tokens: int, model: str | None = None
     ) -> bool:
-        """Return True if prompt and reply fit into the model's context window and output limit."""
+        """Return True if prompt and reply fit into the model's context window and output limit.
+
+        Args:
+            prompt_tokens: Tokens of the prompt.
+            max_completion_tokens: Tokens of the reply at most.
+            model: The model; None: the settings'.
+
+        Raises:
+            UnknownModel: For a model whose limits are not known.
+        """
         info = self.plugins.model(model or self.settings.model, self.settings)
         fits = prompt_tokens + max_completion_tokens <= info.context_window
         return fits and max_completion_tokens <= info.max_output
 
     def get_model_limit(self, model: str | None = None) -> int:
-        """Return the model's context window in tokens."""
+        """Return the model's context window in tokens. `UnknownModel` when it is not known.
+
+        Args:
+            model: The model; None: the settings'.
+        """
         return self.plugins.model(model or self.settings.model, self.settings).context_window
 
     def estimate_completion_tokens(self, prompt_tokens: int, max_tokens: int | None = None) -> int:
-        """Estimate a reply's tokens (see the function of the same name)."""
+        """Estimate a reply's tokens (see the function of the same name).
+
+        Args:
+            prompt_tokens: Tokens of the prompt.
+            max_tokens: The reply's tokens at most; None: `Settings.reply_tokens`.
+        """
         return estimate_completion_tokens(prompt_tokens, max_tokens, self.settings)
 
     def _counts_as(self, model: str | None) -> str:
@@ -89,20 +181,14 @@ class CountingApi:
         return info.counts_as or info.name
 
 
-class _Counting(CountingApi):
-    def __init__(self) -> None:
-        self.settings = Settings()
-        self.plugins = Plugins()
-
-
 _lock = threading.Lock()
-_default: _Counting | None = None
+_default: Counting | None = None
 
 
-def _counting() -> _Counting:
+def _counting() -> Counting:
     global _default
     with _lock:
-        _default = _default or _Counting()
+        _default = _default or Counting()
         return _default
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ib_kernel.values import Spent
+from ib_kernel.values import Spent, Totals
 
 
 def turns_left(spent: Sequence[Spent], left: int) -> int | None:
     """Return how many more turns fit into *left* tokens; None before the first turn."""
-    turns = per_turn(spent)
+    turns = tokens_per_turn(spent)
     if not turns:
         return None
     growth, next_turn = fit(turns)
@@ -27,7 +27,12 @@ def turns_left(spent: Sequence[Spent], left: int) -> int | None:
     return int((math.sqrt((next_turn - half) ** 2 + 2 * growth * left) - (next_turn - half)) / growth)
 
 
-def per_turn(spent: Sequence[Spent]) -> list[tuple[int, int, int]]:
+def average_turns_left(totals: Totals) -> int | None:
+    """Return how many turns of the average size so far still fit; None before the first."""
+    return totals.left * totals.turns // totals.used if totals.turns and totals.used else None
+
+
+def tokens_per_turn(spent: Sequence[Spent]) -> list[tuple[int, int, int]]:
     """Return each turn's number, input and output tokens, in order; attempts outside turns are left out."""
     sums: dict[int, list[int]] = {}
     for call in spent:

@@ -1,64 +1,28 @@
-"""The budget's front desk: open sessions, hold tokens, settle them, say what is left.
+"""`TokenService`: sessions, reservations and figures of one ledger, in one place.
 
 Synchronous and safe from several threads. Every figure is in whole tokens (input and output together)
-unless its name says otherwise. Unknown sessions raise `UnknownSession`; `reserve_tokens` refuses instead.
+unless its name says otherwise. Unknown sessions raise `UnknownSession`, except that `reserve_tokens` then
+returns None and `check_budget` False.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import os
 import threading
-from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from ib_kernel.budget import forecast
-from ib_kernel.budget.sessions import SessionManager, as_id, whole
-from ib_kernel.errors import ReservationError, SessionInactive
+from ib_kernel.budget.access import LedgerAccess, forward, parse_tokens
+from ib_kernel.budget.counting import Counting
+from ib_kernel.budget.figures import Figures, TokenUsage, percentage_used, warning_level
+from ib_kernel.budget.reservations import ReservationManager
+from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
-from ib_kernel.values import (
-    BudgetStore,
-    CallEnd,
-    CallStart,
-    Refusal,
-    Reservation,
-    Session,
-    Source,
-    Status,
-    Totals,
-)
+from ib_kernel.values import BudgetStore, CallEnd, Reservation, Source, TokenCounter
 
-log = logging.getLogger(__name__)
-
-OWNER = f"{os.getpid()}@{os.uname().nodename if hasattr(os, 'uname') else 'local'}"
-"""How this process signs its reservations."""
+__all__ = ["TokenService", "TokenUsage", "get_token_service", "percentage_used", "warning_level"]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
-    """What one update has used and what it leaves.
-
-    `input_tokens`, `output_tokens`, `total_tokens` belong to the update; `remaining_budget` (never
-    negative) and `budget_percentage_used` (0 to 100 and beyond in an overdraft) to the session after it.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
-    remaining_budget: int
-    budget_percentage_used: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dictionary."""
-        return dataclasses.asdict(self)
-
-
-class TokenService(SessionManager):
-    """Budgets of all sessions in one ledger. `plugins` and `store` default to what *settings* choose."""
+class TokenService:
+    """Budgets of all sessions in one ledger: the one place that reserves tokens and ends reservations."""
 
     def __init__(
         self,
@@ -67,55 +31,74 @@ class TokenService(SessionManager):
         plugins: Plugins | None = None,
         store: BudgetStore | None = None,
     ) -> None:
-        super().__init__(settings, plugins=plugins, store=store)
-        self._holds: dict[str, deque[Reservation]] = defaultdict(deque)
+        """Build a service; the ledger is opened at first use.
 
-    # --- spending
-
-    def estimate_tokens(
-        self,
-        prompt: str | Sequence[Mapping[str, Any]],
-        model: str | None = None,
-        max_tokens: int | None = None,
-    ) -> int:
-        """Estimate what a call may need: the prompt's upper bound plus its reply. A text is one message."""
-        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
-        count = self.count_request({"messages": messages}, model)
-        needed = count.tokens if count.upper is None else count.upper
-        return needed + self.estimate_completion_tokens(needed, max_tokens)
-
-    def reserve_tokens(self, session_id: str, estimated: int) -> Reservation | None:
-        """Hold *estimated* tokens for `Settings.hold_s` seconds (renewable), or return None when refused.
-
-        The check and the hold are one durable write, so several processes never hold more than there is.
+        Args:
+            settings: None: looked up now.
+            plugins: None: those that are installed.
+            store: A ledger to use, which its giver closes. None: the one that the settings choose.
         """
-        reserved = self.reserve(session_id, estimated)
-        return reserved if isinstance(reserved, Reservation) else None
+        self._access = LedgerAccess(settings, plugins=plugins, store=store)
+        self.settings, self.plugins = self._access.settings, self._access.plugins
+        self._counting = Counting(self.settings, self.plugins)
+        self._sessions = SessionManager(self._access)
+        self._reservations = ReservationManager(self._access, self._sessions)
+        self._figures = Figures(self._access, self._sessions)
 
-    def reserve(
-        self,
-        session_id: str,
-        tokens: int,
-        *,
-        lease_s: float | None = None,
-        nano_usd: int = 0,
-        call: CallStart | None = None,
-    ) -> Reservation | Refusal:
-        """Hold like `reserve_tokens`, but return a `Refusal` that says why not."""
-        tokens = whole("estimated", tokens)
-        lease = self.settings.hold_s if lease_s is None else lease_s
-        reserved = self.store.reserve(
-            as_id(session_id), tokens, lease_s=lease, nano_usd=nano_usd, owner=OWNER, call=call
-        )
-        if isinstance(reserved, Reservation) and lease_s is None:
-            with self._lock:
-                self._holds[session_id].append(reserved)
-        return reserved
+    @property
+    def store(self) -> BudgetStore:
+        """The ledger; opened at first use. To be read: what spends goes through the service."""
+        return self._access.store
 
-    def renew(self, reservation: Reservation, lease_s: float | None = None) -> bool:
-        """Extend a hold's lease; False when it is no longer held."""
-        lease = self.settings.hold_s if lease_s is None else lease_s
-        return bool(self.store.renew([reservation.reservation_id], lease_s=lease))
+    @property
+    def counter(self) -> TokenCounter:
+        """The counter that the settings choose; built at first use."""
+        return self._counting.counter
+
+    # sessions
+    create_session = forward("_sessions", SessionManager.create_session)
+    start = forward("_sessions", SessionManager.start)
+    get_session = forward("_sessions", SessionManager.get_session)
+    pause = forward("_sessions", SessionManager.pause)
+    resume = forward("_sessions", SessionManager.resume)
+    complete = forward("_sessions", SessionManager.complete)
+    cancel = forward("_sessions", SessionManager.cancel)
+    extend_budget = forward("_sessions", SessionManager.extend_budget)
+    set_budget = forward("_sessions", SessionManager.set_budget)
+    set_money_budget = forward("_sessions", SessionManager.set_money_budget)
+    set_time_limit = forward("_sessions", SessionManager.set_time_limit)
+    is_locked = forward("_sessions", SessionManager.is_locked)
+    unlock = forward("_sessions", SessionManager.unlock)
+
+    # reservations
+    reserve_tokens = forward("_reservations", ReservationManager.reserve_tokens)
+    reserve = forward("_reservations", ReservationManager.reserve)
+    renew = forward("_reservations", ReservationManager.renew)
+    release = forward("_reservations", ReservationManager.release)
+    settle_call = forward("_reservations", ReservationManager.settle_call)
+    mark_unresolved = forward("_reservations", ReservationManager.mark_unresolved)
+    resolve = forward("_reservations", ReservationManager.resolve)
+    write_off = forward("_reservations", ReservationManager.write_off)
+    record = forward("_reservations", ReservationManager.record)
+
+    # figures
+    totals = forward("_figures", Figures.totals)
+    get_remaining_budget = forward("_figures", Figures.get_remaining_budget)
+    check_budget = forward("_figures", Figures.check_budget)
+    get_usage_stats = forward("_figures", Figures.get_usage_stats)
+    is_budget_exhausted = forward("_figures", Figures.is_budget_exhausted)
+    get_warning_level = forward("_figures", Figures.get_warning_level)
+    estimate_turns_left = forward("_figures", Figures.estimate_turns_left)
+
+    # counting
+    count_tokens = forward("_counting", Counting.count_tokens)
+    count_message_tokens = forward("_counting", Counting.count_message_tokens)
+    count_request = forward("_counting", Counting.count_request)
+    estimate_tokens = forward("_counting", Counting.estimate_tokens)
+    estimate_call_tokens = forward("_counting", Counting.estimate_call_tokens)
+    estimate_completion_tokens = forward("_counting", Counting.estimate_completion_tokens)
+    check_token_limit = forward("_counting", Counting.check_token_limit)
+    get_model_limit = forward("_counting", Counting.get_model_limit)
 
     def settle(
         self,
@@ -127,146 +110,60 @@ class TokenService(SessionManager):
         reasoning_tokens: int = 0,
         source: Source = "api",
     ) -> TokenUsage:
-        """End a hold with what was really used; a second settle of the same hold changes nothing.
+        """End a reservation with what was really used.
 
-        Accepted late (in doubt, session ended); use beyond the hold is recorded, never clipped.
+        Accepted late (in doubt, session ended). Use beyond what was held is recorded, never clipped. A second
+        settle of the same reservation changes nothing; with other figures it is recorded as an event.
+
+        Args:
+            reservation: What `reserve` or `reserve_tokens` returned, not one that a listing shows.
+            input_tokens: Tokens of the prompt, cached ones included.
+            output_tokens: Tokens of the reply, reasoning included.
+            cached_tokens: How many of the input tokens came from the service's cache.
+            reasoning_tokens: How many of the output tokens were reasoning.
+            source: Where the figures come from.
+
+        Returns:
+            What the session has used so far, and what is left.
+
+        Raises:
+            ReservationError: When it was released or written off, or is not the caller's.
+            ConfigError: For figures that are no whole numbers of at least 0.
         """
-        self._forget(reservation)
         end = CallEnd(
-            whole("input_tokens", input_tokens),
-            whole("output_tokens", output_tokens),
-            cached_tokens=whole("cached_tokens", cached_tokens),
-            reasoning_tokens=whole("reasoning_tokens", reasoning_tokens),
+            parse_tokens("input_tokens", input_tokens),
+            parse_tokens("output_tokens", output_tokens),
+            cached_tokens=parse_tokens("cached_tokens", cached_tokens),
+            reasoning_tokens=parse_tokens("reasoning_tokens", reasoning_tokens),
             source=source,
         )
-        self.store.settle(reservation.reservation_id, end)
-        return self._usage(reservation.session_id, input_tokens, output_tokens)
-
-    def release(self, reservation: Reservation) -> bool:
-        """End a hold that has cost nothing; False when it had ended already."""
-        self._forget(reservation)
-        return self.store.release(reservation.reservation_id)
+        self._reservations.settle_call(reservation, end)
+        return self._figures.usage(reservation.session_id)
 
     def update_consumption(self, session_id: str, input_tokens: int, output_tokens: int) -> TokenUsage:
-        """Settle this service's oldest open hold of the session, or charge directly when there is none.
+        """Settle this service's oldest open reservation of the session, or charge directly without one.
 
-        `SessionInactive` when there is no hold and the session is not active.
+        Args:
+            session_id: The session that pays.
+            input_tokens: Tokens of the prompt.
+            output_tokens: Tokens of the reply.
+
+        Returns:
+            What the session has used so far, this call included, and what is left.
+
+        Raises:
+            SessionInactive: When there is no reservation and the session is not active.
+            UnknownSession: When there is no such session.
         """
-        used = CallEnd(whole("input_tokens", input_tokens), whole("output_tokens", output_tokens))
-        session = self.get_session(session_id)
-        while hold := self._oldest(session_id):
-            try:
-                if self.store.settle(hold.reservation_id, used):
-                    return self._usage(session_id, input_tokens, output_tokens)
-            except ReservationError:  # ended elsewhere: try the next one
-                continue
-        _require_active(session)
-        self.store.charge(session_id, used)
-        return self._usage(session_id, input_tokens, output_tokens)
-
-    # --- reading
-
-    def totals(self, session_id: str) -> Totals:
-        """Return the session's sums."""
-        return self.store.totals(as_id(session_id))
-
-    def get_remaining_budget(self, session_id: str) -> int:
-        """Return what can still be held: budget less used, held and in doubt; 0, never negative."""
-        return self.totals(session_id).left
-
-    def check_budget(self, session_id: str, estimated: int) -> bool:
-        """Return True if *estimated* tokens would fit now. Holds nothing; `SessionInactive` if not active."""
-        _require_active(self.get_session(session_id))
-        return whole("estimated", estimated) <= self.totals(session_id).left
-
-    def get_usage_stats(self, session_id: str) -> dict[str, Any]:
-        """Return the session's figures as a dictionary.
-
-        `message_count` counts settled calls that used tokens; `percentage_used` is 0 to 100 (beyond in an
-        overdraft) of settled tokens; `held` and `in_doubt` are charged against `remaining_budget` too.
-        """
-        session, totals = self.get_session(session_id), self.totals(session_id)
-        return {
-            "session_id": session_id,
-            "token_budget": totals.token_budget,
-            "tokens_used": totals.used,
-            "input_tokens": totals.input_tokens,
-            "output_tokens": totals.output_tokens,
-            "remaining_budget": totals.left,
-            "percentage_used": percentage_used(totals),
-            "message_count": totals.calls,
-            "avg_tokens_per_message": totals.used / totals.calls if totals.calls else 0.0,
-            "status": str(session.status),
-            "held": totals.held,
-            "in_doubt": totals.in_doubt,
-        }
-
-    def is_budget_exhausted(self, session_id: str) -> bool:
-        """Return True if nothing is left to hold."""
-        return self.get_remaining_budget(session_id) <= 0
-
-    def get_warning_level(self, session_id: str) -> str:
-        """Return "normal", "warning", "critical" or "exhausted" (see `warning_level`)."""
-        return warning_level(self.totals(session_id), self.settings.warn_at)
-
-    def estimate_turns_left(self, session_id: str) -> int | None:
-        """Return how many more turns fit, when prompts go on growing as they have; None before the first.
-
-        A ledger that cannot list a session's calls cheaply gives turns of the average size so far.
-        """
-        totals, spent = self.totals(session_id), getattr(self.store, "spent", None)
-        return turns_left(totals) if spent is None else forecast.turns_left(spent(session_id), totals.left)
-
-    # --- inside
-
-    def _oldest(self, session_id: str) -> Reservation | None:
-        with self._lock:
-            holds = self._holds.get(session_id)
-            return holds.popleft() if holds else None
-
-    def _forget(self, reservation: Reservation) -> None:
-        with self._lock:
-            holds = self._holds.get(reservation.session_id)
-            if holds and reservation in holds:
-                holds.remove(reservation)
-
-    def _usage(self, session_id: str, input_tokens: int, output_tokens: int) -> TokenUsage:
-        totals = self.totals(session_id)
-        return TokenUsage(
-            input_tokens, output_tokens, input_tokens + output_tokens, totals.left, percentage_used(totals)
+        used = CallEnd(
+            parse_tokens("input_tokens", input_tokens), parse_tokens("output_tokens", output_tokens)
         )
+        self._reservations.settle_oldest(session_id, used)
+        return self._figures.usage(session_id)
 
-
-def percentage_used(totals: Totals) -> float:
-    """Return settled tokens as a percentage of the budget (100.0 for an empty budget)."""
-    return 100.0 * totals.used / totals.token_budget if totals.token_budget else 100.0
-
-
-def warning_level(totals: Totals, warn_at: Sequence[float]) -> str:
-    """Name how far the budget is charged (used, held and in doubt).
-
-    "exhausted" when nothing is left, "critical" from the last fraction of *warn_at* on, "warning" from the
-    first on, else "normal".
-    """
-    if totals.left <= 0:
-        return "exhausted"
-    charged = 1 - totals.left / totals.token_budget
-    if warn_at and charged >= warn_at[-1]:
-        return "critical"
-    return "warning" if warn_at and charged >= warn_at[0] else "normal"
-
-
-def turns_left(totals: Totals) -> int | None:
-    """Return how many turns of the average size so far still fit; None before the first."""
-    return totals.left * totals.turns // totals.used if totals.turns and totals.used else None
-
-
-def _require_active(session: Session) -> None:
-    if session.status is not Status.ACTIVE:
-        raise SessionInactive(
-            f"session {session.session_id} is {session.status}, not active; resume it or start another",
-            session.status,
-        )
+    def close(self) -> None:
+        """Close the ledger if this service opened it."""
+        self._access.close()
 
 
 _services: list[tuple[Settings, TokenService]] = []
@@ -276,7 +173,11 @@ _services_lock = threading.Lock()
 
 
 def get_token_service(settings: Settings | None = None) -> TokenService:
-    """Return the process's `TokenService` for *settings* (one per settings; default: looked up now)."""
+    """Return the process's `TokenService` for some settings.
+
+    Args:
+        settings: Equal settings share a service. None: looked up now.
+    """
     wanted = settings or Settings()
     with _services_lock:
         for known, service in _services:

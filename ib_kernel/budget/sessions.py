@@ -1,4 +1,4 @@
-"""Opening, steering and limiting sessions: the half of the front desk that spends nothing.
+"""Opening, steering and limiting sessions: what spends nothing.
 
 Every change is recorded with who made it. A locked session's limits change with its passphrase only
 (`ib_kernel.budget.lock`); enforced here, so that magics, widgets and Python all go through it.
@@ -7,49 +7,41 @@ Every change is recorded with who made it. A locked session's limits change with
 from __future__ import annotations
 
 import getpass
-import logging
-import threading
 import time
 import uuid
 from typing import Any
 
 from ib_kernel.budget import lock
-from ib_kernel.budget.counting import CountingApi
+from ib_kernel.budget.access import LedgerAccess, parse_id, parse_tokens
 from ib_kernel.errors import ConfigError, Locked, SessionInactive
 from ib_kernel.models.limits import ModelInfo
-from ib_kernel.plugin.events import SessionChanged, SessionEnded
+from ib_kernel.plugin.events import SessionEnded
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import BudgetStore, LedgerEvent, NewSession, Session, Status
 
-log = logging.getLogger(__name__)
 
+class SessionManager:
+    """Sessions of one ledger, and the lock that guards their limits."""
 
-class SessionManager(CountingApi):
-    """Sessions of one ledger. `plugins` and `store` default to what *settings* choose."""
-
-    def __init__(
-        self,
-        settings: Settings | None = None,
-        *,
-        plugins: Plugins | None = None,
-        store: BudgetStore | None = None,
-    ) -> None:
-        self.settings = settings or Settings()
-        self.plugins = plugins or Plugins()
-        self._store, self._owned = store, store is None
-        self._lock = threading.RLock()
+    def __init__(self, access: LedgerAccess) -> None:
+        self._access = access
 
     @property
-    def store(self) -> BudgetStore:
-        """The ledger; opened at first use."""
-        with self._lock:
-            if self._store is None:
-                self._store = self.plugins.store(self.settings)
-            return self._store
+    def _store(self) -> BudgetStore:
+        return self._access.store
+
+    @property
+    def _plugins(self) -> Plugins:
+        return self._access.plugins
+
+    @property
+    def _settings(self) -> Settings:
+        return self._access.settings
 
     def create_session(
         self,
+        /,
         candidate: str | None = None,
         token_budget: int | None = None,
         model: str | None = None,
@@ -69,18 +61,18 @@ class SessionManager(CountingApi):
         `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or
         passphrase that cannot be used.
         """
-        settings = self.settings
-        budget = settings.token_budget if token_budget is None else whole("token_budget", token_budget)
+        settings = self._settings
+        budget = settings.token_budget if token_budget is None else parse_tokens("token_budget", token_budget)
         limit = settings.time_limit_s if time_limit_s is None else time_limit_s
         if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
             raise ConfigError(
                 f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
             )
         name, client = model or settings.model, str(details.get("client") or "")
-        info = self.plugins.model(name, settings, client)  # raises for one without known limits
+        info = self._plugins.model(name, settings, client)  # raises for one without known limits
         money = settings.budget_usd if budget_usd is None else budget_usd
         if money is not None and details.get("budget_nano_usd") is None:
-            details["budget_nano_usd"] = nano_dollars(money)
+            details["budget_nano_usd"] = parse_nano_usd(money)
         if details.get("budget_nano_usd") is not None:
             require_price(info)
         if passphrase is not None:
@@ -93,8 +85,8 @@ class SessionManager(CountingApi):
             time_limit_s=None if limit is None else float(limit),
             **details,
         )
-        session = self.store.open_session(new)
-        self._changed(session, "created")
+        session = self._store.open_session(new)
+        self._access.changed(session, "created")
         return self.start(session.session_id) if start else session
 
     def start(self, session_id: str) -> Session:
@@ -106,7 +98,7 @@ class SessionManager(CountingApi):
 
     def get_session(self, session_id: str) -> Session:
         """Return the session as it is now."""
-        return self.store.session(as_id(session_id))
+        return self._store.session(parse_id(session_id))
 
     def pause(self, session_id: str) -> Session:
         """Stop the clock and refuse turns until `resume`."""
@@ -118,7 +110,7 @@ class SessionManager(CountingApi):
         return self._move(session_id, Status.ACTIVE, "resumed")
 
     def complete(self, session_id: str) -> Session:
-        """End the session. Holds that are still open can be settled afterwards."""
+        """End the session. Reservations that are still open can be settled by their owners afterwards."""
         return self._end(session_id, Status.COMPLETED)
 
     def cancel(self, session_id: str) -> Session:
@@ -133,73 +125,52 @@ class SessionManager(CountingApi):
         if isinstance(additional_tokens, bool) or not isinstance(additional_tokens, int):
             raise ConfigError(f"additional_tokens cannot be {additional_tokens!r}; give a whole number")
         self._unlock(session, passphrase, "another budget")
-        session = self.store.extend_budget(session_id, additional_tokens, who=default_candidate())
-        return self._changed(session, "budget")
+        session = self._store.extend_budget(session_id, additional_tokens, who=default_candidate())
+        return self._access.changed(session, "budget")
 
     def set_budget(self, session_id: str, token_budget: int, *, passphrase: str | None = None) -> Session:
         """Set the total. `BudgetRefused` below used + held + in doubt."""
         session = self._open(session_id)
-        tokens = whole("token_budget", token_budget)
+        tokens = parse_tokens("token_budget", token_budget)
         self._unlock(session, passphrase, "another budget")
-        return self._changed(
-            self.store.set_budget(session_id, tokens=tokens, who=default_candidate()), "budget"
+        return self._access.changed(
+            self._store.set_budget(session_id, tokens=tokens, who=default_candidate()), "budget"
         )
 
     def set_money_budget(self, session_id: str, budget_usd: Any, *, passphrase: str | None = None) -> Session:
         """Set the total in US dollars, also where there was none; refused without a known price."""
         session = self._open(session_id)
-        nano = nano_dollars(budget_usd)
-        require_price(self.plugins.model(session.model, self.settings, session.client))
+        nano = parse_nano_usd(budget_usd)
+        require_price(self._plugins.model(session.model, self._settings, session.client))
         self._unlock(session, passphrase, "another budget")
-        changed = self.store.set_budget(session_id, nano_usd=nano, who=default_candidate())
-        return self._changed(changed, "budget")
+        changed = self._store.set_budget(session_id, nano_usd=nano, who=default_candidate())
+        return self._access.changed(changed, "budget")
 
     def set_time_limit(
         self, session_id: str, seconds: float | None, *, passphrase: str | None = None
     ) -> Session:
         """Set the time limit in active seconds; None lifts it."""
         self._unlock(self._open(session_id), passphrase, "another time limit")
-        return self._changed(self.store.set_time_limit(session_id, seconds, who=default_candidate()), "time")
-
-    def write_off(self, reservation_id: str, *, reason: str = "", passphrase: str | None = None) -> bool:
-        """Free what a reservation in doubt still charges; False when that was done before.
-
-        It is recorded who did it. `ReservationError` for one that is unknown, still held or settled.
-        """
-        found = next((r for r in self.store.reservations() if r.reservation_id == reservation_id), None)
-        if found is not None:
-            self._unlock(self.get_session(found.session_id), passphrase, "writing off")
-        done = self.store.write_off(reservation_id, who=default_candidate(), reason=reason)
-        if done and found is not None:
-            self._changed(self.get_session(found.session_id), "written off")
-        return done
+        return self._access.changed(
+            self._store.set_time_limit(session_id, seconds, who=default_candidate()), "time"
+        )
 
     def is_locked(self, session_id: str) -> bool:
         """Return True if changes of the session's limits need its passphrase."""
         return lock.is_locked(self.get_session(session_id))
 
-    def close(self) -> None:
-        """Close the ledger if this service opened it."""
-        if self._owned and self._store is not None:
-            self._store.close()
-
     # --- inside
 
     def _move(self, session_id: str, status: Status, change: str) -> Session:
-        return self._changed(
-            self.store.set_status(as_id(session_id), status, who=default_candidate()), change
+        return self._access.changed(
+            self._store.set_status(parse_id(session_id), status, who=default_candidate()), change
         )
 
     def _end(self, session_id: str, status: Status) -> Session:
         session = self._move(session_id, status, str(status))
-        self.store.flush()
-        totals = self.store.totals(session.session_id)
-        self.plugins.tell("ib_session_ended", SessionEnded(session, totals))
-        return session
-
-    def _changed(self, session: Session, change: str) -> Session:
-        log.info("session %s: %s", session.session_id, change)
-        self.plugins.tell("ib_session_changed", SessionChanged(session, change))
+        self._store.flush()
+        totals = self._store.totals(session.session_id)
+        self._plugins.tell("ib_session_ended", SessionEnded(session, totals))
         return session
 
     def _open(self, session_id: str) -> Session:
@@ -221,11 +192,11 @@ class SessionManager(CountingApi):
         except Locked as refused:
             if refused.wrong:
                 fact = LedgerEvent(session.session_id, "refused", 0.0, default_candidate(), {"what": what})
-                self.store.add_event(fact)
+                self._store.add_event(fact)
             raise
 
 
-def nano_dollars(budget_usd: Any) -> int:
+def parse_nano_usd(budget_usd: Any) -> int:
     """Return US dollars as whole nano-dollars. `ConfigError` for what is no sum of money."""
     from ib_kernel.settings import parsing
 
@@ -264,15 +235,10 @@ def default_candidate() -> str:
         return "candidate"
 
 
-def whole(name: str, value: Any) -> int:
-    """Return *value* if it is a whole number of tokens, 0 or more; else raise `ConfigError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"{name} cannot be {value!r}; give a whole number of tokens, 0 or more")
-    return value
-
-
-def as_id(session_id: str) -> str:
-    """Return *session_id* if it is text; else raise `ConfigError`."""
-    if not isinstance(session_id, str):
-        raise ConfigError(f"session_id cannot be {session_id!r}; pass the session's session_id (text)")
-    return session_id
+def require_active(session: Session) -> None:
+    """Raise `SessionInactive` unless *session* is active."""
+    if session.status is not Status.ACTIVE:
+        raise SessionInactive(
+            f"session {session.session_id} is {session.status}, not active; resume it or start another",
+            session.status,
+        )

@@ -10,10 +10,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.errors import BuddyError, ReservationError
 from ib_kernel.models import prices
-from ib_kernel.values import CallEnd, LedgerEvent, Reservation, Usage
+from ib_kernel.values import CallEnd, Reservation, Usage
 
 
 def find(service: TokenService, reservation_id: str | None, session_id: str) -> Reservation:
@@ -21,16 +20,16 @@ def find(service: TokenService, reservation_id: str | None, session_id: str) -> 
 
     The beginning of an id is enough where it fits one. `ReservationError` says what is in doubt instead.
     """
-    doubts = [r for r in service.store.reservations() if r.in_doubt]
-    here = [r for r in doubts if r.session_id == session_id]
+    every = [r for r in service.store.reservations() if r.in_doubt]
+    here = [r for r in every if r.session_id == session_id]
     named = here if reservation_id is None else [
-        r for r in doubts if r.reservation_id.startswith(reservation_id)
+        r for r in every if r.reservation_id.startswith(reservation_id)
     ]  # fmt: skip
     if len(named) == 1:
         return named[0]
-    if not doubts:
+    if not every:
         raise ReservationError("nothing is in doubt in this ledger")
-    listed = ", ".join(r.reservation_id for r in (named or here or doubts)[:5])
+    listed = ", ".join(r.reservation_id for r in (named or here or every)[:5])
     if reservation_id is None:
         raise ReservationError(f"{len(here)} calls of this session are in doubt; name one of: {listed}")
     fits = "fits several" if named else "is not in doubt"
@@ -39,32 +38,44 @@ def find(service: TokenService, reservation_id: str | None, session_id: str) -> 
 
 def settle(
     service: TokenService,
-    doubt: Reservation,
+    unresolved: Reservation,
     input_tokens: int,
     output_tokens: int,
     *,
     reason: str = "",
     passphrase: str | None = None,
 ) -> CallEnd:
-    """End *doubt* with the tokens that somebody knows, priced as the call would have been.
+    """End an unresolved reservation with the tokens that somebody knows, priced as the call would have been.
 
-    `Locked` in a locked session without its *passphrase*; `ReservationError` when it has ended meanwhile.
+    Args:
+        service: The ledger's service.
+        unresolved: The reservation, as `find` returns it.
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the reply.
+        reason: Why, for the event.
+        passphrase: The session's, if it is locked.
+
+    Returns:
+        The row that was written.
+
+    Raises:
+        Locked: In a locked session without its passphrase.
+        ReservationError: When it has ended meanwhile.
     """
-    service.unlock(doubt.session_id, passphrase, "settling")
     end = CallEnd(input_tokens, output_tokens, source="counted", finish_reason="resolved")
-    end = _priced(service, doubt, end)
-    service.store.settle(doubt.reservation_id, end)
-    detail = {"reservation_id": doubt.reservation_id, "tokens": doubt.tokens, "reason": reason}
-    detail |= {"input_tokens": input_tokens, "output_tokens": output_tokens}
-    event = LedgerEvent(doubt.session_id, "resolved", 0.0, default_candidate(), detail)
-    service.store.add_event(event)
+    end = _priced(service, unresolved, end)
+    rid = unresolved.reservation_id
+    if not service.resolve(rid, end, reason=reason, passphrase=passphrase):
+        raise ReservationError(
+            f"reservation {rid} was settled meanwhile, with other figures: %budget shows them"
+        )
     return end
 
 
-def _priced(service: TokenService, doubt: Reservation, end: CallEnd) -> CallEnd:
+def _priced(service: TokenService, unresolved: Reservation, end: CallEnd) -> CallEnd:
     try:
-        asked = doubt.call.model or service.get_session(doubt.session_id).model
-        model = service.plugins.model(asked, service.settings, doubt.call.client)
+        asked = unresolved.call.model or service.get_session(unresolved.session_id).model
+        model = service.plugins.model(asked, service.settings, unresolved.call.client)
     except BuddyError:  # no longer known here: no price is better than a wrong one
         return end
     if model.counts_as:  # nobody bills a scripted model
@@ -74,24 +85,24 @@ def _priced(service: TokenService, doubt: Reservation, end: CallEnd) -> CallEnd:
 
 
 def left_behind(reservations: Sequence[Reservation], *, own: str | None = None) -> str:
-    """Say in one line what *reservations* charge, or "" when there are none.
+    """Describe in one line what *reservations* charge, or "" when there are none.
 
-    *own* is a session to go on with: without it, the line names the session to use. A hold becomes *in
-    doubt* when its kernel no longer renews its lease (`Settings.lease_s`); until then nobody can tell a
+    *own* is a session to go on with: without it, the line names the session to use. A reservation becomes
+    *in doubt* when its kernel no longer renews its lease (`Settings.lease_s`); until then nobody can tell a
     running turn in another kernel from one that was cut short.
     """
     if not reservations:
         return ""
     held = [r for r in reservations if not r.in_doubt]
-    doubted = [r for r in reservations if r.in_doubt]
+    unresolved = [r for r in reservations if r.in_doubt]
     parts = []
     if held:
         parts.append(
             f"{_tokens(held)} held by a turn that was cut short, or still runs in another kernel "
-            "(in doubt when it is not heard of)"
+            "(in doubt when that kernel no longer renews it)"
         )
-    if doubted:
-        parts.append(f"{_tokens(doubted)} in doubt from a turn that was cut short")
+    if unresolved:
+        parts.append(f"{_tokens(unresolved)} in doubt from a turn that was cut short")
     where = "%budget" if own else f"%interview use {reservations[-1].session_id}, then %budget,"
     return f"{' and '.join(parts)}: {where} shows more."
 

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -171,7 +172,7 @@ class Interview:
         session = self.session
         history = self.service.store.history(session.session_id)
         messages = build_messages(session, self._challenge(session), history, text)
-        question = Message(0, "user", text)
+        question = asked_now("user", text)
         return self._send(session, messages, question, max_tokens, model, temperature, {})
 
     async def say(self, text: str, **options: Any) -> TurnResult:
@@ -179,14 +180,14 @@ class Interview:
         async with self.ask(text, **options) as reply:
             async for _ in reply:
                 pass
-        return _whole(reply)
+        return _ended(reply)
 
     def say_sync(self, text: str, **options: Any) -> TurnResult:
         """Ask and block until the whole reply is there (options as in `ask`)."""
         with self.ask(text, **options) as reply:
             for _ in reply:
                 pass
-        return _whole(reply)
+        return _ended(reply)
 
     def send(
         self,
@@ -330,6 +331,12 @@ class Interview:
         return f"{line} There {doubts}" if doubts else line
 
 
+def asked_now(role: str, text: str) -> Message:
+    """Return a question that is asked at this moment; the ledger gives its turn."""
+    now = time.time()
+    return Message(0, role, text, created_at=now, asked_at=now)
+
+
 def _read_extra(extra: Mapping[str, Any], cap: int | None) -> tuple[dict[str, Any], int, int | None]:
     """Return *extra* without what decides how much is held, the number of choices, and the reply's cap."""
     rest = dict(extra)
@@ -351,7 +358,7 @@ def _reply_tokens(value: int) -> int:
     return value
 
 
-def _whole(reply: Reply) -> TurnResult:
+def _ended(reply: Reply) -> TurnResult:
     if reply.result is None:
         raise reply.stop_line()
     return reply.result

@@ -10,24 +10,38 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ib_kernel.budget.counting import CountingApi
+from ib_kernel.budget.access import forward
+from ib_kernel.budget.counting import Counting
 from ib_kernel.errors import ConfigError
-from ib_kernel.interview.interview import Interview
+from ib_kernel.interview.interview import Interview, asked_now
 from ib_kernel.settings import Settings
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.turn import TurnResult
-from ib_kernel.values import Message
+from ib_kernel.values import TokenCounter
 
 Messages = Sequence[Mapping[str, Any]]
 
 
-class BudgetedClient(CountingApi):
+class BudgetedClient:
     """Chat completions under a session's budget. Build it with `get_openai_client`."""
 
     def __init__(self, interview: Interview) -> None:
         self.interview = interview
         self.settings = interview.settings
         self.plugins = interview.plugins
+        self._counting = Counting(self.settings, self.plugins)
+
+    count_tokens = forward("_counting", Counting.count_tokens)
+    count_message_tokens = forward("_counting", Counting.count_message_tokens)
+    count_request = forward("_counting", Counting.count_request)
+    estimate_completion_tokens = forward("_counting", Counting.estimate_completion_tokens)
+    check_token_limit = forward("_counting", Counting.check_token_limit)
+    get_model_limit = forward("_counting", Counting.get_model_limit)
+
+    @property
+    def counter(self) -> TokenCounter:
+        """The counter that the settings choose; built at first use."""
+        return self._counting.counter
 
     async def chat_completion(
         self,
@@ -85,9 +99,8 @@ class BudgetedClient(CountingApi):
         if self.interview.session_id is None:
             self.interview.start(model=model, temperature=temperature)
         last = messages[-1].get("content")
-        question = Message(
-            0, str(messages[-1].get("role", "user")), last if isinstance(last, str) else str(last)
-        )
+        role = str(messages[-1].get("role", "user"))
+        question = asked_now(role, last if isinstance(last, str) else str(last))
         return self.interview.send(
             messages, question, max_tokens=max_tokens, model=model, temperature=temperature, extra=extra
         )

@@ -93,17 +93,17 @@ def begin(store: BudgetStore, budget: int = 1_000, session_id: str = "s", **fact
     return store.set_status(session_id, Status.ACTIVE)
 
 
-def hold(
+def reserve(
     store: BudgetStore, tokens: int, *, session_id: str = "s", lease_s: float = 60.0, **more: Any
 ) -> Reservation:
-    """Hold tokens; the test fails when that is refused."""
+    """Reserve tokens; the test fails when that is refused."""
     held = store.reserve(session_id, tokens, lease_s=lease_s, **more)
     assert isinstance(held, Reservation), held
     return held
 
 
 def refused(store: BudgetStore, tokens: int, *, session_id: str = "s", **more: Any) -> Refusal:
-    """Try to hold tokens; the test fails when that is allowed."""
+    """Try to reserve tokens; the test fails when that is allowed."""
     refusal = store.reserve(session_id, tokens, lease_s=60.0, **more)
     assert isinstance(refusal, Refusal), refusal
     assert not refusal
@@ -113,6 +113,11 @@ def refused(store: BudgetStore, tokens: int, *, session_id: str = "s", **more: A
 def spend(
     store: BudgetStore, input_tokens: int, output_tokens: int, *, session_id: str = "s", **more: Any
 ) -> None:
-    """Hold exactly what is then settled."""
-    held = hold(store, input_tokens + output_tokens, session_id=session_id)
-    assert store.settle(held.reservation_id, CallEnd(input_tokens, output_tokens, **more))
+    """Reserve exactly what is then settled."""
+    held = reserve(store, input_tokens + output_tokens, session_id=session_id)
+    assert store.settle(held, CallEnd(input_tokens, output_tokens, **more))
+
+
+def listed(store: BudgetStore, reservation: Reservation) -> Reservation:
+    """Return *reservation* as the ledger lists it: without what makes its holder the owner."""
+    return next(r for r in store.reservations() if r.reservation_id == reservation.reservation_id)

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from ib_kernel.values import BudgetStore, CallEnd
+from ib_kernel.values import BudgetStore, CallEnd, CallStart
 
 
 def say(**what: Any) -> None:
@@ -21,19 +21,19 @@ def say(**what: Any) -> None:
 
 
 def race(store: BudgetStore, times: int) -> None:
-    """Hold 100 tokens and settle 60 of them, *times* times, as fast as possible."""
+    """Reserve 100 tokens and settle 60 of them, *times* times, as fast as possible."""
     settled = refused = 0
     for _ in range(times):
         held = store.reserve("s", 100, lease_s=60.0)
         if held:
-            settled += store.settle(held.reservation_id, CallEnd(40, 20))
+            settled += store.settle(held, CallEnd(40, 20))
         else:
             refused += 1
     say(settled=settled, refused=refused)
 
 
-def hold(store: BudgetStore, times: int) -> None:
-    """Hold *times* tokens and wait for the end of the world."""
+def reserve(store: BudgetStore, times: int) -> None:
+    """Reserve *times* tokens and wait until killed."""
     held = store.reserve("s", times, lease_s=60.0)
     say(held=held.reservation_id if held else None)
     sys.stdin.read()
@@ -43,8 +43,23 @@ def tell(store: BudgetStore, times: int) -> None:
     """Settle calls and tell each one that is acknowledged, until killed."""
     for _ in range(times):
         held = store.reserve("s", 2, lease_s=60.0)
-        if held and store.settle(held.reservation_id, CallEnd(1, 1)):
+        if held and store.settle(held, CallEnd(1, 1)):
             say(settled=held.reservation_id)
+
+
+def number(store: BudgetStore, times: int) -> None:
+    """Have *times* turns, some of them failed and tried again; say which numbers they were given."""
+    turns = []
+    for count in range(times):
+        held = store.reserve("s", 1, lease_s=60.0, call=CallStart(turn=None))
+        if not held:
+            continue
+        turns.append(held.turn)
+        if count % 3 == 0:
+            store.release(held, CallEnd(0, 0, error="ServerFailed"))
+            held = store.reserve("s", 1, lease_s=60.0, call=CallStart(turn=held.turn, attempt=2)) or held
+        store.settle(held, CallEnd(1, 0))
+    say(turns=turns)
 
 
 def main(factory: str, folder: str, what: str, times: str) -> None:
@@ -54,7 +69,7 @@ def main(factory: str, folder: str, what: str, times: str) -> None:
     store.totals("s")
     say(ready=True)
     sys.stdin.readline()
-    {"race": race, "hold": hold, "tell": tell}[what](store, int(times))
+    {"race": race, "reserve": reserve, "tell": tell, "number": number}[what](store, int(times))
     store.close()
 
 

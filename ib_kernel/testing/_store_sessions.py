@@ -14,11 +14,12 @@ from ib_kernel.errors import (
     SessionInactive,
     StoreError,
 )
-from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, refused, spend
+from ib_kernel.testing._store_base import Clock, StoreBase, begin, refused, reserve, spend
 from ib_kernel.values import (
     TRANSITIONS,
     BudgetStore,
     CallEnd,
+    CallStart,
     LedgerEvent,
     Message,
     NewSession,
@@ -112,8 +113,8 @@ class Sessions(StoreBase):
         """Used, held and in-doubt tokens stay covered; a change is recorded with who made it."""
         begin(store)
         spend(store, 50, 50)
-        hold(store, 100)
-        store.doubt(hold(store, 200).reservation_id, "timeout")
+        reserve(store, 100)
+        store.mark_unresolved(reserve(store, 200), "timeout")
         with pytest.raises(BudgetRefused):
             store.set_budget("s", tokens=399)
         assert store.set_budget("s", tokens=400, who="Ada").token_budget == 400
@@ -129,14 +130,14 @@ class Sessions(StoreBase):
         assert [(e.who, e.detail["to"]) for e in changes] == [("Ada", 400), ("", 500), ("", 400)]
 
     def test_a_budget_grows_while_calls_are_in_flight(self, store: BudgetStore) -> None:
-        """An extension is there for the next hold at once, and the hold in flight settles as before."""
+        """An extension is there for the next call at once, and the one in flight settles as before."""
         begin(store, 100)
-        held = hold(store, 100)
+        held = reserve(store, 100)
         refused(store, 1)
         store.extend_budget("s", 50)
-        hold(store, 50)
+        reserve(store, 50)
         refused(store, 1)
-        assert store.settle(held.reservation_id, CallEnd(60, 40))
+        assert store.settle(held, CallEnd(60, 40))
         assert store.totals("s").left == 0
 
     def test_active_time_counts_and_a_pause_does_not(self, store: BudgetStore, clock: Clock) -> None:
@@ -149,7 +150,7 @@ class Sessions(StoreBase):
         assert store.session("s").time_left_s == 60.0
         store.set_status("s", Status.ACTIVE)
         clock.step(59)
-        hold(store, 10)
+        reserve(store, 10)
         assert store.session("s").status == Status.ACTIVE
 
     @pytest.mark.parametrize("look", ["session", "totals", "reserve", "sessions"])
@@ -170,15 +171,15 @@ class Sessions(StoreBase):
             store.set_status("s", Status.ACTIVE)
         store.set_time_limit("s", 160.0, who="Ada")
         assert store.set_status("s", Status.ACTIVE).time_left_s == 60.0
-        hold(store, 1)
+        reserve(store, 1)
         assert store.set_time_limit("s", None).time_left_s is None
 
     def test_what_ends_late_is_still_recorded(self, store: BudgetStore) -> None:
         """A call that was in flight when the session ended settles all the same."""
         begin(store)
-        held = hold(store, 100)
+        held = reserve(store, 100)
         store.set_status("s", Status.COMPLETED)
-        assert store.settle(held.reservation_id, CallEnd(10, 10))
+        assert store.settle(held, CallEnd(10, 10))
         assert store.totals("s").used == 20
 
     def test_the_transcript_comes_back_in_order(self, store: BudgetStore, clock: Clock) -> None:
@@ -192,6 +193,22 @@ class Sessions(StoreBase):
         assert [m.content for m in history] == [*texts, "cut"]
         assert (history[-1].partial, history[0].partial, history[0].created_at) == (True, False, clock.now)
         assert store.totals("s").messages == 5
+
+    def test_a_question_keeps_its_own_moment(self, store: BudgetStore, clock: Clock) -> None:
+        """When it was asked is kept apart from when the answer was complete."""
+        begin(store)
+        asked = clock.now
+        held = reserve(store, 100, call=CallStart(turn=None))
+        clock.step(40)
+        question = Message(0, "user", "q", created_at=asked, asked_at=asked)
+        store.settle(held, CallEnd(1, 1), messages=[question, Message(0, "assistant", "a", asked_at=asked)])
+        found = [(m.turn, m.role, m.created_at, m.asked_at) for m in store.history("s")]
+        assert found == [(1, "user", asked, asked), (1, "assistant", asked + 40, asked)]
+        store.charge("s", CallEnd(1, 1), messages=[Message(0, "user", "when?")])
+        assert store.history("s")[-1].asked_at is None
+        if self.answers_sql:
+            took = "SELECT epoch(created_at) - epoch(asked_at) FROM messages WHERE role = 'assistant'"
+            assert store.sql(took).rows == [(40.0,)]
 
     def test_half_an_emoji_does_not_lose_a_call(self, store: BudgetStore) -> None:
         """A lone surrogate, which no file can hold, is replaced; the rest is kept."""
@@ -225,12 +242,12 @@ class Queries(StoreBase):
             store.flush()
             assert store.sql(sums).rows == [(count, 10 * count, 5 * count)]
 
-    def test_doubt_shows_as_doubt(self, store: BudgetStore) -> None:
+    def test_what_is_unresolved_shows_as_in_doubt(self, store: BudgetStore) -> None:
         """A call nobody knows the outcome of is a row without numbers: missing usage is never zero."""
         self._sql(store)
         begin(store)
-        held = hold(store, 77)
-        store.doubt(held.reservation_id, "timeout")
+        held = reserve(store, 77)
+        store.mark_unresolved(held, "timeout")
         ask = "SELECT status, input_tokens, held_tokens FROM calls"
         assert store.sql(ask).rows == [("in_doubt", None, 77)]
         store.write_off(held.reservation_id, who="Ada")

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from ib_kernel.testing._store_base import Clock, StoreBase, begin, hold, spend
-from ib_kernel.values import BudgetStore, CallEnd, Message
+from ib_kernel.testing._store_base import Clock, StoreBase, begin, reserve, spend
+from ib_kernel.values import BudgetStore, CallEnd, CallStart, Message
 
 PROCESSES, PAIRS = 8, 200
-"""How many processes race, and how many holds each asks for."""
+"""How many processes race, and how many reservations each asks for."""
 
 KILLS = 4
 """How many writers are killed in one test."""
@@ -50,35 +50,60 @@ class Threads(StoreBase):
         assert len(admitted) == 20
         assert store.totals("s").left == 0
         for held in admitted:
-            assert store.settle(held.reservation_id, CallEnd(20, 20))
+            assert store.settle(held, CallEnd(20, 20))
         assert store.totals("s").used == 800
 
     def test_one_of_many_settles_wins(self, store: BudgetStore) -> None:
-        """Eight threads settle the same hold: exactly one is told that it ended it."""
+        """Eight threads settle one reservation by eight figures: one is true, the others are events."""
         begin(store)
-        held = hold(store, 100)
-        told: list[bool] = []
-        _together(8, lambda: told.append(store.settle(held.reservation_id, CallEnd(1, 1))))
-        assert sorted(told) == [False] * 7 + [True]
-        assert store.totals("s").used == 2
+        held = reserve(store, 100)
+        figures, told = iter(range(1, 9)), {}
+
+        def work() -> None:
+            used = next(figures)
+            told[used] = store.settle(held, CallEnd(used, 0))
+
+        _together(8, work)
+        assert sorted(told.values()) == [False] * 7 + [True]
+        assert told[store.totals("s").used]
+        assert [e.kind for e in store.events("s")].count("settled_again") == 7
+
+    def test_threads_share_the_numbers_of_turns(self, store: BudgetStore) -> None:
+        """Eight threads begin turns at once: no number is given twice, none is left out."""
+        begin(store)
+        turns: list[int] = []
+
+        def work() -> None:
+            for count in range(5):
+                held = reserve(store, 1, call=CallStart(turn=None))
+                turns.append(held.turn)
+                if count % 2:
+                    store.release(held, CallEnd(0, 0, error="ServerFailed"))
+                else:
+                    store.settle(held, CallEnd(1, 0), messages=[Message(0, "user", str(held.turn))])
+
+        _together(8, work)
+        assert sorted(turns) == list(range(1, 41))
+        assert all(m.content == str(m.turn) for m in store.history("s"))
 
 
 class Persistence(StoreBase):
     """What another store on the same ledger finds; skipped for ledgers that die with their store."""
 
     def test_a_ledger_outlives_its_store(self, store: BudgetStore, folder: Path, clock: Clock) -> None:
-        """Sums, holds, doubt, transcript and events are there for who opens the ledger next."""
+        """Sums, reservations, transcript and events are there for who opens the ledger next."""
         begin(store)
-        held, doubtful = hold(store, 100), hold(store, 200)
-        store.doubt(doubtful.reservation_id, "timeout")
+        held, doubtful = reserve(store, 100), reserve(store, 200)
+        store.mark_unresolved(doubtful, "timeout")
         store.charge("s", CallEnd(3, 4), messages=[Message(1, "user", "hello")])
         other = self.again(folder, clock)
         assert other.totals("s") == store.totals("s")
         assert other.reservations() == store.reservations()
         assert (other.history("s"), other.events("s")) == (store.history("s"), store.events("s"))
         assert other.session("s") == store.session("s")
-        assert other.settle(held.reservation_id, CallEnd(1, 1))
-        assert not store.settle(held.reservation_id, CallEnd(1, 1))
+        assert other.settle(held, CallEnd(1, 1))
+        assert store.settle(held, CallEnd(1, 1))
+        assert not store.settle(held, CallEnd(2, 2))
         other.close()
 
     def test_closing_twice_is_harmless(self, folder: Path, clock: Clock) -> None:
@@ -104,7 +129,7 @@ class Processes(StoreBase):
         store.close()
 
     def test_processes_never_exceed_the_budget(self, real: BudgetStore, folder: Path) -> None:
-        """Eight processes, 200 holds each: the budget holds, and the rows add up to what was told."""
+        """Eight processes, 200 reservations each: the budget holds, and the rows add up to what was told."""
         budget = PROCESSES * PAIRS * 60 * 3 // 4  # a quarter of them must be refused
         begin(real, budget)
         with ExitStack() as stack:
@@ -121,10 +146,23 @@ class Processes(StoreBase):
         if self.answers_sql:
             assert real.sql("SELECT count(*), sum(total_tokens) FROM calls").rows == [(settled, settled * 60)]
 
-    def test_a_killed_owner_leaves_doubt(self, real: BudgetStore, folder: Path) -> None:
-        """A process killed between reserve and settle leaves its hold; when the lease is over, doubt."""
+    def test_processes_share_the_numbers_of_turns(self, real: BudgetStore, folder: Path) -> None:
+        """Processes begin, fail and repeat turns at once: no pair of turn and attempt is there twice."""
+        begin(real, 10**6)
+        with ExitStack() as stack:
+            racers = [stack.enter_context(self._process(folder, "number", 30)) for _ in range(4)]
+            for racer in racers:
+                _say(racer)
+            turns = [turn for racer in racers for turn in _hear(racer)["turns"]]
+        assert sorted(turns) == list(range(1, 121))
+        if self.answers_sql:
+            pairs = "SELECT count(*), count(DISTINCT (turn, attempt)), count(DISTINCT turn) FROM calls"
+            assert real.sql(pairs).rows == [(160, 160, 120)]
+
+    def test_a_killed_owner_leaves_it_unresolved(self, real: BudgetStore, folder: Path) -> None:
+        """A process killed between reserve and settle leaves its tokens held, unresolved after the lease."""
         begin(real)
-        with self._process(folder, "hold", 600) as owner:
+        with self._process(folder, "reserve", 600) as owner:
             _say(owner)
             rid = _hear(owner)["held"]
             owner.kill()
@@ -132,7 +170,7 @@ class Processes(StoreBase):
         assert (real.totals("s").held, real.totals("s").left) == (600, 400)
         later = self.again(folder, Clock(time.time() + 61))
         assert (later.totals("s").held, later.totals("s").in_doubt) == (0, 600)
-        assert later.settle(rid, CallEnd(10, 10))
+        assert later.resolve(rid, CallEnd(10, 10), who="Ada")
         assert later.totals("s").used == 20
         later.close()
 
@@ -146,7 +184,9 @@ class Processes(StoreBase):
                 for _ in range(10 + 7 * kill):
                     assert _hear(writer)["settled"]
                 writer.kill()
-                rest, _ = writer.communicate(timeout=LIMIT_S)
+                assert writer.stdout is not None
+                rest = writer.stdout.read()  # through the same buffer: what readline had taken in is in it
+                writer.wait(LIMIT_S)
                 told += 10 + 7 * kill + sum(line.endswith("}") for line in rest.splitlines())
             spend(real, 1, 1)
         calls = real.totals("s").calls

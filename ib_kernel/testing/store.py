@@ -28,18 +28,24 @@ import pytest
 
 from ib_kernel.values import BudgetStore
 
-_PARTS = ("_store_base", "_store_reservations", "_store_model", "_store_sessions", "_store_shared")
-pytest.register_assert_rewrite(*(f"ib_kernel.testing.{part}" for part in _PARTS))  # before their import
+_PARTS = ("base", "reservations", "owners", "unresolved", "model", "sessions", "shared")
+pytest.register_assert_rewrite(
+    *(f"ib_kernel.testing._store_{part}" for part in _PARTS)
+)  # before their import
 
 from ib_kernel.testing._store_base import Clock  # noqa: E402
-from ib_kernel.testing._store_reservations import Admission, Doubt, Endings  # noqa: E402
+from ib_kernel.testing._store_owners import Owners, Turns  # noqa: E402
+from ib_kernel.testing._store_reservations import Admission, Endings  # noqa: E402
 from ib_kernel.testing._store_sessions import Queries, Sessions  # noqa: E402
 from ib_kernel.testing._store_shared import Persistence, Processes, Threads  # noqa: E402
+from ib_kernel.testing._store_unresolved import Unresolved  # noqa: E402
 
 __all__ = ["BudgetStoreContract", "Clock"]
 
 
-class BudgetStoreContract(Admission, Endings, Doubt, Sessions, Queries, Threads, Persistence, Processes):
+class BudgetStoreContract(
+    Admission, Endings, Turns, Owners, Unresolved, Sessions, Queries, Threads, Persistence, Processes
+):
     """Subclass, define `make_store`, and pytest runs every test of this class against your store."""
 
     histories = 25
@@ -62,7 +68,7 @@ class BudgetStoreContract(Admission, Endings, Doubt, Sessions, Queries, Threads,
         assert store.location()
 
     def test_any_history_keeps_the_invariants(self, folder: Path) -> None:
-        """Random histories of holds, ends, charges, budgets and clock steps agree with a ten-line model."""
+        """Random histories of calls, budgets and clock steps agree with a ten-line model."""
         hypothesis = pytest.importorskip("hypothesis")
         stateful = pytest.importorskip("hypothesis.stateful")
         from ib_kernel.testing._store_model import machine

@@ -1,4 +1,4 @@
-"""Tells observers and the log what happens to a turn. Blocking: called from worker threads."""
+"""Notifies observers and the log of what happens to a turn. Blocking: called from worker threads."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ClientError
 from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed
-from ib_kernel.plugin.manager import Plugins
 from ib_kernel.turn.usage import Attempt
-from ib_kernel.values import BudgetStore, CallEnd, Count, LedgerEvent, Totals
+from ib_kernel.values import CallEnd, Count, LedgerEvent, Totals
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Notifier:
-    """The voice of one turn; `turn` is set when it is known."""
+    """Sends the events of one turn; `turn` is set when the ledger has given its number."""
 
-    plugins: Plugins
-    store: BudgetStore
+    service: TokenService
     session_id: str
     client: str
     model: str
@@ -31,7 +30,7 @@ class Notifier:
 
     def before(self, number: int, counted: Count, held: int) -> None:
         """Tell that an attempt is about to be sent."""
-        self.plugins.tell(
+        self.service.plugins.tell(
             "ib_before_call", BeforeCall(**self._facts(number), counted=counted, held_tokens=held)
         )
 
@@ -46,7 +45,9 @@ class Notifier:
             totals.left,
             totals.token_budget,
         )
-        self.plugins.tell("ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals))
+        self.service.plugins.tell(
+            "ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals)
+        )
         return self._warn(attempt.before, totals)
 
     def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
@@ -66,7 +67,7 @@ class Notifier:
             retry_in_s=retry_in_s,
             gave_up=gave_up,
         )
-        self.plugins.tell("ib_call_failed", event)
+        self.service.plugins.tell("ib_call_failed", event)
 
     def usage_rejected(self, attempt: Attempt) -> None:
         """Keep the raw figures of a service that cannot all be true, and say what was wrong with them."""
@@ -87,8 +88,8 @@ class Notifier:
             return None
         log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * passed[-1])
         detail = {"level": passed[-1], "used": after.used, "token_budget": after.token_budget}
-        self.store.add_event(LedgerEvent(self.session_id, "budget_warning", time.time(), detail=detail))
-        self.plugins.tell("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
+        self.service.record(LedgerEvent(self.session_id, "budget_warning", time.time(), detail=detail))
+        self.service.plugins.tell("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
         return passed[-1]
 
     def _facts(self, number: int) -> dict[str, Any]:

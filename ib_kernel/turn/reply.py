@@ -70,7 +70,7 @@ class Reply:
         return self._task is not None and self._task.cancelled()
 
     def stop(self) -> None:
-        """End the turn early: its stream and its hold. Safe from any thread and from a signal's handler."""
+        """End the turn early: its stream and its reservation. Safe from any thread or signal handler."""
         if not self._stopping:  # once: a second cancellation would cut the first one's tidying short
             self._stopping = True
             self._cancel()

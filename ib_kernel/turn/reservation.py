@@ -1,4 +1,4 @@
-"""What a turn does with the ledger: hold, settle, doubt, release. Blocking: called from worker threads.
+"""What a turn reserves, and how it ends that, through the budget service. Blocking: called from workers.
 
 Each function is one trip to a worker thread, because each trip costs more than what it does there.
 """
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 class TurnRequest:
     """What one turn sends: `request` with the reply tokens asked for, `question` the message to keep.
 
+    The question is the value that was built when it was asked; only its turn is still to be given.
     `explicit` says that the person named the reply's length: then it is never shrunk.
     """
 
@@ -51,35 +52,34 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing was held: the service's rate limit asks to wait *seconds* first."""
+    """Nothing was reserved: the service's rate limit asks to wait *seconds* first."""
 
     seconds: float
 
 
 class TurnReservation:
-    """The ledger's side of one turn."""
+    """The budget's side of one turn."""
 
     def __init__(
         self, service: TokenService, ask: TurnRequest, client: str, counts_as: str, recorder: UsageRecorder
     ) -> None:
         self.ask, self.recorder = ask, recorder
         self.notify = Notifier(
-            service.plugins,
-            service.store,
+            service,
             ask.session.session_id,
             client,
             ask.request.model,
             service.settings.warn_at,
         )
-        self._service, self._store, self._settings = service, service.store, service.settings
+        self._service, self._settings = service, service.settings
         self._counts_as = counts_as
         self._count: Count | None = None
         self._bound = LearnedBound()
 
-    def hold(
+    def reserve(
         self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
     ) -> Attempt | Pause:
-        """Count *body* (once), plan, and hold; when another call took its share in between, plan once more.
+        """Count *body* (once), plan, and reserve; when another call took its share in between, plan again.
 
         A `Pause` when *limits* ask for a wait of at most *patience_s*. Raises what refuses the turn.
         """
@@ -94,11 +94,11 @@ class TurnReservation:
             if 0 < wait <= patience_s:
                 return Pause(wait)
         for chance in (1, 2):
-            totals = self._store.totals(self.ask.session.session_id)
+            totals = self._service.totals(self.ask.session.session_id)
             plan = self._plan(count, totals)
-            self.notify.turn = totals.turns + 1
             held = self._reserve(plan, number, count)
             if isinstance(held, Reservation):
+                self.notify.turn = held.turn
                 self.notify.before(number, count, plan.tokens)
                 return Attempt(number, plan, count, held, totals)
             if held.reason != "budget" or chance == 2:
@@ -107,48 +107,48 @@ class TurnReservation:
 
     def undo(self, attempt: Attempt) -> None:
         """Release an attempt that was cancelled before anything was sent."""
-        self._store.release(attempt.reservation.reservation_id)
+        self._service.release(attempt.reservation)
 
     def renew(self, attempt: Attempt) -> None:
         """Renew the attempt's lease."""
-        self._store.renew([attempt.reservation.reservation_id], lease_s=self._settings.lease_s)
+        self._service.renew(attempt.reservation, self._settings.lease_s)
 
-    def doubt(self, attempt: Attempt, reason: str) -> None:
+    def mark_unresolved(self, attempt: Attempt, reason: str) -> None:
         """Leave the attempt charged until somebody decides; what has arrived is kept."""
         messages = self.messages(attempt, partial=True) if attempt.pieces else ()
-        self._store.doubt(attempt.reservation.reservation_id, reason, messages=messages)
+        self._service.mark_unresolved(attempt.reservation, reason, messages=messages)
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
-        """End an attempt that failed: charged as in doubt, for its prompt, or not at all."""
+        """End an attempt that failed: charged as unresolved, for its prompt, or not at all."""
         outcome = error.outcome if isinstance(error, ClientError) else "unknown"
-        name, rid = type(error).__name__, attempt.reservation.reservation_id
+        name, reservation = type(error).__name__, attempt.reservation
         reported = self.recorder.reported(attempt, error) if isinstance(error, ClientError) else None
         if reported is not None:
-            self._store.settle(
-                rid, reported, messages=self.messages(attempt, partial=True) if attempt.pieces else ()
-            )
+            messages = self.messages(attempt, partial=True) if attempt.pieces else ()
+            self._service.settle_call(reservation, reported, messages=messages)
         elif outcome == "unknown":
-            self.doubt(attempt, name)
+            self.mark_unresolved(attempt, name)
         elif outcome == "prompt_billed":
-            self._store.settle(rid, self.recorder.failed(attempt, name, prompt_billed=True))
+            end = self.recorder.failed(attempt, name, prompt_billed=True)
+            self._service.settle_call(reservation, end)
         else:
-            self._store.release(rid, self.recorder.failed(attempt, name, prompt_billed=False))
+            self._service.release(reservation, self.recorder.failed(attempt, name, prompt_billed=False))
         self.notify.usage_rejected(attempt)
 
     def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> tuple[CallEnd, Totals, float | None]:
         """Write the attempt's row; return it, the session's sums, and the warning level it has reached."""
         end = self.recorder.ended(attempt, done)
         messages = self.messages(attempt, partial=partial)
-        self._store.settle(attempt.reservation.reservation_id, end, messages=messages)
+        self._service.settle_call(attempt.reservation, end, messages=messages)
         self.notify.usage_rejected(attempt)
-        totals = self._store.totals(self.ask.session.session_id)
+        totals = self._service.totals(self.ask.session.session_id)
         return end, totals, self.notify.after(attempt, end, totals)
 
     def messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
         """Return the two messages of this turn for the transcript."""
-        now, turn = time.time(), self.notify.turn
-        reply = Message(turn, "assistant", attempt.text, now, partial)
-        return (dataclasses.replace(self.ask.question, turn=turn, created_at=now), reply)
+        turn, asked_at = attempt.reservation.turn, self.ask.question.asked_at
+        reply = Message(turn, "assistant", attempt.text, time.time(), partial, asked_at)
+        return (dataclasses.replace(self.ask.question, turn=turn), reply)
 
     def _plan(self, count: Count, totals: Totals) -> Plan:
         asked, minimum = self.ask.request.max_completion_tokens, self._settings.min_reply_tokens
@@ -174,7 +174,7 @@ class TurnReservation:
                 f"not sent. The session has a money budget and no price is known for {self.ask.model.name}."
             )
         call = CallStart(
-            turn=self.notify.turn,
+            turn=self.notify.turn or None,  # a turn's first attempt is given the next number
             attempt=number,
             client=self.notify.client,
             model=self.ask.request.model,

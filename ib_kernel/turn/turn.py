@@ -1,4 +1,4 @@
-"""One turn, one direction: count, plan, hold, send, settle.
+"""One turn, one direction: count, plan, reserve, send, settle.
 
 Runs on the background loop. Each attempt has its own reservation and its own row; whatever way an
 attempt ends, its reservation ends with it, in a ledger write that a cancellation cannot cut short.
@@ -92,7 +92,7 @@ class Turn:
         shared: Shared | None = None,
     ) -> None:
         self.service, self.client, self.ask, self.emit = service, client, ask, emit
-        self.settings, self.store = service.settings, service.store
+        self.settings = service.settings
         self.shared = shared or Shared(RetryBudget(self.settings.retry_budget))
         self.partial: TurnResult | None = None
         self.draining = False
@@ -133,7 +133,7 @@ class Turn:
     # --- one attempt
 
     async def _one_attempt(self, number: int) -> TurnResult:
-        attempt = self._attempt = await self._hold(number)
+        attempt = self._attempt = await self._reserve(number)
         if self.settings.cancel == "drain":
             return await self._drainable(attempt)
         return await self._to_its_end(attempt)
@@ -150,8 +150,8 @@ class Turn:
                 raise
             return await self._settle(attempt, done)
 
-    async def _hold(self, number: int) -> Attempt:
-        """Wait for a short rate limit, then hold."""
+    async def _reserve(self, number: int) -> Attempt:
+        """Wait for a short rate limit, then reserve."""
         await self._prepare()
         body = self.client.body(self.ask.request)
         limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
@@ -159,7 +159,7 @@ class Turn:
         while True:
             known, most = limits.get(self.ask.request.model), min(patience, self._time_left())
             held, cancelled = await to_end(
-                lambda known=known, most=most: self._reservation.hold(number, body, known, most)  # type: ignore[misc]
+                lambda known=known, most=most: self._reservation.reserve(number, body, known, most)  # type: ignore[misc]
             )
             if cancelled:
                 if isinstance(held, Attempt):
@@ -200,10 +200,10 @@ class Turn:
     # --- how an attempt ends
 
     async def _stopped(self, attempt: Attempt) -> TurnResult | None:
-        """End an attempt that we closed: counted after the first piece, in doubt before it."""
+        """End an attempt that we closed: counted after the first piece, unresolved before it."""
         if attempt.first_piece is not None:
             return await self._settle(attempt, Done("stopped"))
-        await to_end(lambda: self._reservation.doubt(attempt, "stopped before the first piece"))
+        await to_end(lambda: self._reservation.mark_unresolved(attempt, "stopped before the first piece"))
         return None
 
     async def _settle(self, attempt: Attempt, done: Done) -> TurnResult:

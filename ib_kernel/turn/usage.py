@@ -23,7 +23,7 @@ SHOWN_CHARS = 200
 
 @dataclass
 class Attempt:
-    """One attempt, from its hold to its row. Times are `time.monotonic` seconds.
+    """One attempt, from its reservation to its row. Times are `time.monotonic` seconds.
 
     `last_sign` is when the service last showed that it is at work. `reasoning` is what was thought and not
     said, `thinks` whether the model was seen to reason. `problems` says what was

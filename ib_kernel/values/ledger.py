@@ -78,14 +78,16 @@ class Session(NewSession):
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """What is known about an attempt when its tokens are held.
+    """What is known about an attempt when its tokens are reserved.
 
-    `turn` counts from 1 in a session, `attempt` from 1 in a turn. `counted_tokens` is the counter's best
-    estimate of the prompt, `counted_exact` whether it claimed to be exact. `request_hash` and the text of
-    the prompt are deliberately absent: transcripts live in messages.
+    `turn` is None for the first attempt of a turn: the ledger then gives it the session's next number, in
+    the same write (`Reservation.turn` says which). A retry passes that number on with its own `attempt`,
+    from 2 on; 0 is a call outside any turn. `counted_tokens` is the counter's best estimate of the prompt,
+    `counted_exact` whether it claimed to be exact. The text of the prompt is deliberately absent:
+    transcripts live in messages.
     """
 
-    turn: int = 0
+    turn: int | None = 0
     attempt: int = 1
     client: str = ""
     model: str = ""
@@ -121,21 +123,27 @@ class CallEnd:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a session's transcript. `partial` marks a reply that was cut short."""
+    """One message of a session's transcript. `partial` marks a reply that was cut short.
+
+    `asked_at` is when the turn's question was asked (None: not known), for the question and for its reply;
+    `created_at` is when this message was complete, so that a reply took ``created_at - asked_at`` seconds.
+    """
 
     turn: int
     role: str
     content: str
     created_at: float = 0.0
     partial: bool = False
+    asked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """Tokens that are held for one attempt until it ends; always truthy.
 
-    `tokens` is what is held, `lease_until` when it becomes *in doubt* unless renewed, `in_doubt` whether
-    it has. `owner` names the process that made it.
+    `tokens` is what is held, `lease_until` when it becomes unresolved (*in doubt* on screen and in SQL)
+    unless renewed, `in_doubt` whether it has. `owner` names the process that made it. `owner_token` makes
+    whoever has it the owner: only the value that `BudgetStore.reserve` returned has it, no listing does.
     """
 
     reservation_id: str
@@ -148,11 +156,17 @@ class Reservation:
     in_doubt: bool = False
     doubt_reason: str = ""
     call: CallStart = field(default_factory=CallStart)
+    owner_token: str = field(default="", repr=False, compare=False)
+
+    @property
+    def turn(self) -> int:
+        """The turn's number in its session, from 1 on; 0 for a call outside any turn."""
+        return self.call.turn or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing was held; always falsy. `left` is what could still have been held, in tokens."""
+    """Why nothing was reserved; always falsy. `left` is what could still have been held, in tokens."""
 
     reason: Literal["budget", "money", "inactive", "expired", "unknown_session"]
     left: int = 0
@@ -207,7 +221,8 @@ class LedgerEvent:
     """One recorded fact about a session: what (`kind`), when, by whom, and JSON-able details.
 
     Kinds that the core and every store use: "opened", "status" (details *from*, *to*), "budget",
-    "time_limit", "written_off", "budget_warning".
+    "time_limit", "in_doubt", "written_off", "resolved", "settled_again" (a second, different settle; details
+    *reservation_id* and its figures), "budget_warning".
     """
 
     session_id: str

@@ -24,10 +24,17 @@ from ib_kernel.values.results import QueryResult
 class BudgetStore(Protocol):
     """The ledger. Synchronous; safe from several threads and, if it says so, several processes.
 
-    Invariants, proven by `ib_kernel.testing.BudgetStoreContract`: at admission ``used + held + in_doubt +
-    new ≤ budget``, checked and held in one conditional durable write; a reservation ends exactly once and
-    a repeated end with the same id is a no-op; nothing acknowledged is lost; expired leases become in
-    doubt, never free.
+    Invariants, proven by `ib_kernel.testing.BudgetStoreContract`:
+
+    - At admission ``used + held + in doubt + new ≤ budget``, checked and reserved in one conditional durable
+      write; nothing acknowledged is lost.
+    - ``(session, turn, attempt)`` is unique for turns ≥ 1. Numbers are given in the reserve's own write.
+    - A reservation ends exactly once, and only by its owner: `renew`, `settle`, `release` and
+      `mark_unresolved` need the value that `reserve` returned, with its `Reservation.owner_token`. The ledger
+      keeps that token where nobody lists it (a hash is enough). Without it they raise `ReservationError`.
+    - Everybody else decides about an *unresolved* one by `resolve` or `write_off`, with a name, recorded as
+      an event. Who may do that is not the ledger's business: `TokenService` asks for the passphrase.
+    - Expired leases become unresolved (`in_doubt`), never free.
 
     Two more methods are optional. ``spent(session_id) -> list[Spent]`` returns the session's settled
     attempts in order, cheap enough to be read after every turn; without it, widgets ask `sql`.
@@ -38,7 +45,7 @@ class BudgetStore(Protocol):
     name: str
 
     def location(self) -> str:
-        """Where the ledger lives, for people: a full path or an address without secrets."""
+        """Return where the ledger lives, for people: a full path or an address without secrets."""
         ...
 
     # sessions
@@ -83,31 +90,104 @@ class BudgetStore(Protocol):
         owner: str = "",
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
-        """Hold *tokens* (≥ 0) for one attempt, durably, or say why not. One conditional write."""
-        ...
+        """Hold *tokens* for one attempt, durably, or say why not. One conditional write.
 
-    def renew(self, reservation_ids: Sequence[str], *, lease_s: float) -> set[str]:
-        """Extend leases; return the ids that are still held (an in-doubt one is not revived)."""
-        ...
+        Args:
+            session_id: The session that pays. An unknown one is a `Refusal`, not an error.
+            tokens: Tokens to hold, 0 or more.
+            lease_s: Seconds until the reservation becomes unresolved unless it is renewed.
+            nano_usd: Nano-dollars to hold beside the tokens.
+            owner: How the owner signs, for people; a store has a default.
+            call: What is known about the attempt. ``turn=None`` allocates the session's next turn.
 
-    def settle(self, reservation_id: str, end: CallEnd, *, messages: Sequence[Message] = ()) -> bool:
-        """End a hold or an in-doubt one with its real usage, and store *messages* in the same write.
+        Returns:
+            The reservation with its turn and its owner token, or a `Refusal`, which uses up no number.
 
-        True when this call ended it, False when it had been settled already (nothing changes).
-        `ReservationError` when unknown, released or written off.
+        Raises:
+            ConfigError: For figures that are no whole numbers of at least 0, or a time that is none.
+            ReservationError: When the turn already has an attempt of that number.
         """
         ...
 
-    def release(self, reservation_id: str, end: CallEnd | None = None) -> bool:
-        """End a hold that has cost nothing. With *end*, a row of status *failed* is kept. Idempotent."""
+    def renew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:
+        """Extend leases to *lease_s* seconds from now.
+
+        Returns:
+            The ids that are still held by their owner. An unresolved one is not revived, and one without its
+            owner token is left alone.
+        """
         ...
 
-    def doubt(self, reservation_id: str, reason: str, *, messages: Sequence[Message] = ()) -> bool:
-        """Mark a hold as in doubt: it stays charged until settled or written off. Idempotent."""
+    def settle(self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()) -> bool:
+        """End a reservation, unresolved ones included, with its real usage, and store *messages* with it.
+
+        Messages of a turn are stored under the reservation's turn. A repeated settle never changes a figure;
+        its messages are stored if the turn has none yet. When its figures differ from those recorded it is
+        recorded as an event "settled_again".
+
+        Args:
+            reservation: The value that `reserve` returned.
+            end: What was used; never clipped.
+            messages: What goes into the transcript in the same write.
+
+        Returns:
+            True if the reservation is settled by these figures (tokens of all four kinds and cost), by this
+            call or an earlier one, so that a lost answer can be repeated; False if it is settled by others.
+
+        Raises:
+            ReservationError: When it is unknown, released, written off, or not the caller's.
+        """
+        ...
+
+    def release(self, reservation: Reservation, end: CallEnd | None = None) -> bool:
+        """End a reservation that has cost nothing. With *end*, a row of status *failed* is kept.
+
+        Allowed while only the lease has expired. One that was marked unresolved may have been billed.
+
+        Returns:
+            True if this call ended it, False if it had ended before.
+
+        Raises:
+            ReservationError: When it is unknown, marked unresolved, or not the caller's.
+            ConfigError: When *end* has used tokens.
+        """
+        ...
+
+    def mark_unresolved(
+        self, reservation: Reservation, reason: str, *, messages: Sequence[Message] = ()
+    ) -> bool:
+        """Say that nobody knows what the attempt has cost: it stays charged until settled or written off.
+
+        Returns:
+            True if this call made it unresolved, False if it was so, or had ended, before.
+
+        Raises:
+            ReservationError: When it is unknown or not the caller's.
+        """
+        ...
+
+    def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
+        """Settle an unresolved reservation by decision of *who*, recorded as an event "resolved".
+
+        Returns:
+            As `settle`; an event "resolved" is recorded only by the call that ended it.
+
+        Raises:
+            ReservationError: When it is unknown, still held, released or written off.
+            ConfigError: When *who* is empty.
+        """
         ...
 
     def write_off(self, reservation_id: str, *, who: str, reason: str = "") -> bool:
-        """Free an in-doubt hold by decision of *who*; a row of status *written_off* is kept."""
+        """Free an unresolved reservation by decision of *who*; a row of status *written_off* is kept.
+
+        Returns:
+            True if this call wrote it off, False if that was done before.
+
+        Raises:
+            ReservationError: When it is unknown, still held, settled or released.
+            ConfigError: When *who* is empty.
+        """
         ...
 
     def charge(
@@ -118,11 +198,21 @@ class BudgetStore(Protocol):
         call: CallStart | None = None,
         messages: Sequence[Message] = (),
     ) -> Totals:
-        """Record usage that nothing was held for. Never clipped, even beyond the budget."""
+        """Record usage that nothing was reserved for. Never clipped, even beyond the budget.
+
+        Args:
+            session_id: The session that pays. `UnknownSession`.
+            end: What was used.
+            call: What is known about the attempt; its turn is allocated or checked as in `reserve`.
+            messages: What goes into the transcript in the same write.
+
+        Returns:
+            The session's sums with it.
+        """
         ...
 
     def reservations(self, session_id: str | None = None) -> list[Reservation]:
-        """Return open and in-doubt reservations, oldest first."""
+        """Return open and unresolved reservations, oldest first, without their owner tokens."""
         ...
 
     # reading

@@ -39,12 +39,18 @@ SELECT session_key,
     count(*) FILTER (status <> 'in_doubt')
 FROM calls GROUP BY session_key"""
 
-_HOLDS = """
+_RESERVATIONS = """
 SELECT session_key,
     coalesce(sum(tokens) FILTER (WHERE state = 'held'), 0),
     coalesce(sum(tokens) FILTER (WHERE state <> 'held'), 0),
     sum(nano_usd)
-FROM holds GROUP BY session_key"""
+FROM reservations GROUP BY session_key"""
+
+_REPEATED = """
+SELECT session_key, turn, attempt, count(*) FROM (
+    SELECT session_key, turn, attempt FROM calls WHERE turn > 0
+    UNION ALL SELECT session_key, turn, attempt FROM reservations WHERE turn > 0
+) GROUP BY session_key, turn, attempt HAVING count(*) > 1"""
 
 _MESSAGES = "SELECT session_key, count(*) FROM messages GROUP BY session_key"
 
@@ -54,13 +60,17 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
     with hot.snapshot() as db:
         sessions = {row["session_key"]: row for row in select_sessions(db, "")}
         rows = {key: values for key, *values in db.execute(_HOT)}
-        holds = {key: values for key, *values in db.execute(_HOLDS)}
+        reserved = {key: values for key, *values in db.execute(_RESERVATIONS)}
         messages = {key: count for key, count in db.execute(_MESSAGES)}  # noqa: C416 (typed)
+        repeated = list(db.execute(_REPEATED))
         last = next(seq for (seq,) in db.execute("SELECT coalesce(max(seq), 0) FROM calls"))
         apart = quarantine.listed(db)
-    lines = [*apart, *_strays(sessions, rows, holds)]
+    lines = [*apart, *_strays(sessions, rows, reserved)]
+    for key, turn, attempt, times in repeated:
+        name = sessions[key]["session_id"] if key in sessions else f"key {key}"
+        lines.append(f"session {name}: attempt {attempt} of turn {turn} is there {times} times")
     for key, row in sessions.items():
-        lines += _compare(row, rows.get(key), holds.get(key), messages.get(key, 0))
+        lines += _compare(row, rows.get(key), reserved.get(key), messages.get(key, 0))
     return lines + _check_record(record, hot, now, sessions, rows, last)
 
 

@@ -9,7 +9,7 @@ from ib_duckdb.rows import Row, elapsed, get
 from ib_duckdb.writing import expire_if_elapsed, sweep
 from ib_kernel.values import Message
 
-_STALE = "SELECT 1 FROM holds WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
+_STALE = "SELECT 1 FROM reservations WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
 
 
 class Part:

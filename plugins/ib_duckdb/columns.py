@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 """Version of the tables below; kept in ``internal.version`` of the file."""
 
 
@@ -63,7 +63,8 @@ class Table:
         """Return the statement that inserts bound lists, one per column, sorted by session and time."""
         names = ", ".join(column.name for column in self.columns)
         values = ", ".join(f"{column.bind} AS {column.name}" for column in self.columns)
-        return f"INSERT INTO {schema}.{self.name} SELECT {names} FROM (SELECT {values}) ORDER BY {self.order}"  # noqa: S608
+        rows = f"SELECT {names} FROM (SELECT {values}) ORDER BY {self.order}"  # noqa: S608 (our own names)
+        return f"INSERT INTO {schema}.{self.name} ({names}) {rows}"
 
     def tried(self) -> str:
         """Return the query that converts the same bound lists and keeps nothing."""
@@ -135,6 +136,7 @@ MESSAGES = Table(
         Column("content", "VARCHAR"),
         Column("partial", "BOOLEAN"),
         Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
+        Column("asked_at", "TIMESTAMP", _stamp("t.asked_at")),
         *_KEYS,
     ),
 )
@@ -180,19 +182,19 @@ TABLES = (CALLS, MESSAGES, EVENTS, SESSION_ROWS)
 
 _DOUBTFUL = {
     "session_id": "s.session_id",
-    "session_key": "h.session_key",
+    "session_key": "r.session_key",
     "status": "'in_doubt'",
-    "held_tokens": "h.tokens",
+    "held_tokens": "r.tokens",
     "overdraft": "0",
     "token_budget": "s.token_budget",
-    "prompt_version": "nullif(h.prompt_version, '')",
-    "started_at": _stamp("h.created_at"),
-    **{name: f"h.{name}" for name in ("turn", "attempt", "client", "model")},
-    **{name: f"h.{name}" for name in ("counted_tokens", "counted_exact")},
+    "prompt_version": "nullif(r.prompt_version, '')",
+    "started_at": _stamp("r.created_at"),
+    **{name: f"r.{name}" for name in ("turn", "attempt", "client", "model")},
+    **{name: f"r.{name}" for name in ("counted_tokens", "counted_exact")},
 }
 
 IN_DOUBT = f"""
 SELECT {", ".join(_DOUBTFUL.get(column.name, "NULL") for column in CALLS.columns)}
-FROM holds h JOIN sessions s USING (session_key)
-WHERE h.state <> 'held' OR h.lease_until <= ?"""  # noqa: S608 (built from our own names)
+FROM reservations r JOIN sessions s USING (session_key)
+WHERE r.state <> 'held' OR r.lease_until <= ?"""  # noqa: S608 (built from our own names)
 """The attempts whose outcome nobody knows yet, as rows of `calls`: their usage is NULL, never zero."""

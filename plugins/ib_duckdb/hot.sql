@@ -1,4 +1,4 @@
--- The hot ledger, version 1. Times are seconds since 1970 (UTC), money is nano-dollars.
+-- The hot ledger, version 2. Times are seconds since 1970 (UTC), money is nano-dollars.
 -- `seq` orders what is moved to usage.duckdb: the newest row of a table is never deleted, so a number is
 -- never given twice. STRICT makes an overflowing sum an error instead of a rounded float.
 
@@ -46,12 +46,13 @@ CREATE TABLE sessions (
     priced_calls INTEGER NOT NULL DEFAULT 0,
     unpriced_calls INTEGER NOT NULL DEFAULT 0,
     pruned_calls INTEGER NOT NULL DEFAULT 0,   -- rows that are only in usage.duckdb by now
-    pruned_messages INTEGER NOT NULL DEFAULT 0
+    pruned_messages INTEGER NOT NULL DEFAULT 0,
+    last_turn INTEGER NOT NULL DEFAULT 0       -- the highest number a turn was given
 ) STRICT;
 CREATE INDEX sessions_by_status ON sessions (status);
 
 -- Open reservations only: an ended one becomes a row of calls or of released.
-CREATE TABLE holds (
+CREATE TABLE reservations (
     rid TEXT PRIMARY KEY,
     session_key INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
@@ -67,9 +68,10 @@ CREATE TABLE holds (
     model TEXT NOT NULL,
     counted_tokens INTEGER,
     counted_exact INTEGER,
-    prompt_version TEXT NOT NULL
+    prompt_version TEXT NOT NULL,
+    owner_hash BLOB                         -- SHA-256 of the owner's token; NULL: made before version 2
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX holds_by_session ON holds (session_key);
+CREATE INDEX reservations_by_session ON reservations (session_key);
 
 CREATE TABLE released (rid TEXT PRIMARY KEY, released_at REAL NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -103,7 +105,8 @@ CREATE TABLE calls (
     response_id TEXT NOT NULL,
     raw_usage TEXT,
     started_at REAL NOT NULL,
-    ended_at REAL NOT NULL
+    ended_at REAL NOT NULL,
+    owner_hash BLOB                         -- of its reservation: who may repeat its settle
 ) STRICT;
 CREATE INDEX calls_by_turn ON calls (session_key, turn);
 
@@ -114,7 +117,8 @@ CREATE TABLE messages (
     role TEXT NOT NULL,
     content TEXT NOT NULL,
     created_at REAL NOT NULL,
-    partial INTEGER NOT NULL
+    partial INTEGER NOT NULL,
+    asked_at REAL                           -- when the turn's question was asked
 ) STRICT;
 CREATE INDEX messages_by_session ON messages (session_key);
 

@@ -1,27 +1,28 @@
 """Bringing older files forward: a backup first, then every step and the new version in one transaction.
 
 To change a schema: raise ``VERSION`` (in ``hot.py`` or ``columns.py``), change what creates a new file, and
-add the SQL that turns the version before into the new one here. Steps stay for ever.
+add the step that turns the version before into the new one here. Steps are never removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from ib_duckdb import forward
 from ib_kernel.errors import StoreError
 
 if TYPE_CHECKING:
     import duckdb
 
-HOT_STEPS: dict[int, str] = {}
-"""SQL by the version of the hot ledger that it brings to the next one; version 1 is the first there was."""
+HOT_STEPS: dict[int, Callable[[apsw.Connection], None]] = {1: forward.hot}
+"""Steps by the version of the hot ledger that they bring to the next one; version 1 is the first."""
 
-RECORD_STEPS: dict[int, str] = {}
-"""The same for the record."""
+RECORD_STEPS: dict[int, Callable[[duckdb.DuckDBPyConnection, apsw.Connection], None]] = {1: forward.record}
+"""The same for the record, given the hot ledger too, which is always brought forward first."""
 
 
 def backup_path(path: Path, version: int) -> Path:
@@ -29,7 +30,7 @@ def backup_path(path: Path, version: int) -> Path:
     return path.with_name(f"{path.stem}.version-{version}{path.suffix}")
 
 
-def check(path: Path, version: int, known: int, steps: Mapping[int, str]) -> None:
+def check(path: Path, version: int, known: int, steps: Mapping[int, Any]) -> None:
     """Refuse a file that this version cannot read, in one line."""
     if version > known:
         raise StoreError(
@@ -53,7 +54,7 @@ def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, known):
-            db.execute(HOT_STEPS[step])
+            HOT_STEPS[step](db)
         db.execute("UPDATE ledger SET version = ?", (known,))
         db.execute("COMMIT")
     except BaseException:
@@ -72,10 +73,10 @@ def copy_hot(db: apsw.Connection, target: Path) -> None:
         copy.close()
 
 
-def record(db: duckdb.DuckDBPyConnection, path: Path, version: int, known: int) -> None:
+def record(db: duckdb.DuckDBPyConnection, hot: apsw.Connection, version: int, known: int) -> None:
     """Bring the record forward, inside the caller's transaction; the backup is made before it begins."""
     for step in range(version, known):
-        db.execute(RECORD_STEPS[step])
+        RECORD_STEPS[step](db, hot)
 
 
 def back_up_record(db: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:

@@ -139,7 +139,7 @@ class Record:
         if look(self.path) not in (None, noted):
             verify(self.path)
         with self._hot.snapshot() as hot, opened(self.path) as db:
-            self.prepare(db)
+            self.prepare(db, hot)
             os.chmod(self.path, 0o600)
             moved = sum(self._move_table(hot, db, table) for table in TABLES)
         self._note_marks()
@@ -169,7 +169,7 @@ class Record:
                 [(name, mark, seen) for name, mark in self.marks.items()],
             )
 
-    def prepare(self, db: duckdb.DuckDBPyConnection) -> None:
+    def prepare(self, db: duckdb.DuckDBPyConnection, hot: apsw.Connection) -> None:
         """Create what is missing in *db*, in one transaction. `StoreError` when it is a newer version's."""
         text = views.text()
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -183,7 +183,7 @@ class Record:
             migrate.back_up_record(db, self.path, known[0])
         db.execute("BEGIN")
         if known is not None and older:
-            migrate.record(db, self.path, known[0], VERSION)
+            migrate.record(db, hot, known[0], VERSION)
         db.execute("CREATE SCHEMA IF NOT EXISTS internal")
         for table in TABLES:
             db.execute(table.create(table.schema))

@@ -20,16 +20,16 @@ SESSION_COLUMNS = (
     "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, "
     "active_s, tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, "
     "held_nano_usd, cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, "
-    "pruned_calls, pruned_messages"
+    "pruned_calls, pruned_messages, last_turn"
 )
 _SESSION_NAMES = SESSION_COLUMNS.replace(" ", "").split(",")
 _FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
 
-HOLD_COLUMNS = (
+RESERVATION_COLUMNS = (
     "rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state, doubt_reason, "
-    "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version"
+    "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash"
 )
-_HOLD_NAMES = HOLD_COLUMNS.replace(" ", "").split(",")
+_RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
 Row = dict[str, Any]
 _LONE = re.compile("[\ud800-\udfff]")
@@ -75,10 +75,10 @@ def select_sessions(db: apsw.Connection, where: str, parameters: tuple[Any, ...]
     return [dict(zip(_SESSION_NAMES, row, strict=True)) for row in cursor]
 
 
-def select_holds(db: apsw.Connection, where: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
+def select_reservations(db: apsw.Connection, where: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
     """Return the open reservations that match *where* (SQL of our own), oldest first."""
-    sql = f"SELECT {HOLD_COLUMNS} FROM holds WHERE {where} ORDER BY created_at, rid"  # noqa: S608
-    return [dict(zip(_HOLD_NAMES, row, strict=True)) for row in db.execute(sql, parameters)]
+    sql = f"SELECT {RESERVATION_COLUMNS} FROM reservations WHERE {where} ORDER BY created_at, rid"  # noqa: S608
+    return [dict(zip(_RESERVATION_NAMES, row, strict=True)) for row in db.execute(sql, parameters)]
 
 
 def active_seconds(row: Row, now: float) -> float:
@@ -120,28 +120,29 @@ def to_totals(row: Row) -> Totals:
     return Totals(cost_nano_usd=cost, **{name: row[name] for name in (*same, *more)})
 
 
-def to_reservation(hold: Row, session_id: str) -> Reservation:
-    """Build the `Reservation` of a hold's row."""
-    exact = hold["counted_exact"]
+def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservation:
+    """Build the `Reservation` of a row; only its owner's gets the token."""
+    exact = row["counted_exact"]
     return Reservation(
-        reservation_id=hold["rid"],
+        reservation_id=row["rid"],
         session_id=session_id,
-        tokens=hold["tokens"],
-        lease_until=hold["lease_until"],
-        nano_usd=hold["nano_usd"],
-        owner=hold["owner"],
-        created_at=hold["created_at"],
-        in_doubt=hold["state"] != "held",
-        doubt_reason=hold["doubt_reason"],
+        tokens=row["tokens"],
+        lease_until=row["lease_until"],
+        nano_usd=row["nano_usd"],
+        owner=row["owner"],
+        created_at=row["created_at"],
+        in_doubt=row["state"] != "held",
+        doubt_reason=row["doubt_reason"],
         call=CallStart(
-            turn=hold["turn"],
-            attempt=hold["attempt"],
-            client=hold["client"],
-            model=hold["model"],
-            counted_tokens=hold["counted_tokens"],
+            turn=row["turn"],
+            attempt=row["attempt"],
+            client=row["client"],
+            model=row["model"],
+            counted_tokens=row["counted_tokens"],
             counted_exact=None if exact is None else bool(exact),
-            prompt_version=hold["prompt_version"],
+            prompt_version=row["prompt_version"],
         ),
+        owner_token=owner_token,
     )
 
 

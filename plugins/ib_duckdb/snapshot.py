@@ -100,8 +100,8 @@ def _complete(record: Record, hot: Hot, target: Path, now: float) -> None:
     import duckdb
 
     with duckdb.connect(str(target), config={"temp_directory": ""}) as db:
-        record.prepare(db)
         with hot.snapshot() as rows:
+            record.prepare(db, rows)
             marks = {table.name: watermark(db, hot.ledger_id, table, "") for table in TABLES}
             for table, found in hot_rows(rows, marks, now):
                 good, _ = quarantine.sorted_out(db, table, found) if found else ((), ())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.base import Part
+from ib_duckdb.endings import Endings
 from ib_duckdb.hot import Hot
 from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
@@ -19,6 +20,7 @@ from ib_duckdb.record import Record
 from ib_duckdb.reservations import Reservations
 from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.sessions import Sessions
+from ib_kernel.errors import StoreBusy
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.results import QueryResult
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class DuckDBStore(Sessions, Reservations, Part):
+class DuckDBStore(Sessions, Reservations, Endings, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
@@ -71,12 +73,17 @@ class DuckDBStore(Sessions, Reservations, Part):
         """Return the transcript in order; empty when transcripts are not stored."""
         with self._hot.read() as db:
             row = get(db, session_id)
-            names = "turn, role, content, created_at, partial"
+            names = "turn, role, content, created_at, partial, asked_at"
             sql = f"SELECT {names} FROM messages WHERE session_key = ? ORDER BY seq"  # noqa: S608
             rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
         if len(rows) < row["messages"]:  # older than 30 days: only the record still holds them
-            rows = self._older("turn, role, content, epoch(created_at), partial", "messages", row)
-        return [Message(turn, role, text, when, bool(partial)) for turn, role, text, when, partial in rows]
+            rows = self._older(
+                "turn, role, content, epoch(created_at), partial, epoch(asked_at)", "messages", row
+            )
+        return [
+            Message(turn, role, text, when, bool(partial), asked)
+            for turn, role, text, when, partial, asked in rows
+        ]
 
     def events(self, session_id: str) -> list[LedgerEvent]:
         """Return the session's events in order."""
@@ -106,7 +113,13 @@ class DuckDBStore(Sessions, Reservations, Part):
         from ib_duckdb import query
 
         sql = f"SELECT {columns} FROM {table} WHERE session_key = ? {more} ORDER BY seq"  # noqa: S608 (our own names)
-        return query.run(self._record, self._hot, sql, self._now(), (row["session_key"],)).rows
+        values = (row["session_key"],)
+        try:
+            return query.run(self._record, self._hot, sql, self._now(), values).rows
+        except StoreBusy:  # perhaps only because it has an older schema: moving brings it forward
+            if not self._mover.flush():
+                raise
+            return query.run(self._record, self._hot, sql, self._now(), values).rows
 
     def sql(self, query: str) -> QueryResult:
         """Answer one read-only SQL query over all rows, every settled call included.

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb.rows import Row, clean, elapsed, select_holds, to_json
+from ib_duckdb.rows import Row, clean, elapsed, select_reservations, to_json
 from ib_kernel.values import CallEnd, LedgerEvent, Message, Status
 
 _TICK = """
@@ -48,15 +48,25 @@ def keep_history(db: apsw.Connection, key: int, now: float) -> None:
     )
 
 
-def write_messages(db: apsw.Connection, key: int, messages: Sequence[Message], now: float) -> None:
-    """Append to the session's transcript."""
+def write_messages(
+    db: apsw.Connection, key: int, messages: Sequence[Message], now: float, turn: int = 0
+) -> None:
+    """Append to the session's transcript, under the number of their *turn* (0: their own)."""
     if not messages:
         return
     db.executemany(
-        "INSERT INTO messages (session_key, turn, role, content, created_at, partial)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (session_key, turn, role, content, created_at, partial, asked_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (key, m.turn, clean(m.role), clean(m.content), m.created_at or now, int(m.partial))
+            (
+                key,
+                turn or m.turn,
+                clean(m.role),
+                clean(m.content),
+                m.created_at or now,
+                int(m.partial),
+                m.asked_at,
+            )
             for m in messages
         ],
     )
@@ -64,23 +74,25 @@ def write_messages(db: apsw.Connection, key: int, messages: Sequence[Message], n
 
 
 def sweep(db: apsw.Connection, key: int | None, now: float) -> None:
-    """Turn leases that are over into doubt: still charged, never freed. *key* None: of all sessions."""
+    """Turn leases that are over into unresolved: still charged, never freed. *key* None: of all sessions."""
     where, values = ("session_key = ? AND ", (key,)) if key is not None else ("", ())
-    for hold in select_holds(db, f"{where}state = 'held' AND lease_until <= ?", (*values, now)):
-        put_in_doubt(db, hold, "expired", "lease expired", now)
+    for row in select_reservations(db, f"{where}state = 'held' AND lease_until <= ?", (*values, now)):
+        make_unresolved(db, row, "expired", "lease expired", now)
 
 
-def put_in_doubt(db: apsw.Connection, hold: Row, state: str, reason: str, now: float) -> None:
-    """Move one hold from held to in doubt and record an event."""
+def make_unresolved(db: apsw.Connection, reserved: Row, state: str, reason: str, now: float) -> None:
+    """Move one reservation from held to in doubt and record an event."""
     db.execute(
-        "UPDATE holds SET state = ?, doubt_reason = ? WHERE rid = ?", (state, clean(reason), hold["rid"])
+        "UPDATE reservations SET state = ?, doubt_reason = ? WHERE rid = ?",
+        (state, clean(reason), reserved["rid"]),
     )
     db.execute(
         "UPDATE sessions SET held = held - :t, in_doubt = in_doubt + :t WHERE session_key = :key",
-        {"t": hold["tokens"], "key": hold["session_key"]},
+        {"t": reserved["tokens"], "key": reserved["session_key"]},
     )
-    detail = {"reservation_id": hold["rid"], "tokens": hold["tokens"], "reason": reason}
-    write_event(db, hold["session_key"], LedgerEvent("", "in_doubt", now, hold["owner"], detail))
+    detail = {"reservation_id": reserved["rid"], "tokens": reserved["tokens"], "reason": reason}
+    event = LedgerEvent("", "in_doubt", now, reserved["owner"], detail)
+    write_event(db, reserved["session_key"], event)
 
 
 def expire_if_elapsed(db: apsw.Connection, row: Row, now: float) -> bool:
@@ -97,13 +109,13 @@ def expire_if_elapsed(db: apsw.Connection, row: Row, now: float) -> bool:
     return True
 
 
-def free_hold(db: apsw.Connection, hold: Row) -> None:
-    """Delete a hold and take its tokens off the session's sums."""
-    sums = "held = held - :t" if hold["state"] == "held" else "in_doubt = in_doubt - :t"
-    db.execute("DELETE FROM holds WHERE rid = ?", (hold["rid"],))
+def free(db: apsw.Connection, reserved: Row) -> None:
+    """Delete a reservation and take its tokens off the session's sums."""
+    sums = "held = held - :t" if reserved["state"] == "held" else "in_doubt = in_doubt - :t"
+    db.execute("DELETE FROM reservations WHERE rid = ?", (reserved["rid"],))
     db.execute(
         f"UPDATE sessions SET {sums}, held_nano_usd = held_nano_usd - :n WHERE session_key = :key",  # noqa: S608
-        {"t": hold["tokens"], "n": hold["nano_usd"], "key": hold["session_key"]},
+        {"t": reserved["tokens"], "n": reserved["nano_usd"], "key": reserved["session_key"]},
     )
 
 
@@ -150,6 +162,7 @@ _CALL_NAMES = [
     "raw_usage",
     "started_at",
     "ended_at",
+    "owner_hash",
 ]
 _INSERT_CALL = (
     f"INSERT INTO calls ({', '.join(_CALL_NAMES)}) VALUES ({', '.join(':' + name for name in _CALL_NAMES)})"  # noqa: S608
@@ -161,24 +174,26 @@ _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 
 
 def write_call(
-    db: apsw.Connection, row: Row, hold: Row, end: CallEnd | None, status: str, now: float
+    db: apsw.Connection, row: Row, reserved: Row, end: CallEnd | None, status: str, now: float
 ) -> None:
     """Append the row of an attempt that has ended, and add settled usage to the session *row*'s sums.
 
     *end* is None when nobody knows what the attempt has cost (written off): its numbers are NULL.
     """
-    call = {**hold, "rid": hold["rid"] or uuid.uuid4().hex, "status": status}
-    call |= {"token_budget": row["token_budget"], "held_tokens": hold["tokens"], "source": None}
+    call = {**reserved, "rid": reserved["rid"] or uuid.uuid4().hex, "status": status}
+    call |= {"token_budget": row["token_budget"], "held_tokens": reserved["tokens"], "source": None}
     call |= dict.fromkeys((*_TOKENS, *_NUMBERS, *_TEXTS_OR_NONE)) | dict.fromkeys(_TEXTS, "")
     used = 0
     if end is not None:
         call |= {name: getattr(end, name) for name in (*_TOKENS, *_NUMBERS)}
         call |= {name: _text(getattr(end, name)) for name in (*_TEXTS, *_TEXTS_OR_NONE)}
         used = end.input_tokens + end.output_tokens
-    call["overdraft"] = max(0, used - hold["tokens"]) if end is not None else 0
-    call["started_at"], call["ended_at"] = hold["created_at"], max(hold["created_at"], now)
+    call["overdraft"] = max(0, used - reserved["tokens"]) if end is not None else 0
+    call["started_at"], call["ended_at"] = reserved["created_at"], max(reserved["created_at"], now)
     if status == "settled":
-        new_turn = bool(used and hold["turn"] > 0 and not _turn_known(db, row["session_key"], hold["turn"]))
+        new_turn = bool(
+            used and reserved["turn"] > 0 and not _turn_known(db, row["session_key"], reserved["turn"])
+        )
         db.execute(_ADD_USAGE, {**call, "used": int(used > 0), "new_turn": int(new_turn), "now": now})
     db.execute(_INSERT_CALL, {name: call[name] for name in _CALL_NAMES})
 
@@ -193,14 +208,6 @@ def _turn_known(db: apsw.Connection, key: int, turn: int) -> bool:
 
 def _text(value: str | None) -> str | None:
     return None if value is None else clean(value)
-
-
-def ended_how(db: apsw.Connection, rid: str) -> str:
-    """Return how a reservation that is no longer open ended; "" when there was none of that id."""
-    row = db.execute("SELECT status FROM calls WHERE rid = ?", (rid,)).fetchone()
-    if row:
-        return {"failed": "released", "written_off": "written off"}.get(row[0], str(row[0]))
-    return "released" if db.execute("SELECT 1 FROM released WHERE rid = ?", (rid,)).fetchone() else ""
 
 
 def facts(row: Row) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ LOCKED = """from ib_kernel import BudgetWidget, TokenService
 service = TokenService()
 session = service.create_session(candidate="Ada", token_budget=10_000, passphrase="open sesame")
 hold = service.reserve_tokens(session.session_id, 600)
-service.store.doubt(hold.reservation_id, "timeout")
+service.store.mark_unresolved(hold, "timeout")
 BudgetWidget(session, service=service, controls=True)"""
 
 

@@ -36,7 +36,7 @@ def service(settings):
 
 def in_doubt(service: TokenService, session_id: str) -> str:
     reservation = service.reserve_tokens(session_id, 100)
-    service.store.doubt(reservation.reservation_id, "lost")
+    service.store.mark_unresolved(reservation, "lost")
     return reservation.reservation_id
 
 

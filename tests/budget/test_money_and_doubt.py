@@ -9,7 +9,7 @@ from notebook_shell import Notebook, Paced, notebook
 
 from ib_kernel.budget import forecast
 from ib_kernel.budget.service import TokenService
-from ib_kernel.budget.sessions import nano_dollars
+from ib_kernel.budget.sessions import parse_nano_usd
 from ib_kernel.budget.unresolved import find, settle
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError
 from ib_kernel.settings import Settings
@@ -36,9 +36,9 @@ def service(settings: Settings):
 
 def doubtful(service: TokenService, session_id: str, tokens: int = 300) -> Reservation:
     """Leave a call in doubt."""
-    held = service.reserve(session_id, tokens, call=CallStart(turn=1, model="gpt-5.4-mini"))
+    held = service.reserve(session_id, tokens, call=CallStart(turn=None, model="gpt-5.4-mini"))
     assert isinstance(held, Reservation)
-    service.store.doubt(held.reservation_id, "TimedOut")
+    service.store.mark_unresolved(held, "TimedOut")
     return held
 
 
@@ -77,7 +77,8 @@ def test_the_budget_in_money_can_be_set_later(nb: Notebook) -> None:
 
 def test_a_model_without_a_price_takes_no_budget_in_money(service: TokenService) -> None:
     """It is refused before a session exists, with the way out."""
-    service.settings = Settings(models={"mine": {"context_window": 9_000, "max_output": 900}})
+    mine = {"mine": {"context_window": 9_000, "max_output": 900}}
+    service = TokenService(Settings(data_dir=service.settings.data_dir, models=mine), store=service.store)
     with pytest.raises(ConfigError, match="none is known for mine; leave --budget-usd out"):
         service.create_session(model="mine", budget_usd="0.5")
     assert service.store.sessions() == []
@@ -98,7 +99,7 @@ def test_the_setting_gives_every_new_session_its_budget_in_money(settings: Setti
 def test_what_is_no_sum_of_money_is_refused(value: object) -> None:
     """Sums are above 0 and exact to the nano-dollar."""
     with pytest.raises(ConfigError, match="allowed: US dollars above 0"):
-        nano_dollars(value)
+        parse_nano_usd(value)
 
 
 # --- doubt

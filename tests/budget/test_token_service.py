@@ -1,4 +1,4 @@
-"""The budget's front desk: sessions, holds, settlement, figures."""
+"""Sessions, reservations, settlement, figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from ib_duckdb.store import DuckDBStore
 from ib_kernel import Settings, TokenService, TokenUsage, get_token_service
-from ib_kernel.budget.service import turns_left, warning_level
-from ib_kernel.errors import BudgetRefused, ConfigError, SessionInactive, UnknownModel, UnknownSession
+from ib_kernel.budget.forecast import average_turns_left
+from ib_kernel.budget.service import warning_level
+from ib_kernel.errors import (
+    BudgetRefused,
+    ConfigError,
+    ReservationError,
+    SessionInactive,
+    UnknownModel,
+    UnknownSession,
+)
 from ib_kernel.values import Reservation, Totals
 
 STATS = {
@@ -69,17 +78,56 @@ def test_settling_charges_what_was_used_and_frees_the_rest(service: TokenService
 
 
 def test_update_consumption_settles_the_oldest_hold_of_this_service(service: TokenService, sid: str) -> None:
-    """Holds are used up in order; without one the tokens are charged directly."""
+    """Reservations are used up in order; without one the tokens are charged directly."""
     first, second = service.reserve_tokens(sid, 400), service.reserve_tokens(sid, 500)
     assert first
     assert second
     assert service.update_consumption(sid, 100, 50).remaining_budget == 1_000 - 150 - 500
     assert service.update_consumption(sid, 10, 10).remaining_budget == 1_000 - 150 - 20
     usage = service.update_consumption(sid, 5, 5)
-    assert usage.total_tokens == 10
+    assert usage.total_tokens == 180
     assert usage.remaining_budget == 820
     assert service.get_usage_stats(sid)["message_count"] == 3
     assert service.store.reservations(sid) == []
+
+
+def test_consumption_is_the_sessions_so_far(service: TokenService, sid: str) -> None:
+    """Each update returns what the session has used up to then, and what is left of its budget."""
+    assert service.update_consumption(sid, 100, 50) == TokenUsage(100, 50, 150, 850, 15.0)
+    assert service.update_consumption(sid, 80, 40) == TokenUsage(180, 90, 270, 730, 27.0)
+
+
+def test_only_who_reserved_ends_a_reservation(service: TokenService, sid: str) -> None:
+    """What a listing shows cannot be settled or released; its own value can, and shows no secret."""
+    held = service.reserve_tokens(sid, 400)
+    assert held
+    (shown,) = service.store.reservations(sid)
+    with pytest.raises(ReservationError):
+        service.settle(shown, input_tokens=1, output_tokens=1)
+    with pytest.raises(ReservationError):
+        service.release(shown)
+    assert not service.renew(shown)
+    assert held.owner_token not in repr(held)
+    assert service.get_remaining_budget(sid) == 600
+    assert service.settle(held, input_tokens=1, output_tokens=1).total_tokens == 2
+
+
+def test_renewing_gives_a_reservation_more_time(settings: Settings) -> None:
+    """A renewed lease counts from now; one that has run out is not revived."""
+    now = [1_790_000_000.0]
+    store = DuckDBStore(settings.data_dir, clock=lambda: now[0], background=False)
+    service = TokenService(settings, store=store)
+    sid = service.create_session(token_budget=1_000).session_id
+    held = service.reserve_tokens(sid, 100)
+    assert held
+    for _ in range(3):
+        now[0] += 0.9 * settings.hold_s
+        assert service.renew(held)
+    assert service.renew(held, lease_s=5.0)
+    now[0] += 5.0
+    assert not service.renew(held)
+    assert service.totals(sid).in_doubt == 100
+    store.close()
 
 
 def test_a_hold_that_ended_elsewhere_is_passed_over(
@@ -115,12 +163,12 @@ def test_usage_stats_have_the_names_users_know(service: TokenService, sid: str) 
 
 
 def test_unknown_sessions_are_refused_or_raise(service: TokenService) -> None:
-    """Reserving refuses, everything else raises one clear line."""
+    """Reserving and checking refuse, everything else raises one clear line."""
     assert service.reserve_tokens("nobody", 1) is None
+    assert service.check_budget("nobody", 1) is False
     for method, *arguments in (
         (service.get_remaining_budget,),
         (service.get_usage_stats,),
-        (service.check_budget, 1),
         (service.update_consumption, 1, 1),
         (service.is_budget_exhausted,),
         (service.get_warning_level,),
@@ -149,7 +197,7 @@ def test_an_inactive_session_is_refused_or_raises(service: TokenService, sid: st
     assert service.reserve_tokens(sid, 1) is None
     with pytest.raises(SessionInactive):
         service.extend_budget(sid, 1)
-    assert service.update_consumption(sid, 2, 3).total_tokens == 5  # the open hold can still be settled
+    assert service.update_consumption(sid, 2, 3).total_tokens == 5  # its owner can still settle it
     with pytest.raises(SessionInactive):
         service.resume(sid)
     assert service.get_usage_stats(sid)["status"] == "completed"
@@ -209,11 +257,20 @@ def test_a_session_needs_a_known_model_and_sensible_limits(service: TokenService
     assert service.store.sessions() == []
 
 
-def test_estimates_cover_the_prompt_and_a_reply(service: TokenService) -> None:
-    """An estimate is the prompt's bound plus the reply that was asked for."""
+def test_an_estimate_of_a_text_is_its_tokens(service: TokenService) -> None:
+    """A short text has a single-digit number of tokens: no message around it, no reply; the model decides."""
+    assert service.estimate_tokens("Hello there.", "gpt-4o") == 3
+    assert service.estimate_tokens("") == 0
+    assert service.estimate_tokens("Hello there." * 200) == service.count_tokens("Hello there." * 200)
+    with pytest.raises(ConfigError, match="estimate_call_tokens"):
+        service.estimate_tokens([{"role": "user", "content": "Hello"}])  # type: ignore[arg-type]
+
+
+def test_estimates_of_a_call_cover_the_prompt_and_a_reply(service: TokenService) -> None:
+    """Such an estimate is the prompt's bound plus the reply that was asked for."""
     text = "Name three primary colours."
-    assert service.estimate_tokens(text, "gpt-4o", 100) == 12 + 100
-    assert service.estimate_tokens([{"role": "user", "content": text}], "gpt-4o", 100) == 112
+    assert service.estimate_call_tokens(text, "gpt-4o", 100) == 12 + 100
+    assert service.estimate_call_tokens([{"role": "user", "content": text}], "gpt-4o", 100) == 112
     assert service.estimate_completion_tokens(10) == 256
     assert service.estimate_completion_tokens(700) == 700
     assert service.estimate_completion_tokens(9_000) == 1_200
@@ -232,9 +289,9 @@ def test_the_warning_level_follows_what_is_charged(used: int, level: str) -> Non
 
 def test_turns_left_are_estimated_from_the_turns_so_far() -> None:
     """There is no estimate before the first turn."""
-    assert turns_left(Totals(1_000)) is None
-    assert turns_left(Totals(1_000, input_tokens=200, calls=2, turns=2)) == 8
-    assert turns_left(Totals(0)) is None
+    assert average_turns_left(Totals(1_000)) is None
+    assert average_turns_left(Totals(1_000, input_tokens=200, calls=2, turns=2)) == 8
+    assert average_turns_left(Totals(0)) is None
 
 
 def test_there_is_one_service_per_settings(tmp_path: Path) -> None:

@@ -32,15 +32,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
             held = store.reserve(name, 9_000, lease_s=60, call=_start(turn, 1))
             assert held
             if turn == 3:
-                store.release(held.reservation_id, CallEnd(0, 0, error="ServerFailed"))
+                store.release(held, CallEnd(0, 0, error="ServerFailed"))
                 held = store.reserve(name, 9_000, lease_s=60, call=_start(turn, 2))
                 assert held
             prompt = 300 + growth * turn
             end = CallEnd(prompt, 100, cost_nano_usd=prompt * 250, latency_ms=900.0, first_piece_ms=200.0)
-            store.settle(held.reservation_id, end, messages=[Message(turn, "user", "hello")])
+            store.settle(held, end, messages=[Message(turn, "user", "hello")])
     doubt = store.reserve("ada-1", 500, lease_s=60, call=_start(9, 1))
     assert doubt
-    store.doubt(doubt.reservation_id, "TimedOut")
+    store.mark_unresolved(doubt, "TimedOut")
     store.set_budget("ada-1", tokens=90_000, who="tester")
     yield store
     store.close()

@@ -126,7 +126,7 @@ def test_the_selected_session_is_shown_in_full(service, board):
     """Gauge, history per turn, burn-down line and conversation; nothing of it without a selection."""
     reservation = service.store.reserve("b", 500, lease_s=60, call=CallStart(turn=1))
     said = [Message(1, "user", "**hello**"), Message(1, "assistant", "<img src=x onerror=alert(1)> hi")]
-    service.store.settle(reservation.reservation_id, CallEnd(200, 100), messages=said)
+    service.store.settle(reservation, CallEnd(200, 100), messages=said)
     board.selected = "b"
     assert (board.detail["used"], board.detail["left"], board.detail["status"]) == (300, 1_700, "active")
     assert board.detail["history"] == [[1, 200, 100]]
@@ -196,7 +196,7 @@ def test_clicks_act_on_the_session_they_were_made_on(service, board):
 def test_every_control_does_what_it_says(service):
     """Add tokens and minutes, pause, resume, write off, end; each is recorded by the service."""
     lost = service.store.reserve("b", 100, lease_s=60, call=CallStart(turn=4))
-    service.store.doubt(lost.reservation_id, "TimedOut")
+    service.store.mark_unresolved(lost, "TimedOut")
     service.set_time_limit("b", 600.0)
     widget = BudgetWidget("b", service=service, controls=True, live=False)
     assert widget.doubts == [[lost.reservation_id, "100 tokens of turn 4"]]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_kernel.budget.service import turns_left, warning_level
+from ib_kernel.budget.forecast import average_turns_left
+from ib_kernel.budget.service import warning_level
 from ib_kernel.notebook.output.gauge import (
     BudgetView,
     cost_line,
@@ -36,7 +37,7 @@ def view(totals: Totals, session: Session = SESSION, **changes) -> BudgetView:
         session,
         totals,
         warning_level(totals, (0.75, 0.9)),
-        turns_left(totals),
+        average_turns_left(totals),
         cost_line(session, totals, Settings()),
     )
     return replace(found, **changes)

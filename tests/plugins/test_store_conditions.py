@@ -18,6 +18,7 @@ import pytest
 
 import ib_kernel
 from ib_duckdb import migrate, mounts
+from ib_duckdb.hot import VERSION
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.budget.service import get_token_service
 from ib_kernel.errors import ConfigError, StoreBusy, StoreError
@@ -49,7 +50,7 @@ def spend(store: DuckDBStore) -> None:
     """Hold and settle 15 tokens."""
     held = store.reserve("s", 20, lease_s=60.0)
     assert held
-    store.settle(held.reservation_id, CallEnd(10, 5))
+    store.settle(held, CallEnd(10, 5))
 
 
 def in_child(work: Callable[[], None]) -> None:
@@ -170,10 +171,10 @@ def test_an_older_hot_ledger_is_brought_forward(
     old = apsw.Connection(str(folder / "hot.sqlite3"))
     old.execute("ALTER TABLE sessions DROP COLUMN pruned_messages; UPDATE ledger SET version = 0")
     old.close()
-    with pytest.raises(StoreError, match="has schema 0, and nothing here brings it to 1"):
+    with pytest.raises(StoreError, match=f"has schema 0, and nothing here brings it to {VERSION}"):
         DuckDBStore(folder)
     step = "ALTER TABLE sessions ADD COLUMN pruned_messages INTEGER NOT NULL DEFAULT 0"
-    monkeypatch.setitem(migrate.HOT_STEPS, 0, step)
+    monkeypatch.setattr(migrate, "HOT_STEPS", {0: lambda db: db.execute(step), 1: lambda db: None})
     again = DuckDBStore(folder, background=False)
     assert again.totals("s").used == 15
     assert again.check() == []
@@ -192,12 +193,13 @@ def test_a_step_that_fails_changes_nothing(
     old = apsw.Connection(str(folder / "hot.sqlite3"))
     old.execute("UPDATE ledger SET version = 0")
     old.close()
-    monkeypatch.setitem(migrate.HOT_STEPS, 0, "DELETE FROM calls; SELECT nonsense FROM nowhere")
+    wrong = "DELETE FROM calls; SELECT nonsense FROM nowhere"
+    monkeypatch.setitem(migrate.HOT_STEPS, 0, lambda db: db.execute(wrong))
     with pytest.raises((StoreError, apsw.Error)):
         DuckDBStore(folder)
     db = apsw.Connection(str(folder / "hot.sqlite3"))
     assert db.execute("SELECT version, (SELECT count(*) FROM calls) FROM ledger").fetchall() == [(0, 1)]
-    db.execute("UPDATE ledger SET version = 1")
+    db.execute("UPDATE ledger SET version = ?", (VERSION,))
     db.close()
 
 
@@ -211,7 +213,10 @@ def test_an_older_record_is_brought_forward(
         for view in db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
             db.execute(f"DROP VIEW IF EXISTS {view[0]} CASCADE")
         db.execute("ALTER TABLE calls DROP COLUMN raw_usage")
-    monkeypatch.setitem(migrate.RECORD_STEPS, 0, "ALTER TABLE calls ADD COLUMN raw_usage VARCHAR")
+    step = "ALTER TABLE calls ADD COLUMN raw_usage VARCHAR"
+    monkeypatch.setattr(
+        migrate, "RECORD_STEPS", {0: lambda db, hot: db.execute(step), 1: lambda db, hot: None}
+    )
     again = DuckDBStore(folder, background=False)
     assert again.sql("SELECT count(*), count(raw_usage) FROM calls").rows == [(1, 0)]
     spend(again)

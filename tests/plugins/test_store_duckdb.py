@@ -79,15 +79,21 @@ def at(day: int) -> datetime.datetime:
     return datetime.datetime(2026, 9, day, 14, 13, 20)  # noqa: DTZ001
 
 
-def call(store: DuckDBStore, turn: int, used: tuple[int, int], *, session_id: str = "s", **end: Any) -> None:
-    """Hold and settle one call of a turn."""
-    start = CallStart(
-        turn=turn, client="demo", model="gpt-5.4-mini", counted_tokens=used[0], counted_exact=True
-    )
+def call(
+    store: DuckDBStore,
+    turn: int,
+    used: tuple[int, int],
+    *,
+    session_id: str = "s",
+    attempt: int = 1,
+    **end: Any,
+) -> None:
+    """Reserve and settle one call of a turn."""
+    start = CallStart(turn, attempt, "demo", "gpt-5.4-mini", counted_tokens=used[0], counted_exact=True)
     held = store.reserve(session_id, sum(used), lease_s=60.0, call=start)
     assert held
     texts = [Message(turn, "user", f"question {turn}"), Message(turn, "assistant", f"answer {turn}")]
-    assert store.settle(held.reservation_id, CallEnd(*used, **end), messages=texts)
+    assert store.settle(held, CallEnd(*used, **end), messages=texts)
 
 
 def plain(folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -132,7 +138,7 @@ def test_the_plugin_offers_its_store_and_loads_late(settings: Settings) -> None:
         "from ib_kernel.values import *\n"
         "s = DuckDBStore(Path(sys.argv[1]), background=False); s.open_session(NewSession('s', 'A', 9, 'm'))\n"
         "s.set_status('s', Status.ACTIVE); r = s.reserve('s', 5, lease_s=60)\n"
-        "s.settle(r.reservation_id, CallEnd(1, 1)); s.totals('s'); s.sessions(); s.history('s')\n"
+        "s.settle(r, CallEnd(1, 1)); s.totals('s'); s.sessions(); s.history('s')\n"
         "assert 'duckdb' not in sys.modules, 'calls'"
     )
     run(script, str(settings.data_dir))
@@ -159,7 +165,7 @@ def test_plain_duckdb_answers_the_same_sql(store: DuckDBStore, folder: Path, clo
     call(store, 1, (100, 50), cost_nano_usd=1, latency_ms=900.0)
     clock.now += DAY
     call(store, 2, (200, 70), cost_nano_usd=2)
-    call(store, 2, (205, 10), source="counted")
+    call(store, 2, (205, 10), attempt=2, source="counted")
     queries = {
         "SELECT count(*), sum(total_tokens), sum(cost_usd) FROM calls": [
             (3, 635, decimal.Decimal("0.000000003"))
@@ -506,7 +512,7 @@ def test_newer_files_are_refused(folder: Path, clock: Clock) -> None:
     with store._hot.write() as hot:
         hot.execute("UPDATE ledger SET version = 99")
     store.close()
-    with pytest.raises(StoreError, match=r"newer version \(schema 99, known: 1\)"):
+    with pytest.raises(StoreError, match=r"newer version \(schema 99, known: 2\)"):
         DuckDBStore(folder)
 
 

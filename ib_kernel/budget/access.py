@@ -1,0 +1,80 @@
+"""What the parts of `TokenService` share: the settings, the plugins and the ledger."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from ib_kernel.errors import ConfigError
+from ib_kernel.plugin.events import SessionChanged
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.settings import Settings
+from ib_kernel.values import BudgetStore, Session
+
+log = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class LedgerAccess:
+    """One ledger, opened at first use, unless a *store* is handed in: then its giver closes it."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        plugins: Plugins | None = None,
+        store: BudgetStore | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.plugins = plugins or Plugins()
+        self._store, self._owned = store, store is None
+        self._lock = threading.RLock()
+
+    @property
+    def store(self) -> BudgetStore:
+        """The ledger."""
+        with self._lock:
+            if self._store is None:
+                self._store = self.plugins.store(self.settings)
+            return self._store
+
+    def close(self) -> None:
+        """Close the ledger if it was opened here."""
+        if self._owned and self._store is not None:
+            self._store.close()
+
+    def changed(self, session: Session, change: str) -> Session:
+        """Tell the log and observers that a session has changed; return it."""
+        log.info("session %s: %s", session.session_id, change)
+        self.plugins.tell("ib_session_changed", SessionChanged(session, change))
+        return session
+
+
+def forward(part: str, method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Return a method that calls *method* of the object's attribute *part*, with its name and docstring."""
+
+    @functools.wraps(method)
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(getattr(self, part), *args, **kwargs)
+
+    return call
+
+
+def parse_tokens(name: str, value: Any) -> int:
+    """Return *value* if it is a whole number of tokens, 0 or more; else raise `ConfigError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"{name} cannot be {value!r}; give a whole number of tokens, 0 or more")
+    return value
+
+
+def parse_id(session_id: Any) -> str:
+    """Return *session_id* if it is text; else raise `ConfigError`."""
+    if not isinstance(session_id, str):
+        raise ConfigError(f"session_id cannot be {session_id!r}; pass the session's session_id (text)")
+    return session_id

@@ -1,0 +1,229 @@
+"""Each of the ways a reservation can end: by its owner, or by somebody's decision when nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from ib_duckdb.base import Part
+from ib_duckdb.ownership import require_owner
+from ib_duckdb.rows import Row, clean, select_reservations, select_sessions, whole
+from ib_duckdb.writing import (
+    free,
+    make_unresolved,
+    note,
+    sweep,
+    write_call,
+    write_messages,
+)
+from ib_kernel.errors import ConfigError, ReservationError
+from ib_kernel.values import CallEnd, Message, Reservation
+
+_FIGURES = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
+"""What makes two settles the same one."""
+
+_ENDED = ("rid", "session_key", "turn", "status", "owner_hash", *_FIGURES)
+
+
+class Endings(Part):
+    """The ends of reservations."""
+
+    def settle(self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()) -> bool:
+        """End a reservation with its real usage (see `BudgetStore.settle`)."""
+        check_usage(end)
+        now, rid = self._now(), reservation.reservation_id
+        with self._hot.write() as db:
+            reserved = find_reservation(db, rid)
+            if reserved is None:
+                ended = _find_settled(db, rid, "settled")
+                require_owner(reservation, ended)
+                same = self._settle_again(db, ended, end, messages, "", now)
+            else:
+                require_owner(reservation, reserved)
+                self._end(db, reserved, end, messages, now)
+                same = True
+        self._moved_soon()
+        return same
+
+    def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
+        """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""
+        check_usage(end)
+        _require_name("settling what is in doubt", who)
+        now = self._now()
+        with self._hot.write() as db:
+            reserved = _find_unresolved(db, reservation_id, "settled", now)
+            if reserved is None:
+                ended = _find_settled(db, reservation_id, "settled")
+                same = self._settle_again(db, ended, end, (), who, now)
+            else:
+                row = self._end(db, reserved, end, (), now)
+                figures = {"input_tokens": end.input_tokens, "output_tokens": end.output_tokens}
+                note(db, row, "resolved", now, who, **_detail(reserved, reason), **figures)
+                same = True
+        self._moved_soon()
+        return same
+
+    def release(self, reservation: Reservation, end: CallEnd | None = None) -> bool:
+        """End a reservation that has cost nothing (see `BudgetStore.release`)."""
+        if end is not None:
+            check_usage(end)
+            if end.input_tokens or end.output_tokens:
+                raise ConfigError("release() is for attempts that cost nothing; settle() this one")
+        now, rid = self._now(), reservation.reservation_id
+        with self._hot.write() as db:
+            reserved = find_reservation(db, rid)
+            if reserved is None:
+                return _ended_before(db, rid, "released")
+            require_owner(reservation, reserved)
+            if reserved["state"] == "doubt":
+                raise ReservationError(
+                    f"reservation {rid} is in doubt ({reserved['doubt_reason']}); settle it or write it off"
+                )
+            free(db, reserved)
+            if end is None:
+                db.execute("INSERT INTO released VALUES (?, ?)", (rid, now))
+            else:
+                write_call(db, row_of(db, reserved), reserved, end, "failed", now)
+        self._moved_soon()
+        return True
+
+    def mark_unresolved(
+        self, reservation: Reservation, reason: str, *, messages: Sequence[Message] = ()
+    ) -> bool:
+        """Say that nobody knows what the attempt has cost (see `BudgetStore.mark_unresolved`)."""
+        now, rid = self._now(), reservation.reservation_id
+        with self._hot.write() as db:
+            reserved = find_reservation(db, rid)
+            if reserved is None:
+                return _ended_before(db, rid, "in doubt")
+            require_owner(reservation, reserved)
+            if reserved["state"] == "doubt":
+                return False
+            if reserved["state"] == "held":
+                make_unresolved(db, reserved, "doubt", reason, now)
+            else:  # only its lease was over, and its owner knows more than the lease did
+                values = (clean(reason), rid)
+                db.execute("UPDATE reservations SET state = 'doubt', doubt_reason = ? WHERE rid = ?", values)
+            texts = self._texts(messages)
+            write_messages(db, reserved["session_key"], texts, now, reserved["turn"])
+        self._moved_soon()
+        return bool(reserved["state"] == "held")
+
+    def write_off(self, reservation_id: str, *, who: str, reason: str = "") -> bool:
+        """Free an unresolved reservation by decision of *who* (see `BudgetStore.write_off`)."""
+        _require_name("a write-off", who)
+        now = self._now()
+        with self._hot.write() as db:
+            reserved = _find_unresolved(db, reservation_id, "written off", now)
+            if reserved is None:
+                if _ended_how(db, reservation_id) == "written off":
+                    return False
+                raise _ended_otherwise(db, reservation_id, "written off")
+            free(db, reserved)
+            row = row_of(db, reserved)
+            write_call(db, row, reserved, None, "written_off", now)
+            note(db, row, "written_off", now, who, **_detail(reserved, reason))
+        self._moved_soon()
+        return True
+
+    def _end(
+        self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
+    ) -> Row:
+        free(db, reserved)
+        row = row_of(db, reserved)
+        write_call(db, row, reserved, end, "settled", now)
+        texts = self._texts(messages)
+        if texts and reserved["state"] == "doubt" and reserved["turn"] > 0 and _has_messages(db, reserved):
+            texts = ()  # what had arrived was kept when it was marked
+        write_messages(db, row["session_key"], texts, now, reserved["turn"])
+        return row
+
+    def _settle_again(
+        self, db: apsw.Connection, ended: Row, end: CallEnd, messages: Sequence[Message], who: str, now: float
+    ) -> bool:
+        """Compare a repeated settle with the first; keep what it adds, and that it came."""
+        texts = self._texts(messages)
+        if texts and ended["turn"] > 0 and not _has_messages(db, ended):
+            write_messages(db, ended["session_key"], texts, now, ended["turn"])
+        same = all(ended[name] == getattr(end, name) for name in _FIGURES)
+        if not same:
+            figures = {name: getattr(end, name) for name in _FIGURES}
+            note(db, row_of(db, ended), "settled_again", now, who, reservation_id=ended["rid"], **figures)
+        return same
+
+
+def check_usage(end: CallEnd) -> None:
+    """Raise `ConfigError` unless all figures of *end* are whole numbers of at least 0."""
+    for name in _FIGURES[:4]:
+        whole(name, getattr(end, name))
+    if end.cost_nano_usd is not None:
+        whole("cost_nano_usd", end.cost_nano_usd)
+
+
+def find_reservation(db: apsw.Connection, rid: str) -> Row | None:
+    """Return the open reservation of that id, or None."""
+    rows = select_reservations(db, "rid = ?", (rid,))
+    return rows[0] if rows else None
+
+
+def row_of(db: apsw.Connection, reserved: Row) -> Row:
+    """Return the row of the session that *reserved* belongs to."""
+    return select_sessions(db, "WHERE session_key = ?", (reserved["session_key"],))[0]
+
+
+def _find_unresolved(db: apsw.Connection, rid: str, wanted: str, now: float) -> Row | None:
+    """Return the unresolved reservation of that id, or None; `ReservationError` for one that is held."""
+    reserved = find_reservation(db, rid)
+    if reserved is not None and reserved["state"] == "held":
+        sweep(db, reserved["session_key"], now)
+        reserved = find_reservation(db, rid)
+    if reserved is not None and reserved["state"] == "held":
+        raise ReservationError(
+            f"reservation {rid} is still held by {reserved['owner']}; only one in doubt can be {wanted}"
+        )
+    return reserved
+
+
+def _find_settled(db: apsw.Connection, rid: str, wanted: str) -> Row:
+    sql = f"SELECT {', '.join(_ENDED)} FROM calls WHERE rid = ? AND status = 'settled'"  # noqa: S608 (our names)
+    row = db.execute(sql, (rid,)).fetchone()
+    if row is None:
+        raise _ended_otherwise(db, rid, wanted)
+    return dict(zip(_ENDED, row, strict=True))
+
+
+def _has_messages(db: apsw.Connection, call: Row) -> bool:
+    sql = "SELECT 1 FROM messages WHERE session_key = ? AND turn = ? LIMIT 1"
+    return db.execute(sql, (call["session_key"], call["turn"])).fetchone() is not None
+
+
+def _ended_how(db: apsw.Connection, rid: str) -> str:
+    """Return how a reservation that is no longer open ended; "" when there was none of that id."""
+    row = db.execute("SELECT status FROM calls WHERE rid = ?", (rid,)).fetchone()
+    if row:
+        return {"failed": "released", "written_off": "written off"}.get(row[0], str(row[0]))
+    return "released" if db.execute("SELECT 1 FROM released WHERE rid = ?", (rid,)).fetchone() else ""
+
+
+def _ended_before(db: apsw.Connection, rid: str, wanted: str) -> bool:
+    """Return False for a reservation that has ended; `ReservationError` when there was none."""
+    if not _ended_how(db, rid):
+        raise _ended_otherwise(db, rid, wanted)
+    return False
+
+
+def _ended_otherwise(db: apsw.Connection, rid: str, wanted: str) -> ReservationError:
+    how = _ended_how(db, rid)
+    if not how:
+        return ReservationError(f"no reservation {rid!r} in this ledger")
+    return ReservationError(f"reservation {rid} was {how}, so it cannot be {wanted}")
+
+
+def _detail(reserved: Row, reason: str) -> dict[str, object]:
+    return {"reservation_id": reserved["rid"], "tokens": reserved["tokens"], "reason": reason}
+
+
+def _require_name(what: str, who: str) -> None:
+    if not who.strip():
+        raise ConfigError(f"{what} needs the name of who decided it")
