@@ -7,6 +7,7 @@ returns None and `check_budget` False.
 
 from __future__ import annotations
 
+import os
 import threading
 
 from ib_kernel.budget.access import LedgerAccess, forward, parse_tokens

@@ -37,7 +37,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
                 assert held
             prompt = 300 + growth * turn
             end = CallEnd(prompt, 100, cost_nano_usd=prompt * 250, latency_ms=900.0, first_piece_ms=200.0)
-            store.settle(held, end, messages=[Message(turn, "user", "hello")])
+            store.settle(
+                held,
+                end,
+                messages=[Message(turn, "user", "hello"), Message(turn, "assistant", "hi", asked_at=1.0)],
+            )
     doubt = store.reserve("ada-1", 500, lease_s=60, call=_start(9, 1))
     assert doubt
     store.mark_unresolved(doubt, "TimedOut")
