@@ -80,7 +80,7 @@ class Notifier:
             "problems": list(attempt.problems),
             "raw_usage": attempt.raw_usage,
         }
-        self.store.add_event(LedgerEvent(self.session_id, "usage_rejected", time.time(), detail=detail))
+        self.service.record(LedgerEvent(self.session_id, "usage_rejected", time.time(), detail=detail))
 
     def _warn(self, before: Totals, after: Totals) -> float | None:
         passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
