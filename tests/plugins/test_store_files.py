@@ -44,7 +44,7 @@ def spend(store: DuckDBStore) -> None:
     """Hold and settle 15 tokens."""
     held = store.reserve("s", 20, lease_s=60.0)
     assert held
-    store.settle(held.reservation_id, CallEnd(10, 5))
+    store.settle(held, CallEnd(10, 5))
 
 
 def peek(folder: Path) -> None:
@@ -73,7 +73,7 @@ from ib_kernel.values import *
 folder = Path(sys.argv[1])
 def spend(store):
     held = store.reserve('s', 20, lease_s=60.0)
-    return bool(held) and store.settle(held.reservation_id, CallEnd(10, 5))
+    return bool(held) and store.settle(held, CallEnd(10, 5))
 """
 
 
@@ -120,7 +120,7 @@ def test_a_second_library_cannot_make_the_budget_be_spent_twice(store: DuckDBSto
         other = threading.Thread(target=in_another_process, args=(spend_all, folder))
         other.start()
         while held := store.reserve("s", 20, lease_s=60.0):
-            store.settle(held.reservation_id, CallEnd(10, 5))
+            store.settle(held, CallEnd(10, 5))
         other.join()
     finally:
         done.set()
@@ -195,7 +195,7 @@ def test_a_ledger_that_is_gone_admits_nothing(
     away(folder)
     works: list[Callable[[], object]] = [
         lambda: store.reserve("s", 20, lease_s=60.0),
-        lambda: store.settle(held.reservation_id, CallEnd(1, 1)),
+        lambda: store.settle(held, CallEnd(1, 1)),
         lambda: store.open_session(NewSession("t", "Ada", 1, "m")),
         lambda: store.totals("s"),
         lambda: store.check(),

@@ -41,7 +41,7 @@ def spend(store: DuckDBStore) -> None:
     """Hold and settle 15 tokens."""
     held = store.reserve("s", 20, lease_s=60.0)
     assert held
-    store.settle(held.reservation_id, CallEnd(10, 5))
+    store.settle(held, CallEnd(10, 5))
 
 
 def plain(folder: Path, query: str = "SELECT count(*) FROM calls") -> list[tuple[Any, ...]]:
@@ -75,7 +75,7 @@ ENDS = (
     "from ib_kernel.values import *\n"
     "store = DuckDBStore(Path(sys.argv[1]))\n"
     "for _ in range(20):\n"
-    "    held = store.reserve('s', 20, lease_s=60.0); store.settle(held.reservation_id, CallEnd(10, 5))\n"
+    "    held = store.reserve('s', 20, lease_s=60.0); store.settle(held, CallEnd(10, 5))\n"
 )
 
 
