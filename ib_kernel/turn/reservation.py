@@ -15,6 +15,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BudgetRefused, ClientError
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan, plan_turn, refused
+from ib_kernel.turn.construct_log import note_constructs
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.usage import Attempt, UsageRecorder
@@ -142,6 +143,13 @@ class TurnReservation:
         self._service.settle_call(attempt.reservation, end, messages=messages)
         self.notify.usage_rejected(attempt)
         totals = self._service.totals(self.ask.session.session_id)
+        note_constructs(
+            self._service.store,
+            self.ask.session.session_id,
+            attempt.reservation.turn,
+            self.ask.request.model,
+            attempt.count,
+        )
         return end, totals, self.notify.after(attempt, end, totals)
 
     def messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:

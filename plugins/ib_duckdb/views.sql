@@ -128,6 +128,31 @@ FROM calls
 WHERE status = 'settled' AND source = 'api' AND counted_tokens IS NOT NULL
 GROUP BY model;
 
+-- The same for each construct that a prompt is made of, over all models: how often it was claimed to be
+-- counted exactly, and how often that held. Calls belong to the newest event "counted" of their session and model.
+CREATE OR REPLACE VIEW count_accuracy_by_construct AS
+SELECT
+    construct,
+    count(*) AS n,
+    count(*) FILTER (counted_exact) AS claimed_exact,
+    count(*) FILTER (counted_exact AND counted_tokens = input_tokens) AS claims_held,
+    avg((counted_tokens = input_tokens)::INTEGER) AS exact_share,
+    avg(counted_tokens - input_tokens) AS mean_difference
+FROM (
+    SELECT c.counted_exact, c.counted_tokens, c.input_tokens, unnest(e.constructs) AS construct
+    FROM calls AS c
+    ASOF JOIN (
+        SELECT
+            session_key, session_id, (detail->>'turn')::INTEGER AS turn, detail->>'model' AS model,
+            from_json(detail->'constructs', '["VARCHAR"]') AS constructs
+        FROM events
+        WHERE kind = 'counted'
+    ) AS e
+    ON c.session_key = e.session_key AND c.session_id = e.session_id AND c.model = e.model AND c.turn >= e.turn
+    WHERE c.status = 'settled' AND c.source = 'api' AND c.counted_tokens IS NOT NULL AND c.turn > 0
+)
+GROUP BY construct;
+
 -- How long replies took, in milliseconds: until their first piece, and until their end.
 CREATE OR REPLACE VIEW latency AS
 SELECT

@@ -10,7 +10,7 @@ import pytest
 
 from ib_duckdb.store import DuckDBStore
 from ib_duckdb.views import definitions, needed
-from ib_kernel.values import CallEnd, CallStart, Message, NewSession, Status
+from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, NewSession, Status
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.M | re.S)
@@ -46,6 +46,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     assert doubt
     store.mark_unresolved(doubt, "TimedOut")
     store.set_budget("ada-1", tokens=90_000, who="tester")
+    made_of = {"turn": 1, "model": "gpt-5.4-mini", "constructs": ["user message"]}
+    store.add_event(LedgerEvent("ada-1", "counted", 0.0, detail=made_of))
     yield store
     store.close()
 

@@ -95,8 +95,11 @@ def query(engine: Engine, sql: str) -> QueryResult:
 
 
 def accuracy(engine: Engine) -> QueryResult:
-    """Return counted against actual prompt tokens, per model."""
-    return engine.service.store.sql("SELECT * FROM count_accuracy ORDER BY model")
+    """Return counted against actual prompt tokens, per model and then per construct of the prompts."""
+    return engine.service.store.sql(
+        "SELECT * FROM count_accuracy UNION ALL BY NAME SELECT * FROM count_accuracy_by_construct "
+        "ORDER BY construct NULLS FIRST, model"
+    )
 
 
 def sessions(engine: Engine) -> Output:
