@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -39,6 +39,9 @@ contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 check: test lint types contracts workflows
+
+fuzz: $(VENV)/.installed ## every fuzz target with many examples; IB_FUZZ=5000 says how many
+	IB_FUZZ=$(or $(IB_FUZZ),5000) $(PY) -m pytest tests/fuzz --timeout 3600
 
 bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/results/counting.md
 	$(PY) benchmarks/counting.py

@@ -14,8 +14,17 @@ def connect_usage(settings: Settings | None = None) -> Any:
 
     The file is attached read-only and what is not in it yet stands beside it; the connection shows what had
     been settled when it was made. While it is open, interviews go on and moving rows waits; close it, or use
-    it in a ``with``. *settings* default to this notebook's, else to those looked up now. `StoreError` when
-    the ledger in use cannot be read with DuckDB, `StoreBusy` when another process has it open for writing.
+    it in a ``with``.
+
+    Args:
+        settings: Whose ledger; by default this notebook's, else that of the settings looked up now.
+
+    Returns:
+        A `duckdb.DuckDBPyConnection`.
+
+    Raises:
+        StoreError: The ledger in use cannot be read with DuckDB.
+        StoreBusy: Another process has it open for writing.
     """
     store = _store(settings)
     connect = getattr(store, "connect", None)

@@ -279,8 +279,13 @@ def unload(shell: Any) -> None:
 def current_interview() -> Interview:
     """Return the interview behind this notebook's magics: its session, service, plugins and transcript.
 
-    Plugins written in a notebook are added with ``current_interview().plugins.register(...)``. `ConfigError`
-    where the extension is not loaded.
+    Plugins written in a notebook are added with ``current_interview().plugins.register(...)``.
+
+    Returns:
+        The interview under the settings of now; the next command uses the same.
+
+    Raises:
+        ConfigError: The extension is not loaded here.
     """
     engine = current_engine()
     if engine is None:

@@ -50,11 +50,22 @@ _SHOWN = ("query", "state", "sort", "page", "selected", "messages_shown")
 class SessionsWidget(Watching):
     """All sessions of the ledger: filter, sort, select; the selected one live, with the controls.
 
-    The ledger is that of *service* or *interview*, by default the notebook's own; ``live=False`` updates on
-    `refresh` only, ``controls=False`` leaves the buttons out. These traits may be set and observed: `query`
-    (words that candidate, role, level, challenge, model, client or id must contain), `state` (a `Status`
-    or "" for all), `sort` (one of `SORTS`), `page` (from 0), `selected` (a session's id or "") and
-    `messages_shown`. `rows` is the page, `found` how many sessions match, `total` how many there are.
+    Args:
+        controls: Whether the selected session has the interviewer's buttons.
+        service: Whose ledger is shown; by default the notebook's own.
+        interview: The interview whose ledger is shown, instead of the notebook's.
+        live: Whether it follows the ledger; otherwise it reads it on `refresh` only.
+
+    Attributes:
+        query: Words that candidate, role, level, challenge, model, client or id must contain.
+        state: A `Status`, or "" for all.
+        sort: One of `SORTS`.
+        page: The page that is shown, from 0.
+        selected: The id of the session that is shown in full, or "".
+        messages_shown: How many of its messages are shown, the newest.
+        rows: The sessions of the page.
+        found: How many sessions match.
+        total: How many there are.
     """
 
     _esm = one_module("board")

@@ -44,16 +44,30 @@ DRIFT_S = 2.0
 class BudgetWidget(Watching):
     """The live budget of one session; composes with ``HBox``, ``link`` and ``observe``.
 
-    *session* is a `Session`, a session's id, or None for the one in use in this notebook. The ledger is that
-    of *service* or *interview*, by default the notebook's own. ``live=False`` updates on `refresh` only.
-    ``controls=True`` adds the interviewer's buttons: add tokens, add minutes, pause, resume, end, and write
-    off what is in doubt; a locked session asks for its passphrase there.
+    Importing this raises `ConfigError` when anywidget or ipywidgets is missing.
 
-    `budget`, `used`, `input_tokens`, `output_tokens`, `held`, `in_doubt` and `left` are tokens, `turns_left`
-    is None before the first turn, `time_left_s` None without a time limit, `money` "" without a budget in
-    money. `history` has ``[turn, input, output]`` of the last turns, `doubts` ``[reservation id, line]``,
-    `notes` lines that need attention.
-    Raises `NoSession` or `UnknownSession`; importing this raises `ConfigError` when a package is missing.
+    Args:
+        session: A `Session`, a session's id, or None for the one in use in this notebook.
+        controls: Whether the interviewer's buttons are there: add tokens, add minutes, pause, resume, end,
+            and write off what is in doubt; a locked session asks for its passphrase there.
+        service: Whose ledger it follows; by default the notebook's own.
+        interview: The interview whose session in use and ledger are meant, instead of the notebook's.
+        live: Whether it follows the ledger; otherwise it reads it on `refresh` only.
+
+    Attributes:
+        budget, used, input_tokens, output_tokens, held, in_doubt, left: Tokens.
+        turns: Turns so far.
+        turns_left: How many more of the forecast size fit; None before the first.
+        time_left_s: Seconds at the last redraw; None without a time limit.
+        cost, money: As text; `money` is "" without a budget in money.
+        status, level: The session's state; "normal", "warning", "critical" or "exhausted".
+        history: ``[turn, input, output]`` of the last turns.
+        doubts: ``[reservation id, line]`` of what is in doubt.
+        notes: Lines that need attention.
+
+    Raises:
+        NoSession: No session was given and none is in use.
+        UnknownSession: No session of that id is in the ledger.
     """
 
     _esm = one_module("budget")
@@ -179,7 +193,12 @@ def view_traits(view: BudgetView) -> dict[str, Any]:
 def show_live(interview: Interview, *, controls: bool = False) -> BudgetWidget | None:
     """Display a widget for the session in use, and under it a summary that a reopened notebook still shows.
 
-    In a terminal the gauge's text is shown once, and nothing follows the session: None.
+    Args:
+        interview: Whose session in use is followed.
+        controls: Whether the interviewer's buttons are there.
+
+    Returns:
+        The widget; None in a terminal, where the gauge's text is shown once.
     """
     from IPython.core.getipython import get_ipython
     from IPython.display import display
