@@ -222,7 +222,8 @@ class LedgerEvent:
 
     Kinds that the core and every store use: "opened", "status" (details *from*, *to*), "budget",
     "time_limit", "in_doubt", "written_off", "resolved", "settled_again" (a second, different settle; details
-    *reservation_id* and its figures), "budget_warning".
+    *reservation_id* and its figures), "budget_warning", "counted" (what the calls to a model are made of from
+    *turn* on; details *model*, *constructs*).
     """
 
     session_id: str
