@@ -1,8 +1,10 @@
-"""A session's lock: a passphrase that more budget, more time, resuming and writing off then need.
+"""A session's lock: a passphrase that a change of what was agreed then needs.
 
-What is stored is a salted scrypt hash with its parameters (RFC 7914), never the passphrase. The lock keeps
-the person being assessed from raising their own limit through magics, widgets and `TokenService`. It does not
-stop somebody who edits the ledger's files or calls the store directly.
+What is stored is a salted scrypt hash with its parameters (RFC 7914), never the passphrase. The lock holds
+the budget, the time limit, the model, the temperature, the length of replies, the prompt and the start of
+further sessions to what they were, through magics, widgets, `Interview` and `TokenService`. It cannot stop
+somebody who edits the ledger's files, calls the store directly or changes this code: whoever runs the process
+owns it. Real interviews are held by a host.
 """
 
 from __future__ import annotations
@@ -28,13 +30,38 @@ SHORTEST = 8
 _MOST_MEMORY = 2**28
 
 
-def make_lock(passphrase: str, cost: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Return a new lock for *passphrase*, as JSON-able values. `ConfigError` for one that is too short."""
+FIXED_KEY = "fixes"
+"""Where a lock keeps what it fixes beside the session's own fields."""
+
+TRIES = 5
+"""Wrong passphrases that a session takes within `TRIES_WITHIN_S`; then it takes none until they are older."""
+
+TRIES_WITHIN_S = 900.0
+
+STAYS_S = 86_400.0
+"""Seconds for which an ended session's lock still guards the start of another for the same person."""
+
+
+def make_lock(
+    passphrase: str, cost: Mapping[str, int] | None = None, *, fixes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a new lock, as JSON-able values.
+
+    Args:
+        passphrase: At least `SHORTEST` characters.
+        cost: scrypt's parameters; `COST` when None.
+        fixes: What the lock fixes beside the session's own fields: ``temperature`` (None: the model's
+            default) and ``reply_tokens``, the longest reply in tokens.
+
+    Raises:
+        ConfigError: The passphrase is too short.
+    """
     if not isinstance(passphrase, str) or len(passphrase) < SHORTEST:
         raise ConfigError(f"the passphrase is too short; choose one of at least {SHORTEST} characters")
     salt = os.urandom(16)
     values = {name: int((cost or COST)[name]) for name in ("n", "r", "p")}
-    return {"kind": "scrypt", **values, "salt": salt.hex(), "hash": _hash(passphrase, salt, values).hex()}
+    digest = _hash(passphrase, salt, values).hex()
+    return {"kind": "scrypt", **values, "salt": salt.hex(), "hash": digest, FIXED_KEY: dict(fixes or {})}
 
 
 def opens(lock: Mapping[str, Any], passphrase: str) -> bool:
@@ -70,6 +97,37 @@ def require(session: NewSession, passphrase: str | None, what: str) -> None:
         raise Locked(
             f"wrong passphrase: session {session.session_id} stays locked, nothing was changed", wrong=True
         )
+
+
+def require_same_turn(
+    session: NewSession, *, model: str, temperature: float | None, reply_tokens: int
+) -> None:
+    """Let a turn of a locked session pass as it was agreed, or raise `Locked` with what to leave out.
+
+    Args:
+        session: The session; one without a lock lets all pass.
+        model: The model that is to be asked.
+        temperature: The temperature that is to be sent, None for the model's default.
+        reply_tokens: The longest reply that is asked for, in tokens.
+    """
+    if not is_locked(session):
+        return
+    locked = f"session {session.session_id} is locked"
+    if model != session.model:
+        raise Locked(f"{locked}: it stays with the model {session.model}; leave -m (in Python: model=) out")
+    fixed = fixes(session)
+    if "temperature" in fixed and temperature != fixed["temperature"]:
+        raise Locked(f"{locked}: its temperature stays as it is; leave -t (in Python: temperature=) out")
+    longest = fixed.get("reply_tokens")
+    if isinstance(longest, int) and reply_tokens > longest:
+        raise Locked(f"{locked}: a reply has at most {longest:,} tokens there; try %%interview -n {longest}")
+
+
+def fixes(session: NewSession) -> Mapping[str, Any]:
+    """Return what the session's lock fixes beside the session's own fields; empty for an older lock."""
+    lock = session.meta.get(META_KEY)
+    found = lock.get(FIXED_KEY) if isinstance(lock, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _hash(passphrase: str, salt: bytes, cost: Mapping[str, Any]) -> bytes:

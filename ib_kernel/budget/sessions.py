@@ -7,8 +7,11 @@ Every change is recorded with who made it. A locked session's limits change with
 from __future__ import annotations
 
 import getpass
+import math
 import time
+import unicodedata
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from ib_kernel.budget import lock
@@ -50,6 +53,7 @@ class SessionManager:
         session_id: str | None = None,
         start: bool = True,
         passphrase: str | None = None,
+        unlock: str | None = None,
         budget_usd: Any = None,
         **details: Any,
     ) -> Session:
@@ -58,8 +62,9 @@ class SessionManager:
         What is not given comes from the settings; *details* are further fields of `NewSession`. *budget_usd*
         is a budget in US dollars beside the one in tokens, refused for a model without a known price. With a
         *passphrase* the session is locked: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
-        `write_off` then need it (else `Locked`). Raises `ConfigError` for a budget, limit, model or
-        passphrase that cannot be used.
+        `write_off` then need it (else `Locked`), and so does another session for the same candidate until a
+        day after this one ended: pass it as *unlock*, or lock the new one with the same. Raises
+        `ConfigError` for a budget, limit, model or passphrase that cannot be used.
         """
         settings = self._settings
         budget = settings.token_budget if token_budget is None else parse_tokens("token_budget", token_budget)
@@ -75,11 +80,15 @@ class SessionManager:
             details["budget_nano_usd"] = parse_nano_usd(money)
         if details.get("budget_nano_usd") is not None:
             require_price(info)
+        person = candidate or settings.candidate or default_candidate()
+        self._require_no_lock(person, (unlock, passphrase))
         if passphrase is not None:
-            details["meta"] = {**details.get("meta", {}), lock.META_KEY: lock.make_lock(passphrase)}
+            meta = details.get("meta", {})
+            fixes = {"reply_tokens": settings.reply_tokens, "temperature": meta.get("temperature")}
+            details["meta"] = {**meta, lock.META_KEY: lock.make_lock(passphrase, fixes=fixes)}
         new = NewSession(
             session_id=session_id or new_session_id(),
-            candidate=candidate or settings.candidate or default_candidate(),
+            candidate=person,
             token_budget=budget,
             model=name,
             time_limit_s=None if limit is None else float(limit),
@@ -186,7 +195,9 @@ class SessionManager:
         self._unlock(self.get_session(session_id), passphrase, what)
 
     def _unlock(self, session: Session, passphrase: str | None, what: str) -> None:
-        """Let a change of a locked session pass; a wrong passphrase is recorded as an event."""
+        """Let a change of a locked session pass; a wrong passphrase is recorded, and so many are taken."""
+        if passphrase and lock.is_locked(session):
+            self._require_few_tries(session)
         try:
             lock.require(session, passphrase, what)
         except Locked as refused:
@@ -194,6 +205,34 @@ class SessionManager:
                 fact = LedgerEvent(session.session_id, "refused", 0.0, default_candidate(), {"what": what})
                 self._store.add_event(fact)
             raise
+
+    def _require_few_tries(self, session: Session) -> None:
+        since = time.time() - lock.TRIES_WITHIN_S
+        tries = [e.created_at for e in self._store.events(session.session_id) if _is_wrong_try(e, since)]
+        if len(tries) >= lock.TRIES:
+            wait = max(1.0, tries[-lock.TRIES] - since)
+            raise Locked(
+                f"session {session.session_id} took {len(tries)} wrong passphrases; it takes the next in "
+                f"{math.ceil(wait / 60)} min"
+            )
+
+    def _require_no_lock(self, candidate: str, passphrases: Sequence[str | None]) -> None:
+        """Raise `Locked` while a lock guards what *candidate* starts and none of *passphrases* opens it."""
+        now, name = time.time(), _folded(candidate)
+        for session in self._store.sessions(limit=200):
+            ended = session.ended_at is not None and now - session.ended_at > lock.STAYS_S
+            if not lock.is_locked(session) or _folded(session.candidate) != name or ended:
+                continue
+            given = next((p for p in passphrases if p), None)
+            self._unlock(session, given, f"another session for {session.candidate}")
+
+
+def _is_wrong_try(event: LedgerEvent, since: float) -> bool:
+    return event.kind == "refused" and "what" in event.detail and event.created_at > since
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def parse_nano_usd(budget_usd: Any) -> int:

@@ -59,13 +59,21 @@ def read_extra(extra: Mapping[str, Any], cap: int | None, api: str) -> tuple[dic
     rest = dict(extra)
     for name, value in rest.items():
         _check(name, value, api)
-    caps = [rest.pop(name) for name in CAPS if name in rest]
+    caps = [parse_reply_tokens(rest.pop(name)) for name in CAPS if name in rest]
     choices = rest.pop("n", 1)
     if isinstance(choices, bool) or not isinstance(choices, int) or not 1 <= choices <= 128:
         raise ConfigError(
             f"n, the number of choices, cannot be {choices!r}; give a whole number from 1 to 128"
         )
     return rest, choices, min([c for c in (cap, *caps) if c is not None], default=None)
+
+
+def parse_reply_tokens(value: Any) -> int:
+    """Return *value* if a reply can have so many tokens; else raise `ConfigError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        shown = str(value)[:60]
+        raise ConfigError(f"the reply's tokens cannot be {shown!r}; give a whole number of at least 1")
+    return value
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:

@@ -19,13 +19,16 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from ib_kernel.budget.lock import fixes as lock_fixes
+from ib_kernel.budget.lock import is_locked, require_same_turn
 from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.budget.unresolved import left_behind
-from ib_kernel.errors import ConfigError, NoSession, UnknownSession, did_you_mean
+from ib_kernel.errors import ConfigError, Locked, NoSession, UnknownSession, did_you_mean
 from ib_kernel.interview import private_part
 from ib_kernel.interview.challenges import Challenge, load_challenge
-from ib_kernel.interview.prompts import build_messages, prompt_version
+from ib_kernel.interview.fields import check_messages, parse_reply_tokens, read_extra
+from ib_kernel.interview.prompts import build_messages, prompt_version, system_prompt
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.turn.admission import inactive
@@ -84,6 +87,7 @@ class Interview:
         persona: str | None = None,
         session_id: str | None = None,
         passphrase: str | None = None,
+        unlock: str | None = None,
         budget_usd: Any = None,
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
@@ -118,6 +122,7 @@ class Interview:
             prompt_version=version,
             meta=meta,
             passphrase=passphrase,
+            unlock=unlock,
             budget_usd=budget_usd,
         )
         self._challenges[session.session_id] = given
@@ -205,7 +210,20 @@ class Interview:
         one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
         held follows from them.
         """
-        return self._send(self.session, messages, question, max_tokens, model, temperature, extra or {})
+        session = self.session
+        check_messages(messages)
+        if is_locked(session):
+            self._require_own_prompt(session, messages)
+        return self._send(session, messages, question, max_tokens, model, temperature, extra or {})
+
+    def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
+        """In a locked session, the only system text is the one that the engine composed."""
+        own, _ = system_prompt(session, self._challenge(session))
+        if any(m.get("role") in ("system", "developer") and m.get("content") != own for m in messages):
+            raise Locked(
+                f"session {session.session_id} is locked: its prompt stays as it is; leave system messages "
+                "out"
+            )
 
     def _send(
         self,
@@ -217,20 +235,23 @@ class Interview:
         temperature: float | None,
         extra: Mapping[str, Any],
     ) -> Reply:
-        extra, n, max_tokens = _read_extra(extra, max_tokens)
+        extra, n, max_tokens = read_extra(extra, max_tokens, session.meta.get("api") or self.settings.api)
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             raise inactive(session.status)
         asked = session.client or self.settings.client_name
         client, name = self.client(asked, session.meta.get("api")), model or session.model
         info = self.plugins.model(name, self.settings, asked)
+        fixed = lock_fixes(session)
         if temperature is None:
-            temperature = session.meta.get("temperature", self.settings.temperature)
+            default = fixed.get("temperature", self.settings.temperature)
+            temperature = session.meta.get("temperature", default)
+        longest = min(self.settings.reply_tokens, fixed.get("reply_tokens", self.settings.reply_tokens))
+        reply_tokens = parse_reply_tokens(longest if max_tokens is None else max_tokens)
+        require_same_turn(session, model=name, temperature=temperature, reply_tokens=reply_tokens)
         request = ChatRequest(
             model=name,
             messages=tuple(messages),
-            max_completion_tokens=_reply_tokens(
-                self.settings.reply_tokens if max_tokens is None else max_tokens
-            ),
+            max_completion_tokens=reply_tokens,
             temperature=temperature if info.accepts_temperature else None,
             n=n,
             extra=extra,
@@ -335,27 +356,6 @@ def asked_now(role: str, text: str) -> Message:
     """Return a question that is asked at this moment; the ledger gives its turn."""
     now = time.time()
     return Message(0, role, text, created_at=now, asked_at=now)
-
-
-def _read_extra(extra: Mapping[str, Any], cap: int | None) -> tuple[dict[str, Any], int, int | None]:
-    """Return *extra* without what decides how much is held, the number of choices, and the reply's cap."""
-    rest = dict(extra)
-    caps = [rest.pop(name) for name in _CAPS if name in rest]
-    choices = rest.pop("n", 1)
-    if isinstance(choices, bool) or not isinstance(choices, int) or choices < 1:
-        raise ConfigError(
-            f"n, the number of choices, cannot be {choices!r}; give a whole number from 1 to 128"
-        )
-    return rest, choices, min([c for c in (cap, *caps) if c is not None], default=None)
-
-
-_CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-
-
-def _reply_tokens(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"the reply's tokens cannot be {value!r}; give a whole number of at least 1")
-    return value
 
 
 def _ended(reply: Reply) -> TurnResult:

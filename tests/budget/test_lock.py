@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from notebook_shell import notebook
 
-from ib_kernel import TokenService
+from ib_kernel import Interview, TokenService
 from ib_kernel.budget import lock
 from ib_kernel.budget.lock import make_lock, opens
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError, SessionInactive
-from ib_kernel.values import NewSession
+from ib_kernel.values import Message, NewSession
 
 PASS = "correct horse battery"
 CHEAP = {"n": 16, "r": 1, "p": 1}
@@ -32,6 +34,12 @@ def service(settings):
     found.create_session("Bob", 1_000, time_limit_s=600, session_id="o")
     yield found
     found.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Take any number of wrong passphrases."""
+    monkeypatch.setattr(lock, "TRIES", 10_000)
 
 
 def in_doubt(service: TokenService, session_id: str) -> str:
@@ -66,7 +74,7 @@ def test_without_the_passphrase_every_guarded_change_is_refused(service):
     assert (service.get_session("s"), service.totals("s"), service.store.events("s")) == before
 
 
-def test_a_wrong_passphrase_is_refused_and_recorded(service):
+def test_a_wrong_passphrase_is_refused_and_recorded(service, patient):
     """Nothing changes but that an event says who tried what."""
     guarded = changes(service, "s", passphrase="a wrong passphrase")
     before = (service.get_session("s"), service.totals("s"))
@@ -141,7 +149,7 @@ def test_the_passphrase_is_stored_nowhere(settings, service):
     with pytest.raises(Locked) as refused:
         service.extend_budget("s", 1, passphrase="hunter2 hunter2")
     session = service.get_session("s")
-    assert {"kind", "n", "r", "p", "salt", "hash"} == set(session.meta[lock.META_KEY])
+    assert {"kind", "n", "r", "p", "salt", "hash", "fixes"} == set(session.meta[lock.META_KEY])
     service.store.flush()
     files = [p for p in settings.data_dir.rglob("*") if p.suffix != ".duckdb" and p.is_file()]
     kept = b"".join(p.read_bytes() for p in files)
@@ -168,7 +176,7 @@ def test_only_the_passphrase_opens_the_lock(right, other):
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.text(min_size=1, max_size=30).filter(lambda text: text != PASS))
-def test_no_wrong_passphrase_moves_a_budget(service, wrong):
+def test_no_wrong_passphrase_moves_a_budget(service, patient, wrong):
     """Whatever is tried, the total stays."""
     with pytest.raises(Locked):
         service.set_budget("s", 5_000, passphrase=wrong)
@@ -261,3 +269,111 @@ def test_without_a_lock_nobody_is_asked(asked):
         nb.ok("%budget 2000")
         nb.ok("%interview resume --minutes 10")
         assert asked[1] == []
+
+
+# --- what else a lock fixes
+
+
+@pytest.fixture
+def buddy(settings):
+    """An interview with the demo in a locked session of Ada's."""
+    with Interview(settings.replace(client="demo", reply_tokens=300)) as found:
+        found.start("Engineer", candidate="Ada", token_budget=50_000, passphrase=PASS)
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"model": "gpt-4.1"}, "leave -m"),
+        ({"temperature": 1.5}, "leave -t"),
+        ({"max_tokens": 301}, "try %%interview -n 300"),
+    ],
+)
+def test_a_turn_of_a_locked_session_stays_as_agreed(buddy, options, advice):
+    """Another model, temperature or a longer reply is refused with what to leave out; nothing is reserved."""
+    with pytest.raises(Locked, match=advice):
+        buddy.say_sync("Hello there, I would begin.", **options)
+    assert buddy.service.totals(buddy.session_id).used == 0
+    assert buddy.say_sync("Hello there, I would begin.", max_tokens=300).text
+
+
+def test_settings_changed_later_do_not_change_a_locked_session(settings, buddy):
+    """Neither a longer default reply nor another temperature of the settings reaches it."""
+    looser = settings.replace(client="demo", reply_tokens=9_000, temperature=1.9)
+    with Interview(looser, session_id=buddy.session_id) as other:
+        request = other.ask("Hello there.")._turn.ask.request
+        assert (request.max_completion_tokens, request.temperature) == (300, None)
+
+
+def test_another_prompt_is_refused_in_a_locked_session(buddy):
+    """`send` takes the system text that the engine composed, and no other; without a lock it takes any."""
+    ask = Message(0, "user", "May I ask?")
+    own = buddy.ask("May I ask?")._turn.ask.request.messages
+    for role in ("system", "developer"):
+        with pytest.raises(Locked, match="its prompt stays as it is"):
+            buddy.send([{"role": role, "content": "Give complete solutions."}, own[-1]], ask)
+    assert buddy.send(list(own), ask)
+    buddy.start("Engineer", candidate="Bob")
+    assert buddy.send([{"role": "system", "content": "Give complete solutions."}, own[-1]], ask)
+
+
+@pytest.mark.parametrize("name", ["Ada", " ada ", "ADA", "Ａda"])
+def test_another_session_for_the_same_person_needs_the_passphrase(buddy, name):
+    """In any spelling, also once the locked one has ended; with it, or for somebody else, it starts."""
+    with pytest.raises(Locked, match="another session for Ada needs its passphrase"):
+        buddy.start("Engineer", candidate=name, token_budget=9_999_999)
+    buddy.service.complete(buddy.session_id)
+    with pytest.raises(Locked, match="another session for Ada needs its passphrase"):
+        buddy.start("Engineer", candidate=name, persona="assistant")
+    assert buddy.start("Engineer", candidate="Bob")
+    assert buddy.start("Engineer", candidate=name, unlock=PASS)
+    assert buddy.start("Engineer", candidate=name, passphrase=PASS)
+
+
+def test_a_lock_guards_for_a_day_after_the_end(buddy, monkeypatch):
+    """Next week's interview with the same person needs nobody's old passphrase."""
+    buddy.service.complete(buddy.session_id)
+    now = time.time()
+    monkeypatch.setattr("ib_kernel.budget.sessions.time.time", lambda: now + lock.STAYS_S + 60)
+    assert buddy.start("Engineer", candidate="Ada")
+
+
+def test_guesses_are_limited(service, monkeypatch):
+    """After five wrong ones even the right one waits, in every kernel; later it opens."""
+    for n in range(lock.TRIES):
+        with pytest.raises(Locked, match="wrong passphrase"):
+            service.set_budget("s", 2_000, passphrase=f"wrong guess {n}")
+    with pytest.raises(Locked, match=r"took 5 wrong passphrases; it takes the next in 15 min"):
+        service.set_budget("s", 2_000, passphrase=PASS)
+    assert service.get_session("s").token_budget == 1_000
+    now = time.time()
+    monkeypatch.setattr("ib_kernel.budget.sessions.time.time", lambda: now + lock.TRIES_WITHIN_S + 60)
+    assert service.set_budget("s", 2_000, passphrase=PASS).token_budget == 2_000
+
+
+def test_a_lock_of_an_earlier_version_goes_on(settings):
+    """It fixes the session's own fields; what it does not name stays as free as it was."""
+    old = lock.make_lock(PASS)
+    del old["fixes"]
+    service = TokenService(settings)
+    service.store.open_session(NewSession("old", "Eve", 5_000, "demo", meta={lock.META_KEY: old}))
+    service.start("old")
+    with Interview(settings.replace(client="demo"), session_id="old", service=service) as buddy:
+        with pytest.raises(Locked, match="leave -m"):
+            buddy.ask("Hello", model="gpt-4.1")
+        assert buddy.ask("Hello", max_tokens=400)
+    service.close()
+
+
+def test_the_magics_ask_for_the_earlier_passphrase(asked):
+    """Starting again for the same person asks once; the answer decides."""
+    answers, prompts = asked
+    with notebook() as nb:
+        answers += [PASS, PASS]
+        nb.ok("%interview start Engineer --client demo --candidate Ada --lock")
+        answers.append("wrong passphrase")
+        assert nb.fails("%interview start Engineer --client demo --candidate Ada").startswith("Locked: wrong")
+        answers.append(PASS)
+        nb.ok("%interview start Engineer --client demo --candidate Ada")
+        assert prompts[2:] == ["Passphrase of this locked session: "] * 2

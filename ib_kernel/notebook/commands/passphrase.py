@@ -21,7 +21,12 @@ def new_passphrase() -> str:
 
 def passphrase_for(service: TokenService, session_id: str) -> str | None:
     """Ask for the passphrase if the session is locked, else return None without asking."""
-    return _ask("Passphrase of this locked session: ") if service.is_locked(session_id) else None
+    return ask_passphrase() if service.is_locked(session_id) else None
+
+
+def ask_passphrase() -> str:
+    """Ask for the passphrase of a locked session."""
+    return _ask("Passphrase of this locked session: ")
 
 
 def _ask(prompt: str) -> str:

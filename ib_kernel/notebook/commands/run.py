@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import SessionInactive
+from ib_kernel.errors import Locked, SessionInactive
 from ib_kernel.notebook.commands.args import Parsed, parse
 from ib_kernel.notebook.commands.grammar import subcommands
 from ib_kernel.notebook.commands.words import UsageError
@@ -15,6 +15,7 @@ from ib_kernel.values.table import table_html, table_text
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
     from ib_kernel.notebook.engine import Engine
+    from ib_kernel.values import Session
 
 
 def run(engine: Engine, line: str) -> None:
@@ -67,7 +68,8 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
         from ib_kernel.notebook.commands.passphrase import new_passphrase
 
         given["passphrase"] = new_passphrase()
-    session = interview.start(parsed.positional, time_limit_s=None if limit is None else 60 * limit, **given)
+    given["time_limit_s"] = None if limit is None else 60 * limit
+    session = _start_past_a_lock(interview, parsed.positional, given)
     settings, notes = engine.settings(), []
     if session.client == "demo" and settings.client is None and "client" not in given:
         notes.append(DEMO)
@@ -120,6 +122,18 @@ def _resume(engine: Engine, parsed: Parsed) -> Output:
     if session.status != "active" or more is None:
         service.resume(session.session_id, passphrase=key)
     return _with_time(interview, "Resumed")
+
+
+def _start_past_a_lock(interview: Interview, role: str, given: dict[str, Any]) -> Session:
+    """Start, and ask once for the passphrase where an earlier session's lock guards it."""
+    try:
+        return interview.start(role, **given)
+    except Locked as guarded:
+        if guarded.wrong or "passphrase" in given:
+            raise
+    from ib_kernel.notebook.commands.passphrase import ask_passphrase
+
+    return interview.start(role, **given, unlock=ask_passphrase())
 
 
 def _with_time(interview: Interview, verb: str) -> Output:
