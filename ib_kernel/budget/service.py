@@ -40,11 +40,20 @@ class TokenService:
             store: A ledger to use, which its giver closes. None: the one that the settings choose.
         """
         self._access = LedgerAccess(settings, plugins=plugins, store=store)
-        self.settings, self.plugins = self._access.settings, self._access.plugins
-        self._counting = Counting(self.settings, self.plugins)
+        self.plugins = self._access.plugins
+        self._counting = Counting(self._access.settings, self.plugins)
         self._sessions = SessionManager(self._access)
         self._reservations = ReservationManager(self._access, self._sessions)
         self._figures = Figures(self._access, self._sessions)
+
+    @property
+    def settings(self) -> Settings:
+        """What new sessions and counts go by; setting it reaches every part and keeps the ledger open."""
+        return self._access.settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._access.settings = self._counting.settings = settings
 
     @property
     def store(self) -> BudgetStore:
