@@ -16,7 +16,13 @@ from ib_kernel.values.reported import FIGURES, MOST_TOKENS, read_reported, token
 
 COUNTS = st.integers(1, 200_000)
 ODD: st.SearchStrategy[Any] = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.integers(2**52, 2**70)
+    st.integers(0, 500)
+    | st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.integers(2**52, 2**70)
 )
 RAW = st.dictionaries(
     st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "cached_tokens"]),
@@ -35,7 +41,12 @@ def check(said: Reported | Usage | None, prompt: int = 100, *, has_text: bool = 
     return check_usage(said, prompt=prompt, exact=True, has_text=has_text)
 
 
-@given(raw=st.lists(RAW, min_size=1, max_size=4), prompt=COUNTS, text=st.booleans(), exact=st.booleans())
+@given(
+    raw=st.lists(RAW, min_size=1, max_size=4),
+    prompt=st.integers(1, 400),
+    text=st.booleans(),
+    exact=st.booleans(),
+)
 def test_what_is_believed_can_be_true(raw: list[Any], prompt: int, text: bool, exact: bool) -> None:
     """Whatever is sent, in whatever order: no zero prompt, no zero output with text, details within sums."""
     said: Reported | None = None
@@ -110,6 +121,22 @@ def test_a_part_of_the_prompt_is_not_taken_for_the_prompt() -> None:
     assert (part.input_tokens, part.output_tokens, part.problems) == (None, 7, ())
     whole = check_usage(Reported(30, 7), prompt=60, exact=False, has_text=True)
     assert whole.input_tokens == 30
+
+
+@pytest.mark.parametrize(
+    ("said", "believed"),
+    [
+        (Reported(60, 4, cached_tokens=200), (260, 4)),
+        (Reported(60, 4, cached_tokens=50, cache_write_tokens=20), (130, 4)),
+        (Reported(60, 4, reasoning_tokens=90), (60, 94)),
+        (Reported(60, 0), (60, None)),
+        (Reported(60, None, 65), (60, 5)),
+    ],
+)
+def test_what_stands_outside_is_added(said: Reported, believed: tuple[int, int | None]) -> None:
+    """Cache above input, reasoning above output; zero output with text is left to our count."""
+    found = check(said)
+    assert (found.input_tokens, found.output_tokens) == believed
 
 
 def test_a_failed_attempt_may_have_made_nothing() -> None:
