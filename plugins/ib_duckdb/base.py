@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from ib_duckdb.hot import Hot
 from ib_duckdb.rows import Row, elapsed, get
+from ib_duckdb.writer import Operation, Writer
 from ib_duckdb.writing import expire_if_elapsed, sweep
-from ib_kernel.values import Message
+from ib_kernel.values import CallEnd, Message, Reservation
 
 _STALE = "SELECT 1 FROM reservations WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
 
@@ -16,11 +17,16 @@ class Part:
     """Base of the store's parts."""
 
     _hot: Hot
+    _writer: Writer
     _clock: Callable[[], float]
     _keep_text: bool
 
     def _moved_soon(self, *, now: bool = False) -> None:
         """Have final rows moved soon, or *now* because a session has ended."""
+        raise NotImplementedError
+
+    def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:
+        """Return the operation that releases a reservation."""
         raise NotImplementedError
 
     def _now(self) -> float:

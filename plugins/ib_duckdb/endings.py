@@ -9,6 +9,7 @@ import apsw
 from ib_duckdb.base import Part
 from ib_duckdb.ownership import require_owner
 from ib_duckdb.rows import Row, clean, select_reservations, select_sessions, whole
+from ib_duckdb.writer import Operation
 from ib_duckdb.writing import (
     free,
     make_unresolved,
@@ -31,20 +32,27 @@ class Endings(Part):
 
     def settle(self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()) -> bool:
         """End a reservation with its real usage (see `BudgetStore.settle`)."""
+        same = self._writer.run(self._settling(reservation, end, messages))
+        self._moved_soon()
+        return same
+
+    def _settling(
+        self, reservation: Reservation, end: CallEnd, messages: Sequence[Message]
+    ) -> Operation[bool]:
         check_usage(end)
-        now, rid = self._now(), reservation.reservation_id
-        with self._hot.write() as db:
-            reserved = find_reservation(db, rid)
+        rid = reservation.reservation_id
+
+        def work(db: apsw.Connection) -> bool:
+            now, reserved = self._now(), find_reservation(db, rid)
             if reserved is None:
                 ended = _find_settled(db, rid, "settled")
                 require_owner(reservation, ended)
-                same = self._settle_again(db, ended, end, messages, "", now)
-            else:
-                require_owner(reservation, reserved)
-                self._end(db, reserved, end, messages, now)
-                same = True
-        self._moved_soon()
-        return same
+                return self._settle_again(db, ended, end, messages, "", now)
+            require_owner(reservation, reserved)
+            self._end(db, reserved, end, messages, now)
+            return True
+
+        return Operation(work)
 
     def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
         """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""
@@ -66,13 +74,19 @@ class Endings(Part):
 
     def release(self, reservation: Reservation, end: CallEnd | None = None) -> bool:
         """End a reservation that has cost nothing (see `BudgetStore.release`)."""
+        released = self._writer.run(self._releasing(reservation, end))
+        self._moved_soon()
+        return released
+
+    def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:
         if end is not None:
             check_usage(end)
             if end.input_tokens or end.output_tokens:
                 raise ConfigError("release() is for attempts that cost nothing; settle() this one")
-        now, rid = self._now(), reservation.reservation_id
-        with self._hot.write() as db:
-            reserved = find_reservation(db, rid)
+        rid = reservation.reservation_id
+
+        def work(db: apsw.Connection) -> bool:
+            now, reserved = self._now(), find_reservation(db, rid)
             if reserved is None:
                 return _ended_before(db, rid, "released")
             require_owner(reservation, reserved)
@@ -85,16 +99,23 @@ class Endings(Part):
                 db.execute("INSERT INTO released VALUES (?, ?)", (rid, now))
             else:
                 write_call(db, row_of(db, reserved), reserved, end, "failed", now)
-        self._moved_soon()
-        return True
+            return True
+
+        return Operation(work)
 
     def mark_unresolved(
         self, reservation: Reservation, reason: str, *, messages: Sequence[Message] = ()
     ) -> bool:
         """Say that nobody knows what the attempt has cost (see `BudgetStore.mark_unresolved`)."""
-        now, rid = self._now(), reservation.reservation_id
-        with self._hot.write() as db:
-            reserved = find_reservation(db, rid)
+        marked = self._writer.run(self._marking(reservation, reason, messages))
+        self._moved_soon()
+        return marked
+
+    def _marking(self, reservation: Reservation, reason: str, messages: Sequence[Message]) -> Operation[bool]:
+        rid, texts = reservation.reservation_id, self._texts(messages)
+
+        def work(db: apsw.Connection) -> bool:
+            now, reserved = self._now(), find_reservation(db, rid)
             if reserved is None:
                 return _ended_before(db, rid, "in doubt")
             require_owner(reservation, reserved)
@@ -105,10 +126,10 @@ class Endings(Part):
             else:  # only its lease was over, and its owner knows more than the lease did
                 values = (clean(reason), rid)
                 db.execute("UPDATE reservations SET state = 'doubt', doubt_reason = ? WHERE rid = ?", values)
-            texts = self._texts(messages)
             write_messages(db, reserved["session_key"], texts, now, reserved["turn"])
-        self._moved_soon()
-        return bool(reserved["state"] == "held")
+            return bool(reserved["state"] == "held")
+
+        return Operation(work)
 
     def write_off(self, reservation_id: str, *, who: str, reason: str = "") -> bool:
         """Free an unresolved reservation by decision of *who* (see `BudgetStore.write_off`)."""

@@ -25,6 +25,7 @@ from ib_duckdb.rows import (
     to_totals,
     whole,
 )
+from ib_duckdb.writer import Operation
 from ib_duckdb.writing import (
     expire_if_elapsed,
     make_unresolved,
@@ -60,7 +61,7 @@ LIMIT 1"""
 
 
 class Reservations(Part):
-    """What holds tokens, and what charges them."""
+    """What holds tokens, and what charges them; each write as an operation that may share a transaction."""
 
     def reserve(
         self,
@@ -73,37 +74,11 @@ class Reservations(Part):
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
         """Hold *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
-        now = self._now()
-        token, owner_hash = new_token()
-        row: Row = {**_started(call or CallStart()), "state": "held", "doubt_reason": ""}
-        row |= {"rid": uuid.uuid4().hex, "owner_hash": owner_hash, "created_at": now}
-        row |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
-        row["lease_until"] = now + checked_seconds("lease_s", lease_s)
-        row["owner"] = clean(owner) or f"{socket.gethostname()}:{os.getpid()}"
-        values = {"t": tokens, "n": nano_usd, "s": clean(session_id), "now": now, "turn": row["turn"]}
-        with self._hot.write() as db:
-            admitted: list[Any] = db.execute(_ADMIT, values).fetchall()
-            if not admitted:
-                return _refusal(db, session_id, tokens, now)
-            _take_turn(db, row, *admitted[0])
-            db.execute(_INSERT, row)
-        return to_reservation(row, session_id, token)
+        return self._writer.run(self._reserving(session_id, tokens, lease_s, nano_usd, owner, call))
 
     def renew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:
         """Extend leases; return the ids that are still held by their owner (see `BudgetStore.renew`)."""
-        now, kept = self._now(), set()
-        until = now + checked_seconds("lease_s", lease_s)
-        named = {reservation.reservation_id: reservation for reservation in reservations}
-        with self._hot.write() as db:
-            for row in _named(db, list(named)):
-                if row["state"] != "held" or not owns(named[row["rid"]], row):
-                    continue
-                if row["lease_until"] <= now:
-                    make_unresolved(db, row, "expired", "lease expired", now)
-                else:
-                    db.execute("UPDATE reservations SET lease_until = ? WHERE rid = ?", (until, row["rid"]))
-                    kept.add(row["rid"])
-        return kept
+        return self._writer.run(self._renewing(reservations, lease_s))
 
     def charge(
         self,
@@ -114,21 +89,77 @@ class Reservations(Part):
         messages: Sequence[Message] = (),
     ) -> Totals:
         """Record usage that nothing was held for (see `BudgetStore.charge`)."""
+        totals = self._writer.run(self._charging(session_id, end, call, messages))
+        self._moved_soon()
+        return totals
+
+    def _reserving(
+        self, session_id: str, tokens: int, lease_s: float, nano_usd: int, owner: str, call: CallStart | None
+    ) -> Operation[Reservation | Refusal]:
+        token, owner_hash = new_token()
+        started: Row = {**_started(call or CallStart()), "state": "held", "doubt_reason": ""}
+        started |= {"rid": uuid.uuid4().hex, "owner_hash": owner_hash}
+        started |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
+        started["owner"] = clean(owner) or f"{socket.gethostname()}:{os.getpid()}"
+        lease = checked_seconds("lease_s", lease_s)
+        asked = {"t": started["tokens"], "n": started["nano_usd"], "s": clean(session_id)}
+        asked["turn"] = started["turn"]
+
+        def work(db: apsw.Connection) -> Reservation | Refusal:
+            now = self._now()
+            row = {**started, "created_at": now, "lease_until": now + lease}
+            admitted: list[Any] = db.execute(_ADMIT, {**asked, "now": now}).fetchall()
+            if not admitted:
+                return _refusal(db, session_id, asked["t"], now)
+            _take_turn(db, row, *admitted[0])
+            db.execute(_INSERT, row)
+            return to_reservation(row, session_id, token)
+
+        return Operation(work, self._unreserving)
+
+    def _unreserving(self, answer: Reservation | Refusal) -> Operation[Any] | None:
+        """Return what releases a reservation that its asker does not wait for any more."""
+        return self._releasing(answer, None) if isinstance(answer, Reservation) else None
+
+    def _renewing(self, reservations: Sequence[Reservation], lease_s: float) -> Operation[set[str]]:
+        lease = checked_seconds("lease_s", lease_s)
+        named = {reservation.reservation_id: reservation for reservation in reservations}
+
+        def work(db: apsw.Connection) -> set[str]:
+            now, kept = self._now(), set()
+            for row in _named(db, list(named)):
+                if row["state"] != "held" or not owns(named[row["rid"]], row):
+                    continue
+                if row["lease_until"] <= now:
+                    make_unresolved(db, row, "expired", "lease expired", now)
+                else:
+                    values = (now + lease, row["rid"])
+                    db.execute("UPDATE reservations SET lease_until = ? WHERE rid = ?", values)
+                    kept.add(row["rid"])
+            return kept
+
+        return Operation(work)
+
+    def _charging(
+        self, session_id: str, end: CallEnd, call: CallStart | None, messages: Sequence[Message]
+    ) -> Operation[Totals]:
         check_usage(end)
-        now = self._now()
-        charged: Row = {**_started(call or CallStart()), "rid": "", "tokens": 0, "created_at": now}
-        with self._hot.write() as db:
-            row = get(db, session_id)
-            key = charged["session_key"] = row["session_key"]
+        started: Row = {**_started(call or CallStart()), "rid": "", "tokens": 0, "owner_hash": None}
+        texts = self._texts(messages)
+
+        def work(db: apsw.Connection) -> Totals:
+            now, row = self._now(), get(db, session_id)
+            key = row["session_key"]
+            charged = {**started, "created_at": now, "session_key": key}
             if charged["turn"] != 0:
                 sql = f"UPDATE sessions SET {_NEXT_TURN} WHERE session_key = :key RETURNING last_turn"  # noqa: S608
                 given: list[Any] = db.execute(sql, {"turn": charged["turn"], "key": key}).fetchall()
                 _take_turn(db, charged, key, given[0][0])
-            write_call(db, row, {**charged, "owner_hash": None}, end, "settled", now)
-            write_messages(db, key, self._texts(messages), now, charged["turn"])
-            row = get(db, session_id)
-        self._moved_soon()
-        return to_totals(row)
+            write_call(db, row, charged, end, "settled", now)
+            write_messages(db, key, texts, now, charged["turn"])
+            return to_totals(get(db, session_id))
+
+        return Operation(work)
 
     def reservations(self, session_id: str | None = None) -> list[Reservation]:
         """Return open and unresolved reservations, oldest first, without their owner tokens."""

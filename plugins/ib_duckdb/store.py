@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ib_duckdb.async_calls import AsyncCalls
 from ib_duckdb.base import Part
-from ib_duckdb.endings import Endings
 from ib_duckdb.hot import Hot
 from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
-from ib_duckdb.reservations import Reservations
 from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.sessions import Sessions
+from ib_duckdb.writer import Writer
 from ib_kernel.errors import StoreBusy
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.results import QueryResult
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class DuckDBStore(Sessions, Reservations, Endings, Part):
+class DuckDBStore(Sessions, AsyncCalls, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
@@ -53,6 +53,7 @@ class DuckDBStore(Sessions, Reservations, Endings, Part):
             refuse_network(folder)
         self._clock, self._keep_text, self._background = clock, store_transcript, background
         self._hot = Hot(folder)
+        self._writer = Writer(self._hot)
         self._record = Record(folder, self._hot)
         self._mover = Mover(self._hot, self._record, clock)
         self._limits = limits or Limits()

@@ -1,0 +1,182 @@
+"""Many callers of one process share a durable transaction, each with its own answer.
+
+A lone caller writes directly. Who finds the ledger busy queues, first come, first served, and one thread
+commits what has queued up meanwhile, without waiting for more. Nobody gets an answer before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from ib_duckdb.hot import Hot
+from ib_kernel.errors import StoreError
+
+T = TypeVar("T")
+
+MOST = 128
+"""Operations in one transaction: more would keep other processes waiting."""
+
+IDLE_S = 10.0
+"""Seconds without work after which the thread ends; the next caller that queues starts another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """A write: `work` does it in an open transaction and may be run again; `undo` takes an answer back.
+
+    `undo` makes the operation that takes back an answer which nobody waits for any more, None for no need.
+    """
+
+    work: Callable[[apsw.Connection], T]
+    undo: Callable[[T], Operation[Any] | None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Queued:
+    operation: Operation[Any]
+    future: asyncio.Future[Any] | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    done: threading.Lock | None = None
+    answer: Any = None
+    error: BaseException | None = None
+    unwanted: bool = field(default=False)
+
+
+class Writer:
+    """Runs operations on the hot ledger, alone or together."""
+
+    def __init__(self, hot: Hot) -> None:
+        self._hot = hot
+        self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run *operation* and return its answer once it is durable, or raise its error."""
+        mutex = self._hot.fork.writing
+        if self._queue.empty() and mutex.acquire(blocking=False):
+            try:
+                with self._hot.write() as db:
+                    return operation.work(db)
+            finally:
+                mutex.release()
+        done = threading.Lock()
+        done.acquire()
+        queued = _Queued(operation, done=done)
+        self._put(queued)
+        try:
+            done.acquire()
+        except BaseException:  # interrupted: the write goes on, and its answer is taken back
+            queued.unwanted = True
+            if done.acquire(blocking=False):
+                self._take_back(queued)
+            raise
+        if queued.error is not None:
+            raise queued.error
+        answer: T = queued.answer
+        return answer
+
+    async def arun(self, operation: Operation[T]) -> T:
+        """Run *operation* beside the event loop; the answer of a caller that was cancelled is taken back."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Queued(operation, future, loop))
+        return await future
+
+    def _put(self, queued: _Queued) -> None:
+        self._hot.fork.refuse(self._hot.path)
+        with self._guard:
+            self._queue.put(queued)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="ib-writer", daemon=True)
+                self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                batch = [self._queue.get(timeout=IDLE_S)]
+            except queue.Empty:
+                with self._guard:
+                    if self._queue.empty():
+                        self._thread = None
+                        return
+                continue
+            with suppress(queue.Empty):
+                while len(batch) < MOST:
+                    batch.append(self._queue.get_nowait())
+            self._commit(batch)
+            self._answer(batch)
+
+    def _commit(self, batch: list[_Queued]) -> None:
+        """Do all of *batch* in one transaction; with a savepoint each when one of them fails."""
+        try:
+            try:
+                with self._hot.write() as db:
+                    for queued in batch:
+                        queued.answer = queued.operation.work(db)
+                return
+            except Exception as error:  # noqa: BLE001 (each caller's own)
+                if len(batch) == 1:
+                    batch[0].error = error
+                    return
+            with self._hot.write() as db:
+                for queued in batch:
+                    _apart(db, queued)
+        except Exception as error:  # noqa: BLE001 (the transaction itself failed: nothing of it is there)
+            for queued in batch:
+                queued.error = error
+
+    def _answer(self, batch: list[_Queued]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[_Queued]] = defaultdict(list)
+        for queued in batch:
+            if queued.loop is not None:
+                loops[queued.loop].append(queued)
+            elif queued.done is not None:
+                queued.done.release()
+                if queued.unwanted and queued.done.acquire(blocking=False):
+                    self._take_back(queued)
+        for loop, theirs in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._deliver, theirs)
+            except RuntimeError:  # the loop has been closed
+                for queued in theirs:
+                    self._take_back(queued)
+
+    def _deliver(self, batch: list[_Queued]) -> None:
+        for queued in batch:
+            assert queued.future is not None  # noqa: S101 (for the type checker)
+            if queued.future.done():  # cancelled
+                self._take_back(queued)
+            elif queued.error is not None:
+                queued.future.set_exception(queued.error)
+            else:
+                queued.future.set_result(queued.answer)
+
+    def _take_back(self, queued: _Queued) -> None:
+        if queued.error is None and queued.operation.undo is not None:
+            undo = queued.operation.undo(queued.answer)
+            if undo is not None:
+                with suppress(StoreError):  # it then becomes unresolved when its lease ends
+                    self._put(_Queued(undo))
+
+
+def _apart(db: apsw.Connection, queued: _Queued) -> None:
+    """Do one operation of many in a savepoint of its own. Raises when the whole transaction is gone."""
+    db.execute("SAVEPOINT one")
+    try:
+        queued.answer, queued.error = queued.operation.work(db), None
+    except Exception as error:
+        if not db.in_transaction:  # a full disk takes back everything
+            raise
+        db.execute("ROLLBACK TO one")
+        queued.error = error
+    db.execute("RELEASE one")
