@@ -146,8 +146,8 @@ def load(folder: Path, db: duckdb.DuckDBPyConnection) -> dict[str, float]:
 
 def _create(folder: Path, hot: Hot) -> None:
     """Let the store create its own file before anything is in it."""
-    with duckdb.connect(str(folder / "usage.duckdb")) as record:
-        Record(folder, hot).prepare(record)
+    with duckdb.connect(str(folder / "usage.duckdb")) as record, hot.snapshot() as rows:
+        Record(folder, hot).prepare(record, rows)
 
 
 def _load_record(folder: Path, hot: Hot, db: duckdb.DuckDBPyConnection, cut: int) -> None:

@@ -26,6 +26,7 @@ def make_store(settings: Settings) -> BudgetStore:
         store_transcript=settings.store_transcript,
         allow_network=settings.allow_network_fs,
         limits=Limits(mine.query_s, mine.query_memory_mb * 1_000_000, mine.query_rows),
+        tick_s=mine.tick_s,
     )
 
 

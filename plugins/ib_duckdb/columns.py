@@ -198,3 +198,18 @@ SELECT {", ".join(_DOUBTFUL.get(column.name, "NULL") for column in CALLS.columns
 FROM reservations r JOIN sessions s USING (session_key)
 WHERE r.state <> 'held' OR r.lease_until <= ?"""  # noqa: S608 (built from our own names)
 """The attempts whose outcome nobody knows yet, as rows of `calls`: their usage is NULL, never zero."""
+
+_RUNNING = """
+    SELECT session_key, token_budget, budget_nano_usd, time_limit_s, started_at, :now AS changed_at,
+        9223372036854775807 AS seq,
+        CASE WHEN over THEN 'expired' ELSE status END AS status,
+        CASE WHEN over THEN max(active_s, time_limit_s) ELSE active_now END AS active_s,
+        CASE WHEN over THEN max(created_at, :now) END AS ended_at
+    FROM (SELECT *, coalesce(active_now >= time_limit_s, false) AS over
+        FROM (SELECT *, active_s + min(max(0.0, :now - tick_at), most_per_tick()) AS active_now
+            FROM sessions WHERE status = 'active' AND tick_at IS NOT NULL))"""
+
+RUNNING = f"""
+SELECT {", ".join(column.read for column in SESSION_ROWS.columns)}
+FROM ({_RUNNING}) t JOIN sessions s USING (session_key)"""  # noqa: S608 (built from our own names)
+"""Sessions that run, as they are at the moment `:now`: the newest row of each, for one query."""

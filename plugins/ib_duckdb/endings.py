@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.domain import clean, measured, whole
 from ib_duckdb.ownership import require_owner
-from ib_duckdb.rows import Row, clean, select_reservations, select_sessions, whole
+from ib_duckdb.rows import Row, select_reservations, select_sessions
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import (
     free,
@@ -39,7 +41,7 @@ class Endings(Part):
     def _settling(
         self, reservation: Reservation, end: CallEnd, messages: Sequence[Message]
     ) -> Operation[bool]:
-        check_usage(end)
+        end = check_usage(end)
         rid = reservation.reservation_id
 
         def work(db: apsw.Connection) -> bool:
@@ -56,7 +58,7 @@ class Endings(Part):
 
     def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
         """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""
-        check_usage(end)
+        end = check_usage(end)
         _require_name("settling what is in doubt", who)
         now = self._now()
         with self._hot.write() as db:
@@ -80,7 +82,7 @@ class Endings(Part):
 
     def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:
         if end is not None:
-            check_usage(end)
+            end = check_usage(end)
             if end.input_tokens or end.output_tokens:
                 raise ConfigError("release() is for attempts that cost nothing; settle() this one")
         rid = reservation.reservation_id
@@ -174,12 +176,12 @@ class Endings(Part):
         return same
 
 
-def check_usage(end: CallEnd) -> None:
-    """Raise `ConfigError` unless all figures of *end* are whole numbers of at least 0."""
-    for name in _FIGURES[:4]:
-        whole(name, getattr(end, name))
-    if end.cost_nano_usd is not None:
-        whole("cost_nano_usd", end.cost_nano_usd)
+def check_usage(end: CallEnd) -> CallEnd:
+    """Return *end* with plain numbers. `ConfigError` unless its figures are whole and its times finite."""
+    figures = {name: whole(name, getattr(end, name)) for name in _FIGURES[:4]}
+    cost = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
+    times = {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
+    return dataclasses.replace(end, **figures, **times, cost_nano_usd=cost)
 
 
 def find_reservation(db: apsw.Connection, rid: str) -> Row | None:

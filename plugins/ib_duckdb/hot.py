@@ -51,11 +51,13 @@ def make_folder(folder: Path) -> None:
 class Hot:
     """The hot ledger in *folder*; created when it is not there. Safe from several threads.
 
+    *tick_s* are the seconds that one look at a running session's clock may add (``most_per_tick()`` in SQL).
     A forked child cannot use the one of its parent: every call is one line there. It may open its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tick_s: float = 120.0) -> None:
         make_folder(folder)
+        self._tick_s = tick_s
         self.path = folder / "hot.sqlite3"
         self.ledger_id = ""
         self._closed = False
@@ -116,6 +118,7 @@ class Hot:
             db = apsw.Connection(f"{self.path.as_uri()}?mode=ro", flags=_READ | apsw.SQLITE_OPEN_URI)
             try:
                 db.set_busy_timeout(int(BUSY_S * 1000))
+                self._add_functions(db)
                 db.execute("BEGIN")
                 if _one(db, "SELECT ledger_id FROM ledger") != (self.ledger_id,):
                     raise self._moved()
@@ -220,6 +223,7 @@ class Hot:
         try:
             db.set_busy_timeout(int(BUSY_S * 1000))
             db.set_wal_hook(self._note_pages)
+            self._add_functions(db)
             schema.prepare(db, self.path, VERSION)
         except BaseException:
             db.close()
@@ -234,6 +238,10 @@ class Hot:
                 if stale:
                     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 db.close()
+
+    def _add_functions(self, db: apsw.Connection) -> None:
+        tick_s = self._tick_s
+        db.create_scalar_function("most_per_tick", lambda: tick_s, 0, deterministic=True)
 
     def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
         self._pages = pages

@@ -7,10 +7,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 
 from ib_duckdb.hot import Hot
 from ib_duckdb.prune import prune
 from ib_duckdb.record import Record
+from ib_duckdb.writing import tick_all
 from ib_kernel.errors import BuddyError
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,11 @@ WATCHED_S = 0.4
 TICK_NS = 100_000_000
 """Nanoseconds within which two writes may leave the same time of change on a file."""
 
+BEAT_S = 20.0
+"""Seconds after which an active session's time is brought up to date by somebody who has the ledger open."""
+
+_STALE = "SELECT 1 FROM sessions WHERE status = 'active' AND tick_at < ? LIMIT 1"
+
 PRUNE_EVERY_S = 3600.0
 """Seconds between two looks for hot rows that are old enough to go."""
 
@@ -45,6 +52,7 @@ class Mover:
         self._wanted, self._due, self._stopped = threading.Event(), threading.Event(), False
         self._thread: threading.Thread | None = None
         self._state: tuple[int, ...] = ()
+        self._beat_at = time.monotonic()
         weakref.finalize(self, _stop_mover, self._wanted, self._due)
 
     def start(self) -> None:
@@ -68,6 +76,19 @@ class Mover:
     def unseen(self) -> bool:
         """Return True if somebody has written since all rows had been moved; costs two looks at files."""
         return self._hot.changed() != self._state
+
+    def beat(self) -> None:
+        """Let the time of active sessions go on while nobody writes; every `BEAT_S` seconds at most."""
+        if time.monotonic() - self._beat_at < BEAT_S:
+            return
+        self._beat_at = time.monotonic()
+        now = self._clock()
+        with suppress(BuddyError):  # the next write counts it
+            with self._hot.read() as db:
+                stale = db.execute(_STALE, (now - BEAT_S,)).fetchone()
+            if stale:
+                with self._hot.write() as db:
+                    tick_all(db, now, now - BEAT_S)
 
     def flush(self) -> bool:
         """Move and prune now; False when that must wait. Never raises for the record's troubles."""
@@ -120,6 +141,7 @@ def _loop(reference: weakref.ref[Mover], wanted: threading.Event, due: threading
         mover = reference()
         if mover is None or mover.stopped:
             return
+        mover.beat()
         if not (asked or mover.unseen()):
             del mover
             continue

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ib_duckdb import migrate, quarantine, statements, views
-from ib_duckdb.columns import CALLS, IN_DOUBT, TABLES, VERSION
+from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION
 from ib_duckdb.faults import Damaged, InUse, explained, is_damage
 from ib_duckdb.limits import Limits, Running, fetched
 from ib_duckdb.record import WAIT_S, Record, schema_version, watermarks
@@ -193,6 +193,8 @@ def hot_rows(hot: apsw.Connection, marks: dict[str, int], now: float) -> Iterato
         rows: list[Any] = list(hot.execute(table.select(), (marks.get(table.name, 0), -1)))
         if table is CALLS:
             rows += hot.execute(IN_DOUBT, (now,))
+        elif table is SESSION_ROWS:
+            rows += hot.execute(RUNNING, {"now": now})
         yield table, rows
 
 

@@ -12,21 +12,21 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.domain import MOST_SMALL, checked_seconds, clean, whole
 from ib_duckdb.endings import check_usage, row_of
 from ib_duckdb.ownership import new_token, owns
 from ib_duckdb.rows import (
     Row,
-    checked_seconds,
-    clean,
     find,
     get,
     select_reservations,
     to_reservation,
     to_totals,
-    whole,
 )
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import (
+    ACTIVE_NOW,
+    TICKED,
     expire_if_elapsed,
     make_unresolved,
     sweep,
@@ -41,9 +41,9 @@ _NEXT_TURN = "last_turn = CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(la
 
 _ADMIT = f"""
 UPDATE sessions SET held = held + :t, held_nano_usd = held_nano_usd + :n, {_NEXT_TURN},
-    active_s = active_s + max(0.0, :now - tick_at), tick_at = :now
+    {TICKED}
 WHERE session_id = :s AND status = 'active'
-    AND (time_limit_s IS NULL OR active_s + max(0.0, :now - tick_at) < time_limit_s)
+    AND (time_limit_s IS NULL OR {ACTIVE_NOW} < time_limit_s)
     AND input_tokens + output_tokens + held + in_doubt + :t <= token_budget
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
 RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
@@ -143,7 +143,7 @@ class Reservations(Part):
     def _charging(
         self, session_id: str, end: CallEnd, call: CallStart | None, messages: Sequence[Message]
     ) -> Operation[Totals]:
-        check_usage(end)
+        end = check_usage(end)
         started: Row = {**_started(call or CallStart()), "rid": "", "tokens": 0, "owner_hash": None}
         texts = self._texts(messages)
 
@@ -180,11 +180,13 @@ class Reservations(Part):
 def _started(call: CallStart) -> dict[str, Any]:
     exact = call.counted_exact
     return {
-        "turn": None if call.turn is None else whole("turn", call.turn),
-        "attempt": whole("attempt", call.attempt),
+        "turn": None if call.turn is None else whole("turn", call.turn, high=MOST_SMALL),
+        "attempt": whole("attempt", call.attempt, high=MOST_SMALL),
         "client": clean(call.client),
         "model": clean(call.model),
-        "counted_tokens": call.counted_tokens,
+        "counted_tokens": None
+        if call.counted_tokens is None
+        else whole("counted_tokens", call.counted_tokens),
         "counted_exact": None if exact is None else int(exact),
         "prompt_version": clean(call.prompt_version),
     }

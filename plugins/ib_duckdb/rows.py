@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import apsw
 
-from ib_kernel.errors import ConfigError, UnknownSession
+from ib_duckdb.domain import clean
+from ib_kernel.errors import UnknownSession
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
-
-MOST = 10**18 - 1
-"""The largest number of tokens or nano-dollars: sums of several still fit SQLite's 64-bit integers."""
 
 SESSION_COLUMNS = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "
     "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, "
     "active_s, tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, "
     "held_nano_usd, cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, "
-    "pruned_calls, pruned_messages, last_turn"
+    "pruned_calls, pruned_messages, last_turn, most_per_tick()"
 )
 _SESSION_NAMES = SESSION_COLUMNS.replace(" ", "").split(",")
 _FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
@@ -32,26 +28,6 @@ RESERVATION_COLUMNS = (
 _RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
 Row = dict[str, Any]
-_LONE = re.compile("[\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """Return *text* with lone surrogates, which no file can hold, replaced by U+FFFD."""
-    return _LONE.sub("\ufffd", text)
-
-
-def whole(name: str, value: Any, *, low: int = 0) -> int:
-    """Return *value* if it is a whole number from *low* to `MOST`; `ConfigError` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
-        raise ConfigError(f"{name} must be a whole number from {low:,} to {MOST:,}, not {value!r}")
-    return value
-
-
-def checked_seconds(name: str, value: Any) -> float:
-    """Return *value* if it is a finite number of seconds, 0 or more; `ConfigError` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
-    return float(value)
 
 
 def find(db: apsw.Connection, session_id: str) -> Row | None:
@@ -82,9 +58,10 @@ def select_reservations(db: apsw.Connection, where: str, parameters: tuple[Any, 
 
 
 def active_seconds(row: Row, now: float) -> float:
-    """Return how long the session has been active; a clock that steps back takes nothing away."""
-    running = max(0.0, now - row["tick_at"]) if row["tick_at"] is not None else 0.0
-    return float(row["active_s"] + running)
+    """Return how long the session has been active, as `TICKED` would count it."""
+    if row["tick_at"] is None:
+        return float(row["active_s"])
+    return float(row["active_s"] + min(max(0.0, now - row["tick_at"]), row["most_per_tick()"]))
 
 
 def elapsed(row: Row, now: float) -> bool:
@@ -144,11 +121,3 @@ def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservat
         ),
         owner_token=owner_token,
     )
-
-
-def to_json(detail: Mapping[str, Any]) -> str:
-    """Write *detail* as JSON. `ConfigError` when it holds something that JSON cannot."""
-    try:
-        return json.dumps(dict(detail))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"this cannot be recorded as JSON: {error}") from None

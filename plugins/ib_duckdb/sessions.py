@@ -7,17 +7,14 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.domain import checked_seconds, clean, to_json, whole
 from ib_duckdb.rows import (
     Row,
-    checked_seconds,
-    clean,
     elapsed,
     find,
     get,
     select_sessions,
-    to_json,
     to_session,
-    whole,
 )
 from ib_duckdb.writing import expire_if_elapsed, facts, keep_history, note, tick, write_event
 from ib_kernel.errors import BudgetRefused, ConfigError, SessionError, SessionInactive

@@ -10,10 +10,15 @@ from ib_kernel.settings.plugins import setting
 
 @dataclass(frozen=True)
 class DuckDBSettings:
-    """Limits of one query."""
+    """Limits of one query, and of one tick of a session's clock."""
 
     query_s: float = setting(parsing.duration, 60.0, "seconds after which a query is stopped")
     query_memory_mb: int = setting(
         parsing.whole(0), 0, "megabytes a query may take; 0: 1,000 or a quarter of the machine's, if less"
+    )
+    tick_s: float = setting(
+        parsing.duration,
+        120.0,
+        "seconds a session's clock gains at most between two looks at it: what is more was sleep",
     )
     query_rows: int = setting(parsing.whole(1), 1_000_000, "rows of a result at most")

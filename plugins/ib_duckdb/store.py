@@ -34,6 +34,8 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
     else is recorded. *background* false starts no mover: rows move with `flush` and `close` only. A network
     file system is refused (`StoreError`) unless *allow_network* is true. *limits* are what one query takes.
+    *tick_s*: seconds that a running session's clock gains at most between two looks at it; while a ledger is
+    open with *background*, they are 20 seconds apart, so that what is more was sleep, or a clock being set.
     """
 
     name = "duckdb"
@@ -47,12 +49,13 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
         background: bool = True,
         allow_network: bool = False,
         limits: Limits | None = None,
+        tick_s: float = 120.0,
     ) -> None:
         folder = Path(data_dir).absolute()
         if not allow_network:
             refuse_network(folder)
         self._clock, self._keep_text, self._background = clock, store_transcript, background
-        self._hot = Hot(folder)
+        self._hot = Hot(folder, tick_s)
         self._writer = Writer(self._hot)
         self._record = Record(folder, self._hot)
         self._mover = Mover(self._hot, self._record, clock)

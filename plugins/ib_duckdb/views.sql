@@ -14,14 +14,14 @@ SELECT
     s.session_id, s.candidate, s.role, s.level, s.challenge, s.model, s.status,
     coalesce(u.calls, 0) AS calls,
     coalesce(u.turns, 0) AS turns,
-    coalesce(u.input_tokens, 0)::BIGINT AS input_tokens,
-    coalesce(u.cached_tokens, 0)::BIGINT AS cached_tokens,
-    coalesce(u.output_tokens, 0)::BIGINT AS output_tokens,
-    coalesce(u.reasoning_tokens, 0)::BIGINT AS reasoning_tokens,
-    coalesce(u.total_tokens, 0)::BIGINT AS total_tokens,
-    coalesce(u.in_doubt, 0)::BIGINT AS in_doubt,
+    TRY_CAST(coalesce(u.input_tokens, 0) AS BIGINT) AS input_tokens,
+    TRY_CAST(coalesce(u.cached_tokens, 0) AS BIGINT) AS cached_tokens,
+    TRY_CAST(coalesce(u.output_tokens, 0) AS BIGINT) AS output_tokens,
+    TRY_CAST(coalesce(u.reasoning_tokens, 0) AS BIGINT) AS reasoning_tokens,
+    TRY_CAST(coalesce(u.total_tokens, 0) AS BIGINT) AS total_tokens,
+    TRY_CAST(coalesce(u.in_doubt, 0) AS BIGINT) AS in_doubt,
     s.token_budget,
-    greatest(0, s.token_budget - coalesce(u.total_tokens, 0) - coalesce(u.in_doubt, 0))::BIGINT AS left_tokens,
+    TRY_CAST(greatest(0, s.token_budget - coalesce(u.total_tokens, 0) - coalesce(u.in_doubt, 0)) AS BIGINT) AS left_tokens,
     u.cost_usd,
     coalesce(u.unpriced_calls, 0) AS unpriced_calls,
     s.started_at, s.ended_at, s.active_s
@@ -55,11 +55,11 @@ SELECT
     count(*) FILTER (status = 'settled') AS calls,
     count(*) FILTER (status = 'failed') AS failed,
     count(DISTINCT session_key) AS sessions,
-    sum(input_tokens)::BIGINT AS input_tokens,
-    sum(cached_tokens)::BIGINT AS cached_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
-    sum(total_tokens)::BIGINT AS total_tokens,
+    TRY_CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    TRY_CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens,
+    TRY_CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    TRY_CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+    TRY_CAST(sum(total_tokens) AS BIGINT) AS total_tokens,
     sum(cost_usd) AS cost_usd,
     median(latency_ms) FILTER (status = 'settled') AS median_latency_ms
 FROM calls
@@ -71,9 +71,9 @@ SELECT
     model,
     count(*) FILTER (status = 'settled') AS calls,
     count(DISTINCT session_key) AS sessions,
-    sum(input_tokens)::BIGINT AS input_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
-    sum(total_tokens)::BIGINT AS total_tokens,
+    TRY_CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    TRY_CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    TRY_CAST(sum(total_tokens) AS BIGINT) AS total_tokens,
     sum(cost_usd) AS cost_usd
 FROM calls
 GROUP BY ALL;
@@ -84,9 +84,9 @@ SELECT
     model,
     count(*) FILTER (status = 'settled') AS calls,
     count(DISTINCT session_key) AS sessions,
-    sum(input_tokens)::BIGINT AS input_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
-    sum(total_tokens)::BIGINT AS total_tokens,
+    TRY_CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    TRY_CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    TRY_CAST(sum(total_tokens) AS BIGINT) AS total_tokens,
     sum(cost_usd) AS cost_usd
 FROM calls
 GROUP BY ALL;
@@ -99,9 +99,9 @@ SELECT
     turn,
     ended_at,
     total_tokens,
-    (sum(total_tokens) OVER one)::BIGINT AS used,
+    TRY_CAST(sum(total_tokens) OVER one AS BIGINT) AS used,
     token_budget,
-    greatest(0, token_budget - sum(total_tokens) OVER one)::BIGINT AS left_tokens,
+    TRY_CAST(greatest(0, token_budget - sum(total_tokens) OVER one) AS BIGINT) AS left_tokens,
     sum(cost_usd) OVER one AS cost_usd
 FROM calls
 WHERE status = 'settled' AND total_tokens > 0

@@ -8,24 +8,36 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb.rows import Row, clean, elapsed, select_reservations, to_json
+from ib_duckdb.domain import MOST_SMALL, clean, moment, to_json, whole
+from ib_duckdb.rows import Row, elapsed, select_reservations
 from ib_kernel.values import CallEnd, LedgerEvent, Message, Status
 
-_TICK = """
-    active_s = active_s + coalesce(max(0.0, :now - tick_at), 0.0),
-    tick_at = CASE WHEN tick_at IS NULL THEN NULL ELSE :now END"""
-"""Brings active_s up to date. Only time seen since the last write can be lost to a clock that steps back,
-and none is ever counted twice."""
+ACTIVE_NOW = "active_s + coalesce(min(max(0.0, :now - tick_at), most_per_tick()), 0.0)"
+"""A session's active seconds by now. What one tick adds is limited: a machine that slept, or a clock that was
+set, is no work."""
+
+TICKED = f"""
+    active_s = {ACTIVE_NOW},
+    tick_at = CASE WHEN :now < tick_at - most_per_tick() THEN :now ELSE max(tick_at, :now) END"""
+"""Brings active_s up to date. A clock that jitters counts nothing until it is past its latest tick, and one
+that was set back goes on from there: no second is counted twice."""
 
 
 def tick(db: apsw.Connection, key: int, now: float) -> None:
     """Bring the session's active seconds up to date."""
-    db.execute(f"UPDATE sessions SET {_TICK} WHERE session_key = :key", {"now": now, "key": key})  # noqa: S608
+    db.execute(f"UPDATE sessions SET {TICKED} WHERE session_key = :key", {"now": now, "key": key})  # noqa: S608
+
+
+def tick_all(db: apsw.Connection, now: float, before: float) -> None:
+    """Bring every active session that was last seen before a moment up to date."""
+    sql = f"UPDATE sessions SET {TICKED} WHERE status = 'active' AND tick_at < :before"  # noqa: S608
+    db.execute(sql, {"now": now, "before": before})
 
 
 def write_event(db: apsw.Connection, key: int, event: LedgerEvent) -> None:
     """Append an event of the session *key*."""
-    values = (key, clean(event.kind), event.created_at, clean(event.who), to_json(event.detail))
+    created_at = moment("an event's time", event.created_at)
+    values = (key, clean(event.kind), created_at, clean(event.who), to_json(event.detail))
     db.execute(
         "INSERT INTO events (session_key, kind, created_at, who, detail) VALUES (?, ?, ?, ?, ?)", values
     )
@@ -60,12 +72,12 @@ def write_messages(
         [
             (
                 key,
-                turn or m.turn,
+                turn or whole("turn", m.turn, high=MOST_SMALL),
                 clean(m.role),
                 clean(m.content),
-                m.created_at or now,
+                moment("a message's time", m.created_at or now),
                 int(m.partial),
-                m.asked_at,
+                None if m.asked_at is None else moment("a question's time", m.asked_at),
             )
             for m in messages
         ],
@@ -120,7 +132,7 @@ def free(db: apsw.Connection, reserved: Row) -> None:
 
 
 _ADD_USAGE = f"""
-UPDATE sessions SET {_TICK},
+UPDATE sessions SET {TICKED},
     input_tokens = input_tokens + :input_tokens,
     output_tokens = output_tokens + :output_tokens,
     cached_tokens = cached_tokens + :cached_tokens,

@@ -1,0 +1,88 @@
+"""What both stores hold: every value is checked, or made fit, before the hot ledger takes it."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ib_kernel.errors import ConfigError
+
+MOST = 2**53
+"""The largest number of tokens or nano-dollars, exact in JSON and in a float; a thousand fit 64 bits."""
+
+MOST_SMALL = 2**31 - 1
+"""The largest number of a turn or an attempt (INTEGER in usage.duckdb)."""
+
+LATEST = 253_402_300_800.0
+"""The end of the year 9999 in seconds since 1970; a moment beyond it was given in milli- or microseconds."""
+
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Return *text* with lone surrogates, which no file can hold, replaced by U+FFFD."""
+    if not isinstance(text, str):
+        raise ConfigError(f"what is recorded here must be text, not {_shown(text)}")
+    return _LONE.sub("\ufffd", text)
+
+
+def whole(name: str, value: Any, *, low: int = 0, high: int = MOST) -> int:
+    """Return *value* as an `int` if it is a whole number from *low* to *high*; `ConfigError` otherwise."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise ConfigError(f"{name} must be a whole number from {low:,} to {high:,}, not {_shown(value)}")
+    return number
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """Return *value* if it is a finite number of seconds, 0 or more; `ConfigError` otherwise."""
+    number = _real(value)
+    if number is None or number < 0:
+        raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {_shown(value)}")
+    return number
+
+
+def moment(name: str, value: Any) -> float:
+    """Return *value* if it is a time in seconds since 1970; `ConfigError` otherwise."""
+    number = _real(value)
+    if number is None or not 0 <= number < LATEST:
+        raise ConfigError(f"{name} must be a time in seconds since 1970, not {_shown(value)}")
+    return number
+
+
+def measured(name: str, value: Any) -> float | None:
+    """Return *value* if it is a finite number, or None; `ConfigError` otherwise."""
+    number = None if value is None else _real(value)
+    if value is not None and number is None:
+        raise ConfigError(f"{name} must be a number or None, not {_shown(value)}")
+    return number
+
+
+def to_json(detail: Mapping[str, Any]) -> str:
+    """Write *detail* as JSON that every reader takes. `ConfigError` when it holds what JSON cannot."""
+    try:
+        return clean(json.dumps(dict(detail), ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"this cannot be recorded as JSON: {error}") from None
+
+
+def _real(value: Any) -> float | None:
+    if isinstance(value, (bool, str, bytes)):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
