@@ -178,10 +178,16 @@ class Endings(Part):
 
 def check_usage(end: CallEnd) -> CallEnd:
     """Return *end* with plain numbers. `ConfigError` unless its figures are whole and its times finite."""
-    figures = {name: whole(name, getattr(end, name)) for name in _FIGURES[:4]}
-    cost = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
-    times = {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
-    return dataclasses.replace(end, **figures, **times, cost_nano_usd=cost)
+    return dataclasses.replace(
+        end,
+        input_tokens=whole("input_tokens", end.input_tokens),
+        output_tokens=whole("output_tokens", end.output_tokens),
+        cached_tokens=whole("cached_tokens", end.cached_tokens),
+        reasoning_tokens=whole("reasoning_tokens", end.reasoning_tokens),
+        cost_nano_usd=None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd),
+        latency_ms=measured("latency_ms", end.latency_ms),
+        first_piece_ms=measured("first_piece_ms", end.first_piece_ms),
+    )
 
 
 def find_reservation(db: apsw.Connection, rid: str) -> Row | None:

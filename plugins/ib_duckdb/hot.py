@@ -241,7 +241,7 @@ class Hot:
 
     def _add_functions(self, db: apsw.Connection) -> None:
         tick_s = self._tick_s
-        db.create_scalar_function("most_per_tick", lambda: tick_s, 0, deterministic=True)
+        db.create_scalar_function("most_per_tick", lambda *_: tick_s, 0, deterministic=True)
 
     def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
         self._pages = pages

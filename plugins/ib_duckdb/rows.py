@@ -53,7 +53,8 @@ def select_sessions(db: apsw.Connection, where: str, parameters: tuple[Any, ...]
 
 def select_reservations(db: apsw.Connection, where: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
     """Return the open reservations that match *where* (SQL of our own), oldest first."""
-    sql = f"SELECT {RESERVATION_COLUMNS} FROM reservations WHERE {where} ORDER BY created_at, rid"  # noqa: S608
+    order = "created_at, turn, attempt, rid"
+    sql = f"SELECT {RESERVATION_COLUMNS} FROM reservations WHERE {where} ORDER BY {order}"  # noqa: S608
     return [dict(zip(_RESERVATION_NAMES, row, strict=True)) for row in db.execute(sql, parameters)]
 
 
