@@ -52,7 +52,7 @@ bench-load: $(VENV)/.installed ## %load_ext ib_kernel beside import openai, in f
 bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and Postgres; writes benchmarks/results/ledger.md
 	$(PY) benchmarks/ledger.py
 
-bench-crash: $(VENV)/.installed ## 500 times kill -9, then an audit
+bench-crash: $(VENV)/.installed ## 1,000 times kill -9, then an audit
 	$(PY) benchmarks/crash.py
 
 bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md

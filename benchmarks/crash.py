@@ -1,9 +1,11 @@
 """Kill writers and the mover of rows with SIGKILL at random points, then audit the ledger.
 
-    python benchmarks/crash.py [--kills 500] [--seed N] [--keep FOLDER]
+    python benchmarks/crash.py [--kills 1000] [--seed N] [--keep FOLDER]
 
 Three writers hold and settle tokens (with two messages each, now and then a release or a doubt) and a
-mover moves rows, all in one ledger; each is killed after a random time and replaced. A writer notes every
+mover moves rows, all in one ledger; each is killed after a random time and replaced. One writer shares its
+transactions among eight callers, and in every process a thread opens, reads and closes the hot ledger with
+the standard library's SQLite all the while. A writer notes every
 hold and every end *after* the store has acknowledged it, in a file that a kill cannot take back. Every 25
 kills, and at the end, fresh processes must be able to write, to move and to open both files. Prints five
 counts, which must be zero, and exits with 1 when one is not. POSIX only (fork, SIGKILL).
@@ -17,11 +19,14 @@ import random
 import select
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -54,11 +59,34 @@ SELECT sum(total_tokens) FILTER (status = 'settled'), sum(held_tokens) FILTER (s
 FROM calls WHERE session_id = '{0}'"""
 
 
+def peek(folder: Path, rng: random.Random) -> None:
+    """Look into the hot ledger with the standard library, as some tool in a kernel may, again and again."""
+    while True:
+        db = sqlite3.connect(folder / "hot.sqlite3", timeout=5.0)
+        with suppress(sqlite3.OperationalError):  # locked by somebody who opens it
+            db.execute("SELECT count(*) FROM calls").fetchall()
+        db.close()
+        time.sleep(rng.uniform(0.0, 0.01))
+
+
+def with_peeker(folder: Path, rng: random.Random) -> None:
+    """Let this process be peeked into."""
+    threading.Thread(target=peek, args=(folder, random.Random(rng.random())), daemon=True).start()
+
+
 def write(folder: Path, name: str, seed: int) -> None:
     """Hold and end tokens until killed; note in a file what the store has acknowledged."""
     rng = random.Random(seed)
     notes = os.open(folder / "acks" / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     store = DuckDBStore(folder)
+    with_peeker(folder, rng)
+    for _ in range(7 if rng.random() < 0.33 else 0):
+        own = random.Random(rng.random())
+        threading.Thread(target=_write, args=(store, notes, own), daemon=True).start()
+    _write(store, notes, rng)
+
+
+def _write(store: DuckDBStore, notes: int, rng: random.Random) -> None:
     while True:
         held = store.reserve(rng.choice(SESSIONS), 100, lease_s=0.5, call=CallStart(turn=None))
         if not held:
@@ -81,6 +109,7 @@ def write(folder: Path, name: str, seed: int) -> None:
 def move(folder: Path, name: str, seed: int) -> None:
     """Move rows to usage.duckdb until killed."""
     store = DuckDBStore(folder, background=False)
+    with_peeker(folder, random.Random(seed))
     while True:
         store.flush()
         time.sleep(0.001)
@@ -223,7 +252,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--kills", type=int, default=500)
+    arguments.add_argument("--kills", type=int, default=1_000)
     arguments.add_argument("--seed", type=int, default=None, help="of the kills' times (default: random)")
     arguments.add_argument("--keep", type=Path, default=None, help="leave the ledger there afterwards")
     given = arguments.parse_args()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ib_kernel.budget.access import LedgerAccess, parse_id, parse_tokens
 from ib_kernel.budget.sessions import SessionManager, default_candidate, require_active
-from ib_kernel.errors import ReservationError
+from ib_kernel.errors import ReservationError, StoreError
 from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, Refusal, Reservation
 
 OWNER = f"{os.getpid()}@{os.uname().nodename if hasattr(os, 'uname') else 'local'}"
@@ -94,8 +95,8 @@ class ReservationManager:
         self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()
     ) -> bool:
         """End a reservation with what was used, and store *messages* (see `BudgetStore.settle`)."""
-        self._forget(reservation)
-        return self._access.store.settle(reservation, end, messages=messages)
+        with self._forgotten_after(reservation):
+            return self._access.store.settle(reservation, end, messages=messages)
 
     def release(self, reservation: Reservation, end: CallEnd | None = None) -> bool:
         """End a reservation that has cost nothing.
@@ -110,8 +111,8 @@ class ReservationManager:
         Raises:
             ReservationError: When it was marked unresolved, or is not the caller's.
         """
-        self._forget(reservation)
-        return self._access.store.release(reservation, end)
+        with self._forgotten_after(reservation):
+            return self._access.store.release(reservation, end)
 
     def mark_unresolved(
         self, reservation: Reservation, reason: str, *, messages: Sequence[Message] = ()
@@ -126,8 +127,8 @@ class ReservationManager:
         Returns:
             True if this call made it unresolved (*in doubt*).
         """
-        self._forget(reservation)
-        return self._access.store.mark_unresolved(reservation, reason, messages=messages)
+        with self._forgotten_after(reservation):
+            return self._access.store.mark_unresolved(reservation, reason, messages=messages)
 
     def settle_oldest(self, session_id: str, end: CallEnd) -> None:
         """Settle this service's oldest open reservation of the session, or charge directly without one.
@@ -141,6 +142,10 @@ class ReservationManager:
                 return
             except ReservationError:  # ended elsewhere: try the next one
                 continue
+            except StoreError:  # nothing was written: it is still there to be settled
+                with self._lock:
+                    self._own[session_id].appendleft(reservation)
+                raise
         require_active(session)
         self._access.store.charge(session_id, end)
 
@@ -208,6 +213,18 @@ class ReservationManager:
         with self._lock:
             own = self._own.get(session_id)
             return own.popleft() if own else None
+
+    @contextmanager
+    def _forgotten_after(self, reservation: Reservation) -> Iterator[None]:
+        """Forget a reservation once its end is written; one whose end could not be written is kept."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except BaseException:
+            self._forget(reservation)
+            raise
+        self._forget(reservation)
 
     def _forget(self, reservation: Reservation) -> None:
         with self._lock:

@@ -231,7 +231,7 @@ def test_an_older_record_is_brought_forward(
 
 
 @pytest.fixture
-def lent(folder: Path, store: DuckDBStore) -> Iterator[Any]:
+def handed_out(folder: Path, store: DuckDBStore) -> Iterator[Any]:
     """A connection for other tools, of a ledger with one moved and one hot call."""
     spend(store)
     with ib_kernel.connect_usage(Settings(data_dir=folder)) as db:
@@ -239,11 +239,11 @@ def lent(folder: Path, store: DuckDBStore) -> Iterator[Any]:
     get_token_service(Settings(data_dir=folder)).close()
 
 
-def test_other_tools_see_everything_and_views(lent: Any) -> None:
+def test_other_tools_see_everything_and_views(handed_out: Any) -> None:
     """Tables and views cover the file and what is not in it yet, as SQL and as a data frame."""
-    assert lent.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
-    assert lent.execute("SELECT total_tokens FROM session_usage").fetchall() == [(30,)]
-    frame = lent.execute("SELECT turn, total_tokens FROM calls").df()
+    assert handed_out.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
+    assert handed_out.execute("SELECT total_tokens FROM session_usage").fetchall() == [(30,)]
+    frame = handed_out.execute("SELECT turn, total_tokens FROM calls").df()
     assert list(frame["total_tokens"]) == [15, 15]
 
 
@@ -257,22 +257,22 @@ def test_other_tools_see_everything_and_views(lent: Any) -> None:
         "DETACH {name}",
     ],
 )
-def test_other_tools_can_only_read(lent: Any, statement: str) -> None:
+def test_other_tools_can_only_read(handed_out: Any, statement: str) -> None:
     """What the connection shows cannot be changed or taken away on it."""
-    (name,) = lent.execute("SELECT current_database()").fetchone()
+    (name,) = handed_out.execute("SELECT current_database()").fetchone()
     with pytest.raises(duckdb.Error):
-        lent.execute(statement.format(name=f'"{name}"'))
-    assert lent.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
+        handed_out.execute(statement.format(name=f'"{name}"'))
+    assert handed_out.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
 
 
 def test_the_ledger_can_be_attached_there_for_reading_only(
-    lent: Any, folder: Path, store: DuckDBStore
+    handed_out: Any, folder: Path, store: DuckDBStore
 ) -> None:
     """Attaching usage.duckdb beside it gives no way to write either."""
-    lent.execute(f"ATTACH '{folder / 'usage.duckdb'}' AS record")
+    handed_out.execute(f"ATTACH '{folder / 'usage.duckdb'}' AS record")
     with pytest.raises(duckdb.Error, match="read-only"):
-        lent.execute("DELETE FROM record.main.calls")
-    lent.execute("DETACH record")
+        handed_out.execute("DELETE FROM record.main.calls")
+    handed_out.execute("DETACH record")
 
 
 def test_rows_go_on_moving_while_tools_are_connected(folder: Path, store: DuckDBStore) -> None:
@@ -327,10 +327,10 @@ def test_interviews_in_other_threads_go_on_while_a_tool_is_connected(store: Duck
         assert store.totals("s").calls == 5
 
 
-def test_everything_is_exported_in_one_line(lent: Any, store: DuckDBStore, tmp_path: Path) -> None:
+def test_everything_is_exported_in_one_line(handed_out: Any, store: DuckDBStore, tmp_path: Path) -> None:
     """The connection writes Parquet and CSV; so does any result of %%usage."""
-    lent.execute(f"COPY calls TO '{tmp_path / 'calls.parquet'}'")
-    lent.execute(f"COPY (FROM usage_by_day) TO '{tmp_path / 'days.csv'}'")
+    handed_out.execute(f"COPY calls TO '{tmp_path / 'calls.parquet'}'")
+    handed_out.execute(f"COPY (FROM usage_by_day) TO '{tmp_path / 'days.csv'}'")
     result = store.sql("SELECT model, total_tokens, cost_usd FROM calls")
     assert result.to_parquet(tmp_path / "usage.parquet").stat().st_size > 0
     assert result.to_csv(tmp_path / "usage.csv").read_text().splitlines() == [
