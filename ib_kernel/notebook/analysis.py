@@ -10,11 +10,11 @@ from ib_kernel.values import BudgetStore
 
 
 def connect_usage(settings: Settings | None = None) -> Any:
-    """Return an in-memory DuckDB connection with the ledger's tables and views (see docs/sql.md).
+    """Return a DuckDB connection with the ledger's tables and views (see docs/sql.md).
 
-    The file is attached read-only and what is not in it yet stands beside it; the connection shows what had
-    been settled when it was made. While it is open, interviews go on and moving rows waits; close it, or use
-    it in a ``with``.
+    It is a private, read-only copy of what had been settled when it was made: interviews and the moving of
+    rows go on while it is open, nothing done on it reaches the ledger, and one that is never closed is freed
+    with its last reference.
 
     Args:
         settings: Whose ledger; by default this notebook's, else that of the settings looked up now.
