@@ -1,8 +1,8 @@
 """Keys that show themselves to nobody, and the one scrubber that keeps them out of whatever is written.
 
 A `Secret` is known to the scrubber from the moment it is made, and `learn` makes further texts known. `scrub`
-is called where text leaves us: rows, outputs, logs and files. It replaces every known secret, in the
-spellings in which a service or an address may repeat it, and whatever has the shape of a key.
+and `scrub_keys` are called where text leaves us: rows, outputs, logs and files. They replace every known
+secret, in the spellings in which a service or an address may repeat it, and what has the shape of a key.
 """
 
 from __future__ import annotations
@@ -29,54 +29,54 @@ PLACEHOLDERS = frozenset({"lm-studio", "not-needed", "no-key-required", "sk-no-k
 """What people type as a key where a server wants none (read in the manuals of local servers, 2026-11)."""
 
 _END = r"[^\s\"',;)}\]&]"
-_PREFIXES = "gsk xai hf ghp gho ghs ghu ghr github_pat glpat r8 pplx tvly nvapi csk".split()  # noqa: SIM905
 _QUERY = r"key|api[-_]?key|access[-_]?token|token|sig|signature|secret|password|subscription-key"
-_LABELS = ("bearer", "authorization", "api key provided", "api-key", "api_key", "apikey")
 
 
-def _shape(triggers: Iterable[str], pattern: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    return tuple(triggers), re.compile(pattern, re.IGNORECASE)
+def _shape(triggers: str, pattern: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    return tuple(triggers.split("|")), re.compile(pattern, re.IGNORECASE)
 
 
-_SHAPES = (
-    _shape(("sk-", "pk-", "rk-", "sess-"), rf"(?<![a-z0-9])(?:sk|pk|rk|sess)-{_END}{{4,}}"),
-    _shape(("key-",), rf"(?<![a-z0-9])key-{_END}{{16,}}"),
+_KEYS = (
+    _shape("sk-|pk-|rk-|sess-", r"(?<![a-z0-9])(?:sk|pk|rk|sess)-(?=[a-z_-]{0,80}\d)[\w-]{16,}"),
     _shape(
-        [prefix + mark for prefix in _PREFIXES for mark in "-_"],
-        rf"(?<![a-z0-9])(?:{'|'.join(_PREFIXES)})[-_][\w-]{{16,}}",
+        "gsk_|hf_|ghp_|gho_|ghs_|ghu_|ghr_|xai-|r8_|pplx-|tvly-|nvapi-|csk-",
+        r"(?<![a-z0-9])(?:gsk_|hf_|gh[opsur]_|xai-|r8_|pplx-|tvly-|nvapi-|csk-)"
+        r"(?=[a-z-]{0,60}\d)[a-z0-9-]{20,}",
     ),
-    _shape(("aiza",), r"(?<![a-z0-9])aiza[\w-]{30,}"),
-    _shape(("akia", "asia"), r"(?<![a-z0-9])(?:akia|asia)[0-9a-z]{16}(?![0-9a-z])"),
-    _shape(("xox",), r"(?<![a-z0-9])xox[abeoprs]-[\w-]{8,}"),
-    _shape(("eyj",), r"(?<![\w-])eyj[\w-]{8,}\.eyj[\w-]{8,}\.[\w-]{8,}"),
+    _shape("github_pat_|glpat-", r"(?<![a-z0-9])(?:github_pat_|glpat-)[\w-]{20,}"),
+    _shape("aiza", r"(?<![a-z0-9])aiza(?=[a-z_-]{0,40}\d)[\w-]{30,}"),
+    _shape("akia|asia", r"(?<![a-z0-9])(?:akia|asia)(?=[a-z]{0,15}\d)[0-9a-z]{16}(?![0-9a-z])"),
+    _shape("xox", r"(?<![a-z0-9])xox[abeoprs]-(?=[a-z-]{0,40}\d)[\w-]{12,}"),
+    _shape("eyj", r"(?<![\w-])eyj[\w-]{8,}\.eyj[\w-]{8,}\.[\w-]{8,}"),
     _shape(
-        ("private key",),
-        r"-----begin (?:[a-z]+ ){0,3}private key-----[^-]{0,20000}"
+        "private key",
+        r"-----begin (?:[a-z]+ ){0,3}private key-----[^-]{40,20000}"
         r"(?:-----end (?:[a-z]+ ){0,3}private key-----)?",
     ),
-    _shape(("?", "&"), rf"(?P<label>[?&](?:{_QUERY})=)(?!\[redacted\])[^\s\"'&#]{{4,}}"),
+)
+"""Keys by the shapes that providers document (read 2026-11), with a digit where theirs always have one, so
+that code and prose keep their words. First what one must contain, in lower case, looked for because that is
+quick. Every repetition is bounded or ends the pattern."""
+
+_LABELLED = (
+    _shape("sk-|pk-|rk-|sess-|key-", rf"(?<![a-z0-9])(?:(?:sk|pk|rk|sess)-{_END}{{4,}}|key-{_END}{{16,}})"),
+    _shape("?|&", rf"(?P<label>[?&](?:{_QUERY})=)(?!\[redacted\])[^\s\"'&#]{{4,}}"),
     _shape(
-        _LABELS,
+        "bearer|authorization|api key provided|api-key|api_key|apikey",
         r"(?P<label>\bbearer\s{1,99}|\bauthorization[\"']?\s{0,9}[=:]\s{0,9}[\"']?\w{1,99}\s{1,99}"
         r"|\bapi key provided:\s{0,99}|api[-_]?key[\"']?\s{0,9}[=:]\s{0,9}[\"']?)"
         rf"(?!\[redacted\]|bearer\b|authorization\b){_END}{{4,}}",
     ),
-    _shape(("://",), r"(?<=://)(?!\[redacted\]@)[^\s/@\"']{1,2000}(?=@)"),
+    _shape("://", r"(?<=://)(?!\[redacted\]@)[^\s/@\"']{1,2000}(?=@)"),
 )
-"""Texts that have the shape of a key, a bearer token or a password in an address, whether known or not: what
-one must contain, in lower case (looked for first, because that is quick), and the pattern. The prefixes are
-those that providers document (read 2026-11). Every repetition is bounded."""
+"""What is probably a key by what stands before it: hidden in errors and logs, not in people's code."""
 
 
-_HINT = re.compile(r"[-_:?&]|aiza|akia|asia|eyj|bearer|authorization|private key|api", re.IGNORECASE)
-"""What at least one of `_SHAPES` has in it: most pieces of prose have none, and are done with this search."""
-
-
-def _shapes_in(text: str) -> list[re.Pattern[str]]:
-    if not _HINT.search(text):
-        return []
+def _found_in(
+    text: str, shapes: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
+) -> list[re.Pattern[str]]:
     lower = text.lower()
-    return [pattern for triggers, pattern in _SHAPES if any(trigger in lower for trigger in triggers)]
+    return [pattern for triggers, pattern in shapes if any(trigger in lower for trigger in triggers)]
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -191,35 +191,52 @@ def learn_environment() -> None:
 
 
 def scrub(text: str, *more: str | None) -> str:
-    """Return *text* with every secret replaced by ``[redacted]``.
+    """Return *text* with every key and everything that may be one replaced by ``[redacted]``.
+
+    For what we say ourselves or pass on from a service: errors, logs, addresses.
 
     Args:
         text: Any text.
         more: Further secrets, of any length, that are hidden in this text only.
 
     Returns:
-        The text without known secrets (in any case, and as JSON, an address or base64 spells them) and
-        without anything that has the shape of a key, a bearer token or a password in an address.
+        The text without keys (see `scrub_keys`), bearer tokens, passwords in addresses and other values that
+        a label such as ``api_key=`` announces.
     """
     for secret in sorted(filter(None, more), key=len, reverse=True):  # one may begin with another
         text = text.replace(secret, MARK)
-    known = _known.pattern()
-    if known is not None:
-        text = known.sub(MARK, text)
-    for pattern in _shapes_in(text):
+    text = scrub_keys(text)
+    for pattern in _found_in(text, _LABELLED):
         text = pattern.sub(_hidden, text)
     return text
 
 
+def scrub_keys(text: str) -> str:
+    """Return *text* with every key replaced by ``[redacted]``, and every other word kept.
+
+    For what other people have written: questions, replies, names, code.
+
+    Returns:
+        The text without known secrets (in any case, and as JSON, an address or base64 spells them) and
+        without what has the shape of a provider's key.
+    """
+    known = _known.pattern()
+    if known is not None:
+        text = known.sub(MARK, text)
+    for pattern in _found_in(text, _KEYS):
+        text = pattern.sub(MARK, text)
+    return text
+
+
 def scrub_value(value: T) -> T:
-    """Return *value* with every text in it scrubbed; what holds no secret is returned as it is.
+    """Return *value* with the keys in every text of it hidden; what holds none is returned as it is.
 
     Args:
         value: A text, a frozen dataclass, a mapping, list or tuple of such, or anything else (kept).
     """
     clean: Any = value
     if isinstance(value, str):
-        clean = scrub(value)
+        clean = scrub_keys(value)
         return value if clean == value else clean
     if is_dataclass(value) and not isinstance(value, type):
         changed = {}
@@ -241,59 +258,51 @@ def scrub_value(value: T) -> T:
 
 
 class StreamScrubber:
-    """Scrubs a text that arrives piece by piece, also where a secret is cut by the border of two pieces.
+    """Hides keys in a text that arrives piece by piece, also where one is cut by the border of two pieces.
 
-    A piece's end is kept back only while it may be the beginning of a known secret, which is shorter than a
-    line; `flush` returns what is left.
+    The last word is kept back until it has ended, because it may become a key; `flush` returns what is left.
     """
 
     def __init__(self) -> None:
         self._kept = ""
 
     def take(self, piece: str) -> str:
-        """Return what of the text up to *piece* can be shown by now, scrubbed."""
+        """Return what of the text up to *piece* can be shown by now, without keys."""
         text = self._kept + piece
         cut = _safe_cut(text)
         self._kept = text[cut:]
-        return scrub(text[:cut])
+        return scrub_keys(text[:cut])
 
     def flush(self) -> str:
-        """Return what was kept back, scrubbed."""
-        text, self._kept = scrub(self._kept), ""
+        """Return what was kept back, without keys."""
+        text, self._kept = scrub_keys(self._kept), ""
         return text
 
 
 _WORD = "".join(map(chr, range(0x21, 0x7F)))
-_OPEN_LABEL = re.compile(
-    rf"\b(?:(?:api[-_]?key|authorization|bearer|api key provided)[\"']?\s{{0,9}}[=:]?\s{{0,9}}[\"']?{_END}*"
-    rf"(?:\s{{1,9}}{_END}*)?|api(?: k?e?y?(?: [a-z]{{0,8}}:?)?)?)\Z",
-    re.IGNORECASE,
-)
-_LONGEST_OPEN = 400
+_BEGIN = re.compile(r"-----begin [^-]{0,20000}\Z", re.IGNORECASE)
+_LONGEST_WORD = 2_000
+"""Characters of a word that are kept back at most: no key is as long, and a picture's data never end."""
 
 
 def _safe_cut(text: str) -> int:
-    """Return up to where *text* can be scrubbed now: no secret begins before that place and ends after it.
-
-    A word that has not ended may become a secret, a label such as "Bearer" may be followed by one, and a
-    known secret may be there in part.
-    """
-    start = max(0, len(text) - max(_known.longest, _LONGEST_OPEN))
-    tail = text[start:]
-    cut = len(tail.rstrip(_WORD))
-    label = _OPEN_LABEL.search(tail)
-    if label is not None:
-        cut = min(cut, label.start())
-    beginnings, lower = _known.beginnings(), tail.lower()
-    for at in range(max(0, len(tail) - _known.longest), cut):
-        if lower[at:] in beginnings:
+    """Return up to where *text* can be scrubbed now: no key begins before that place and ends after it."""
+    cut = len(text.rstrip(_WORD))
+    if len(text) - cut > _LONGEST_WORD:
+        return len(text)
+    beginnings, lower = _known.beginnings(), text[-_known.longest :].lower() if _known.longest else ""
+    start = len(text) - len(lower)
+    for at in range(start, cut):
+        if lower[at - start :] in beginnings:
             cut = at
             break
     known = _known.pattern()
-    patterns = [*_shapes_in(tail), *([known] if known else [])]
-    for first, last in sorted(
-        (m.span() for pattern in patterns for m in pattern.finditer(tail)), reverse=True
-    ):
+    patterns = [*_found_in(text, _KEYS), *([known] if known else [])]
+    spans = [found.span() for pattern in patterns for found in pattern.finditer(text)]
+    begin = _BEGIN.search(text)
+    if begin is not None:
+        spans.append((begin.start(), len(text) + 1))
+    for first, last in sorted(spans, reverse=True):
         if first < cut < last:
             cut = first
-    return start + cut
+    return cut

@@ -22,6 +22,7 @@ from ib_kernel.secrets import (
     learn,
     learn_environment,
     scrub,
+    scrub_keys,
     scrub_value,
 )
 from ib_kernel.values import Message
@@ -254,12 +255,30 @@ def test_keys_in_the_environment_are_learned(monkeypatch: pytest.MonkeyPatch) ->
         "AKIAIOSFODNN7EXAMPLE",
         "xoxb-123456789012-abcdef",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.abcdefghij",
-        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEow0" * 9 + "\n-----END RSA PRIVATE KEY-----",
     ],
 )
 def test_documented_shapes_are_hidden_unknown(key: str) -> None:
     """Keys that nobody told us of are recognised by the shape their provider documents."""
-    assert scrub(f"my key is {key}, thanks") == "my key is [redacted], thanks"
+    for hide in (scrub, scrub_keys):
+        assert hide(f"my key is {key}, thanks") == "my key is [redacted], thanks"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I use sk-learn-contrib, hf_hub_download_something_long and risk-averse-portfolio-theory-2",
+        'headers = {"Authorization": "Bearer my-token", "x": f"api_key={key}"}',
+        "curl 'http://host/v1?token=abcdef&sig=1' and https://user:pass@host/",
+        "asiatic-elephants, -----BEGIN PRIVATE KEY----- is how it starts, the key-value-store-of-mine",
+        "r8_is_a_register, ghp_, xai-, eyJ.eyJ.x",
+    ],
+)
+def test_people_keep_their_words(text: str) -> None:
+    """Code and prose about keys stay as they were written: a quote must be what was said."""
+    assert scrub_keys(text) == text
+    stream = StreamScrubber()
+    assert "".join([*map(stream.take, text), stream.flush()]) == text
 
 
 @pytest.mark.parametrize("name", ["key", "token", "sig", "subscription-key", "api_key", "Access-Token"])
@@ -269,7 +288,7 @@ def test_parameters_of_an_address_that_hold_keys_are_hidden(name: str) -> None:
 
 
 @given(
-    shape=st.sampled_from(["{}", *SHAPES]),
+    shape=st.sampled_from(["{}", "sk-proj-{}", "say 'gsk_{}', twice", "hf_{}"]),
     body=bodies,
     before=surroundings,
     after=surroundings,
@@ -283,20 +302,21 @@ def test_no_secret_survives_being_cut_into_pieces(
     secrets._known = secrets._Known()
     if shape == "{}":
         learn(body, body[inner[0] : sum(inner)])
+    body = body if shape == "{}" else f"{body.replace('_', '')}0123456789abcdef"
     text, stream, shown, at = f"{before} {shape.format(body)} {after}", StreamScrubber(), [], 0
     for size in [*cuts, len(text)]:
         shown.append(stream.take(text[at : at + size]))
         at += size
     shown.append(stream.flush())
     assert body not in "".join(shown)
-    assert "".join(shown) == scrub(text)
+    assert "".join(shown) == scrub_keys(text)
 
 
 @given(st.lists(st.text(max_size=12), max_size=30))
 def test_a_stream_without_secrets_is_passed_on_whole(pieces: list[str]) -> None:
     """Nothing is lost, doubled or reordered."""
     stream = StreamScrubber()
-    assert "".join([*map(stream.take, pieces), stream.flush()]) == scrub("".join(pieces))
+    assert "".join([*map(stream.take, pieces), stream.flush()]) == scrub_keys("".join(pieces))
 
 
 def test_values_are_scrubbed_inside() -> None:

@@ -212,7 +212,7 @@ class InterviewMagics(Magics):
             from ib_kernel.notebook.commands.key import refuse_keys
 
             interview = self.engine.interview
-            refuse_keys(text, interview.settings.api_key)
+            refuse_keys(text)
             reply = interview.ask(text, **options)
             waiting_for = options.get("model") or interview.session.model
             show_reply(

@@ -56,8 +56,7 @@ class Receiver:
         whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
         cap = attempt.plan.cap
         meter = ReplyTruncator(cap, self._count_text)
-        key = self._settings.api_key
-        text = ReplyText(key.reveal() if key is not None else "")
+        text = ReplyText()
         thought = 0
         async with contextlib.AsyncExitStack() as stack:
             opening = stack.enter_async_context(self._client.stream(body))

@@ -1,7 +1,8 @@
-"""What of a client's pieces is the reply: half characters joined, thoughts told apart, the key taken out."""
+"""What of a client's pieces is the reply: half characters joined, thoughts told apart, keys taken out."""
 
 from __future__ import annotations
 
+from ib_kernel.secrets import StreamScrubber
 from ib_kernel.values.text import well_formed
 
 THOUGHTS = (
@@ -29,17 +30,16 @@ class ReplyText:
     """Takes a reply piece by piece and tells its text from what was only thought.
 
     Only blocks at the start are thoughts: a reply may speak about such marks later. Half a surrogate pair
-    waits for its other half, a lone one becomes one U+FFFD; *secret* becomes ``[redacted]``, also when it
-    comes in pieces.
+    waits for its other half, a lone one becomes one U+FFFD; a key becomes ``[redacted]``, also when it comes
+    in pieces.
     """
 
-    def __init__(self, secret: str = "") -> None:
+    def __init__(self) -> None:
         self._half = ""
         self._start: str | None = ""
         self._closing = ""
         self._after_thought = False
-        self._secret = secret if len(secret) >= _LEAST_SECRET else ""
-        self._held = ""
+        self._scrubber = StreamScrubber()
 
     def take(self, piece: str) -> tuple[str, str]:
         """Return what *piece* adds to the reasoning, and what it adds to the reply."""
@@ -47,7 +47,7 @@ class ReplyText:
         thought = ""
         if self._start is not None:
             thought, text = self._split(text)
-        return thought, self._hidden(text) if self._secret else text
+        return thought, self._scrubber.take(text)
 
     def end(self) -> tuple[str, str]:
         """Return what was held back, now that nothing more comes."""
@@ -56,8 +56,7 @@ class ReplyText:
         if self._start is not None:
             rest, self._start = self._start, None
             thought, text = (thought + rest, text) if self._closing else (thought, text + rest)
-        text, self._held = self._hidden(text) + self._held, ""
-        return thought, text
+        return thought, self._scrubber.take(text) + self._scrubber.flush()
 
     def _joined(self, piece: str) -> str:
         text = self._half + piece if self._half else piece
@@ -91,24 +90,6 @@ class ReplyText:
             else:
                 self._start = None
                 return "".join(thoughts), begun if self._after_thought else known
-
-    def _hidden(self, text: str) -> str:
-        """Take the secret out; hold back an end of *text* that may be its beginning."""
-        if not self._secret:
-            return text
-        text = (self._held + text).replace(self._secret, "[redacted]")
-        at = text.find(self._secret[0], max(0, len(text) - len(self._secret) + 1))
-        while at >= 0 and not self._secret.startswith(text[at:]):
-            at = text.find(self._secret[0], at + 1)
-        if at < 0:
-            self._held = ""
-            return text
-        self._held = text[at:]
-        return text[:at]
-
-
-_LEAST_SECRET = 4
-"""A shorter key is a placeholder such as "x", which would blank out whole words."""
 
 
 def _until(text: str, mark: str) -> tuple[str, str, bool]:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.secrets import Secret
+from ib_kernel.secrets import Secret, scrub_keys
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.commands.args import Parsed
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 SERVICE, USER = "interview-buddy", "api_key"
 """Under which names the keyring keeps the key."""
 
-_KEY = re.compile(r"(?<![A-Za-z0-9])sk-(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}")
-
 IN_A_CELL = (
     "nothing was sent: the cell holds what looks like an API key, and a notebook keeps its cells. Take it "
     "out, type %interview key instead, and replace the key at your provider if the notebook was saved or "
@@ -29,10 +27,9 @@ IN_A_CELL = (
 )
 
 
-def refuse_keys(text: str, known: Secret | None) -> None:
-    """Raise `ConfigError` when *text* holds the *known* key or something that looks like one."""
-    held = known is not None and len(known.reveal()) >= 8 and known.reveal() in text
-    if held or _KEY.search(text):
+def refuse_keys(text: str) -> None:
+    """Raise `ConfigError` when *text* holds a key that is in use here, or one of a provider's shape."""
+    if scrub_keys(text) != text:
         raise ConfigError(IN_A_CELL)
 
 

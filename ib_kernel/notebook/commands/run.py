@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 def run(engine: Engine, line: str) -> None:
     """Run ``%interview LINE``. Raises `UsageError` for mistakes and what the engine raises."""
-    if "sk-" in line:
-        from ib_kernel.notebook.commands.key import refuse_keys
+    from ib_kernel.notebook.commands.key import refuse_keys
 
-        refuse_keys(line, None)
+    refuse_keys(line)
     word, _, rest = line.strip().partition(" ")
     if not word:
         word = "status" if engine.session_id is not None else "help"
