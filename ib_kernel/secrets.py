@@ -19,6 +19,8 @@ from urllib.parse import quote
 
 T = TypeVar("T")
 
+_WORD = "".join(map(chr, range(0x21, 0x7F)))
+
 MARK = "[redacted]"
 """What stands where a secret stood."""
 
@@ -72,6 +74,9 @@ _LABELLED = (
 """What is probably a key by what stands before it: hidden in errors and logs, not in people's code."""
 
 
+_KEY_HINT = re.compile("|".join(re.escape(t) for triggers, _ in _KEYS for t in triggers), re.IGNORECASE)
+
+
 def _found_in(
     text: str, shapes: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
 ) -> list[re.Pattern[str]]:
@@ -92,19 +97,20 @@ _ENVIRONMENT = re.compile(
 class _Known:
     """The secrets of this process. The texts sit in a closure, so that a dump of attributes shows none."""
 
-    __slots__ = ("add", "beginnings", "longest", "pattern")
+    __slots__ = ("add", "beginnings", "has_spaces", "longest", "pattern")
 
     add: Callable[[Iterable[str]], None]
     pattern: Callable[[], re.Pattern[str] | None]
     beginnings: Callable[[], set[str]]
     longest: int
+    has_spaces: bool
 
     def __init__(self) -> None:
         spellings: set[str] = set()
         beginnings: set[str] = set()
         compiled: list[re.Pattern[str] | None] = [None]
         lock = threading.Lock()
-        self.longest = 0
+        self.longest, self.has_spaces = 0, False
 
         def add(texts: Iterable[str]) -> None:
             new = {s for text in texts if _is_worth_hiding(text) for s in _spellings(text)} - spellings
@@ -116,6 +122,7 @@ class _Known:
                 longest_first = sorted(spellings, key=len, reverse=True)  # one may begin with another
                 compiled[0] = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
                 self.longest = len(longest_first[0])
+                self.has_spaces = any(text.strip(_WORD) for text in spellings)
 
         self.add, self.pattern, self.beginnings = add, lambda: compiled[0], lambda: beginnings
 
@@ -223,8 +230,9 @@ def scrub_keys(text: str) -> str:
     known = _known.pattern()
     if known is not None:
         text = known.sub(MARK, text)
-    for pattern in _found_in(text, _KEYS):
-        text = pattern.sub(MARK, text)
+    if _KEY_HINT.search(text):
+        for pattern in _found_in(text, _KEYS):
+            text = pattern.sub(MARK, text)
     return text
 
 
@@ -269,9 +277,16 @@ class StreamScrubber:
     def take(self, piece: str) -> str:
         """Return what of the text up to *piece* can be shown by now, without keys."""
         text = self._kept + piece
-        cut = _safe_cut(text)
+        cut = len(text.rstrip(_WORD))
+        known = _known.pattern()
+        if _known.has_spaces or _KEY_HINT.search(text) or (known is not None and known.search(text)):
+            cut = _safe_cut(text, cut)
+            self._kept = text[cut:]
+            return scrub_keys(text[:cut])
+        if len(text) - cut > _LONGEST_WORD:
+            cut = len(text)
         self._kept = text[cut:]
-        return scrub_keys(text[:cut])
+        return text[:cut]
 
     def flush(self) -> str:
         """Return what was kept back, without keys."""
@@ -279,23 +294,18 @@ class StreamScrubber:
         return text
 
 
-_WORD = "".join(map(chr, range(0x21, 0x7F)))
 _BEGIN = re.compile(r"-----begin [^-]{0,20000}\Z", re.IGNORECASE)
 _LONGEST_WORD = 2_000
 """Characters of a word that are kept back at most: no key is as long, and a picture's data never end."""
 
 
-def _safe_cut(text: str) -> int:
-    """Return up to where *text* can be scrubbed now: no key begins before that place and ends after it."""
-    cut = len(text.rstrip(_WORD))
+def _safe_cut(text: str, cut: int) -> int:
+    """Return the last place up to *cut* where no key of *text* begins before and ends after, or may end."""
     if len(text) - cut > _LONGEST_WORD:
         return len(text)
-    beginnings, lower = _known.beginnings(), text[-_known.longest :].lower() if _known.longest else ""
-    start = len(text) - len(lower)
-    for at in range(start, cut):
-        if lower[at - start :] in beginnings:
-            cut = at
-            break
+    start = max(0, len(text) - _known.longest)
+    beginnings, lower = _known.beginnings(), text[start:].lower()
+    cut = next((at for at in range(start, cut) if lower[at - start :] in beginnings), cut)
     known = _known.pattern()
     patterns = [*_found_in(text, _KEYS), *([known] if known else [])]
     spans = [found.span() for pattern in patterns for found in pattern.finditer(text)]

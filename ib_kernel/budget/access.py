@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from ib_kernel.budget.scrubbed import scrubbed
 from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.events import SessionChanged
 from ib_kernel.plugin.manager import Plugins
@@ -33,15 +34,15 @@ class LedgerAccess:
     ) -> None:
         self.settings = settings or Settings()
         self.plugins = plugins or Plugins()
-        self._store, self._owned = store, store is None
+        self._store, self._owned = None if store is None else scrubbed(store), store is None
         self._lock = threading.RLock()
 
     @property
     def store(self) -> BudgetStore:
-        """The ledger."""
+        """The ledger; what is written to it passes the scrubber."""
         with self._lock:
             if self._store is None:
-                self._store = self.plugins.store(self.settings)
+                self._store = scrubbed(self.plugins.store(self.settings))
             return self._store
 
     def close(self) -> None:

@@ -1,0 +1,45 @@
+"""The ledger behind the scrubber: whatever is written to it holds no key."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.secrets import scrub_value
+
+if TYPE_CHECKING:
+    from ib_kernel.values import BudgetStore
+
+WRITES = frozenset(
+    {"open_session", "set_status", "set_budget", "extend_budget", "set_time_limit", "reserve", "settle"}
+    | {"release", "mark_unresolved", "resolve", "write_off", "charge", "add_event"}
+)
+"""The store's methods that write what somebody has said; a test compares them with the protocol."""
+
+
+class ScrubbedStore:
+    """A store that hides keys in every text it is given to write, and else is the store it wraps."""
+
+    def __init__(self, store: BudgetStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if name not in WRITES:
+            return found
+
+        @functools.wraps(found)
+        def write(*args: Any, **kwargs: Any) -> Any:
+            clean = {key: scrub_value(value) for key, value in kwargs.items()}
+            return found(*map(scrub_value, args), **clean)
+
+        self.__dict__[name] = write  # found here from now on
+        return write
+
+    def __repr__(self) -> str:
+        return repr(self._store)
+
+
+def scrubbed(store: BudgetStore) -> BudgetStore:
+    """Return *store* behind the scrubber; one that is there already is returned as it is."""
+    return store if isinstance(store, ScrubbedStore) else ScrubbedStore(store)  # type: ignore[return-value]

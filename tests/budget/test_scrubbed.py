@@ -1,0 +1,63 @@
+"""No row holds a key, whoever writes it through the service, and the store stays the store."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from ib_kernel import TokenService
+from ib_kernel.budget.scrubbed import WRITES, scrubbed
+from ib_kernel.secrets import Secret
+from ib_kernel.settings import Settings
+from ib_kernel.values import BudgetStore, CallEnd, CallStart, LedgerEvent, Message
+
+KEY = "0123456789abcdef0123456789abcdef"
+READS = {"location", "session", "sessions", "reservations", "totals", "history", "events", "sql", "check"}
+NEITHER = {"renew", "flush", "close"}
+
+
+def test_each_method_of_a_store_is_known_to_write_words_or_not() -> None:
+    """A method that a later edition adds is put on one of the lists before it is let through."""
+    methods = {name for name, _ in inspect.getmembers(BudgetStore, inspect.isfunction) if name[0] != "_"}
+    assert methods == WRITES | READS | NEITHER
+
+
+def test_no_table_holds_a_key_that_the_service_was_given(settings: Settings) -> None:
+    """Not as a name, a model, a question, a reply, a finish reason, usage, an event or a reason."""
+    Secret(KEY)
+    service = TokenService(settings)
+    said = f"it is {KEY.upper()}, I think"
+    made = service.create_session(
+        f"Ada {KEY}", 9_000, session_id="s", role=said, level=said, meta={"a": [said]}
+    )
+    assert KEY not in repr(made)
+    reservation = service.reserve("s", 100, lease_s=60, call=CallStart(turn=None, model=said, client=said))
+    messages = [Message(0, "user", said), Message(0, "assistant", said)]
+    end = CallEnd(5, 5, model_returned=said, finish_reason=said, response_id=said, raw_usage=said, error=said)
+    service.settle_call(reservation, end, messages=messages)
+    other = service.reserve("s", 100, lease_s=60, call=CallStart(turn=None))
+    service.mark_unresolved(other, said, messages=messages)
+    service.write_off(other.reservation_id, reason=said)
+    service.store.add_event(LedgerEvent("s", "note", 0.0, who=said, detail={said: said}))
+    rows = [
+        service.store.sql(f"FROM {table}").fetchall() for table in ("sessions", "calls", "messages", "events")
+    ]
+    service.close()
+    assert all(rows)
+    assert KEY not in repr(rows).lower()
+    for file in settings.data_dir.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes().lower(), file.name
+
+
+def test_what_is_no_write_is_the_stores_own(settings: Settings) -> None:
+    """Optional methods, attributes and names pass; wrapping twice changes nothing."""
+    with_store = TokenService(settings)
+    store = with_store.store
+    assert isinstance(store, BudgetStore)
+    assert scrubbed(store) is store
+    assert store.name == "duckdb"
+    assert store.spent.__self__ is store._store  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):
+        store.no_such_method  # type: ignore[attr-defined]  # noqa: B018
+    with_store.close()
