@@ -8,6 +8,7 @@ secret, in the spellings in which a service or an address may repeat it, and wha
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -97,20 +98,21 @@ _ENVIRONMENT = re.compile(
 class _Known:
     """The secrets of this process. The texts sit in a closure, so that a dump of attributes shows none."""
 
-    __slots__ = ("add", "beginnings", "has_spaces", "longest", "pattern")
+    __slots__ = ("add", "beginnings", "environment_read", "has_spaces", "longest", "pattern")
 
     add: Callable[[Iterable[str]], None]
     pattern: Callable[[], re.Pattern[str] | None]
     beginnings: Callable[[], set[str]]
     longest: int
     has_spaces: bool
+    environment_read: bool
 
     def __init__(self) -> None:
         spellings: set[str] = set()
         beginnings: set[str] = set()
         compiled: list[re.Pattern[str] | None] = [None]
         lock = threading.Lock()
-        self.longest, self.has_spaces = 0, False
+        self.longest, self.has_spaces, self.environment_read = 0, False, False
 
         def add(texts: Iterable[str]) -> None:
             new = {s for text in texts if _is_worth_hiding(text) for s in _spellings(text)} - spellings
@@ -134,7 +136,8 @@ def _is_worth_hiding(text: str) -> bool:
 def _spellings(text: str) -> set[str]:
     raw = text.encode("utf-8", "surrogatepass")
     encoded = base64.b64encode(raw).decode().rstrip("=")
-    return {text, json.dumps(text)[1:-1], quote(text, safe="", errors="replace"), encoded}
+    quoted = quote(text, safe="", errors="replace")
+    return {text, json.dumps(text)[1:-1], quoted, html.escape(text), encoded}
 
 
 _known = _Known()
@@ -193,7 +196,11 @@ def learn(*secrets: str | None) -> None:
 
 
 def learn_environment() -> None:
-    """Make the values of environment variables known that hold keys by their name (``GROQ_API_KEY``, …)."""
+    """Make the values of environment variables known that hold keys by their name (``GROQ_API_KEY``, …).
+
+    `scrub_keys` does it once by itself; whoever reads a key from the environment does it again.
+    """
+    _known.environment_read = True
     learn(*(value for name, value in os.environ.items() if _ENVIRONMENT.search(name.upper())))
 
 
@@ -227,6 +234,8 @@ def scrub_keys(text: str) -> str:
         The text without known secrets (in any case, and as JSON, an address or base64 spells them) and
         without what has the shape of a provider's key.
     """
+    if not _known.environment_read:
+        learn_environment()
     known = _known.pattern()
     if known is not None:
         text = known.sub(MARK, text)

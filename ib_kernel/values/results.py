@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.secrets import scrub_keys
 from ib_kernel.values.files import write_private
 from ib_kernel.values.table import table_html, table_text
 
@@ -89,7 +90,7 @@ class QueryResult:
         writer = csv.writer(text)
         writer.writerow(map(_no_formula, self.columns))
         writer.writerows(map(_no_formula, row) for row in self.rows)
-        return write_private(path, text.getvalue().encode(errors="replace"), overwrite=overwrite)
+        return write_private(path, scrub_keys(text.getvalue()).encode(errors="replace"), overwrite=overwrite)
 
     def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write all rows to a Parquet file that only its owner may read.
@@ -159,4 +160,4 @@ def _text(value: Any) -> str:
         return f"{value:,f}"
     if isinstance(value, float):
         return f"{value:,.0f}" if 999_999.5 <= abs(value) < 1e15 else f"{value:,.6g}"
-    return str(value)
+    return scrub_keys(str(value))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from ib_anyllm.mapping import mapped
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NotConnected, ServerFailed, StreamBroken
+from ib_kernel.secrets import learn_environment
 from ib_kernel.settings import Settings
 from ib_kernel.values import ChatRequest, Done, KeepAlive, Piece, ReplyStream, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
@@ -246,6 +247,7 @@ def _create(name: str, settings: Settings) -> Any:
         from any_llm import AnyLLM
     except ImportError:
         raise ConfigError(INSTALL) from None
+    learn_environment()  # what is not given, the provider reads from its own variable
     given: dict[str, Any] = {}
     if settings.api_key and (name == "openai" or settings.origins.get("api_key") != "OPENAI_API_KEY"):
         given["api_key"] = settings.api_key.reveal()

@@ -13,6 +13,7 @@ from ib_kernel.notebook.commands.words import UsageError
 from ib_kernel.notebook.output import transcripts
 from ib_kernel.notebook.output.render import to_html_each
 from ib_kernel.notebook.output.show import Output, show_lines, speaker
+from ib_kernel.secrets import scrub_keys, scrub_value
 from ib_kernel.text import plain
 from ib_kernel.values.files import write_private
 
@@ -65,7 +66,9 @@ def save(target: str, interview: Interview, *, overwrite: bool = False) -> Path:
         interview.history(),
         _calls(interview.service.store, session.session_id),
     )
-    return write_private(target, writer(found).encode(errors="replace"), overwrite=overwrite)
+    return write_private(
+        target, scrub_keys(writer(scrub_value(found))).encode(errors="replace"), overwrite=overwrite
+    )
 
 
 def _calls(store: BudgetStore, session_id: str) -> list[transcripts.Call]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from IPython.core.error import UsageError as _IPythonUsageError
 
+from ib_kernel.secrets import scrub
 from ib_kernel.settings import parsing
 from ib_kernel.text import one_line
 
@@ -28,7 +29,7 @@ class UsageError(_IPythonUsageError):
     """
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return one_line(scrub(super().__str__()))
 
     def _render_traceback_(self) -> list[str]:
         return [f"UsageError: {self}"]

@@ -12,6 +12,7 @@ from typing import Any
 from htpy import Element, Node, div, pre
 from markupsafe import Markup
 
+from ib_kernel.secrets import scrub_keys
 from ib_kernel.text import plain, without_controls
 from ib_kernel.values import Message, Session
 
@@ -20,13 +21,13 @@ NO_TYPESETTING = ".tex2jax_ignore.mathjax_ignore"
 
 
 def to_text_html(content: Node) -> str:
-    """Return *content* as HTML that a front end shows as it is: not typeset, without control characters."""
-    return without_controls(str(div(NO_TYPESETTING)[content]))
+    """Return *content* as HTML that a front end shows as it is: not typeset, without controls and keys."""
+    return scrub_keys(without_controls(str(div(NO_TYPESETTING)[content])))
 
 
 def mime_bundle(content: Node, text: str) -> dict[str, str]:
     """Return an HTML and plain-text pair as a front end takes it."""
-    return {"text/html": to_text_html(content), "text/plain": plain(text)}
+    return {"text/html": to_text_html(content), "text/plain": scrub_keys(plain(text))}
 
 
 def has_front_end(shell: Any) -> bool:
@@ -38,7 +39,7 @@ class Output:
     """One output that shows HTML where that is possible and the same as text elsewhere."""
 
     def __init__(self, content: Node, text: str) -> None:
-        self.content, self.text = content, plain(text)
+        self.content, self.text = content, scrub_keys(plain(text))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return mime_bundle(self.content, self.text)
