@@ -90,6 +90,7 @@ _VALUES = {
     "prompt_version": "'interviewer-1'",
     "response_id": "CASE WHEN status = 'settled' THEN 'resp_' || printf('%016x', h) END",
     "raw_usage": "NULL",
+    "owner_hash": "NULL",
 }
 
 
