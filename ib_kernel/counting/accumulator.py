@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ib_kernel.counting.encoder import Uncountable
@@ -74,6 +74,13 @@ class TokenAccumulator:
             self.doubt(str(error))
             return utf8_length(text)
 
+    def texts(self, texts: Sequence[str]) -> int:
+        """Return the tokens of all *texts* together (not added); see `text`."""
+        try:
+            return sum(map(self._count, texts))
+        except Uncountable:
+            return sum(map(self.text, texts))
+
     def use(self, construct: str, slack: int = 0) -> None:
         """Note that the request uses *construct*.
 
@@ -107,13 +114,18 @@ class TokenAccumulator:
         uses, missing = _named(frozenset(self.uses), self._supported)
         self.doubt(missing)
         if not self.doubts:
-            return Count(tokens, constructs=uses)
+            return _exact(tokens, uses)
         margin = rules()["margin"]
         slack = self.slack + sum(self._slack_of.values())
         share = margin["share"] + self.profile.share
         upper = tokens + math.ceil(tokens * share) + margin["fixed"] + slack
         reason = "; ".join(self.doubts)
         return Count(tokens, False, upper if self.bounded else None, reason, constructs=uses)
+
+
+@functools.lru_cache(maxsize=4096)
+def _exact(tokens: int, uses: tuple[str, ...]) -> Count:
+    return Count(tokens, constructs=uses)  # frozen, so equal counts can be one object
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import as_text, read
 from ib_kernel.counting.fields import add_content, note_fields
+from ib_kernel.counting.profile import rules
 from ib_kernel.counting.schema import note_schema, response_format
 from ib_kernel.counting.tools import (
     Tools,
@@ -26,7 +27,7 @@ _RESULTS = ("tool", "function")
 _ROLES = {
     role: f"{role} message" for role in ("system", "developer", "user", "assistant", "tool", "function")
 }
-_SINCE_TOOLS = frozenset({"tools", "functions", "response_format"})  # no model of before 2023-06 takes them
+_COUNTED_FIELDS = frozenset({"tools", "functions", "response_format"})
 _FIELDS = frozenset(
     {
         *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio"),
@@ -45,14 +46,25 @@ def add_chat(request: Mapping[str, Any], total: TokenAccumulator) -> None:
         note_fields(request, total)
         if request.get("web_search_options") is not None:
             total.doubt("web search (counted without its results)", bounded=False)
-    if not _SINCE_TOOLS.isdisjoint(request):
+    if not _COUNTED_FIELDS.isdisjoint(request):
         system = next((_content(m) for m in messages if _role(m) in _SYSTEM), None)
-        tools = read_tools(request)
+        tools = read_tools(request, early=total.profile.early_tools)
         _add_tools(request, tools, system, _role(messages[0] if messages else None) in _SYSTEM, total)
         _add_schema(request.get("response_format"), messages, tools, system, total)
-    elif total.profile.message_slack:
+    if total.profile.message_slack and not _is_recent(request, messages):
         total.doubt(total.profile.doubt("before tools"), slack=total.profile.message_slack * len(messages))
     _add_messages(messages, total)
+
+
+def _is_recent(request: Mapping[str, Any], messages: Sequence[Any]) -> bool:
+    """Return True if the request has something that no request of before 2023-06-27 had."""
+    if not set(rules()["request"]["since_tools"]).isdisjoint(request):
+        return True
+    return any(
+        _role(message) in ("tool", "developer", "function") or not isinstance(message.get("content"), str)
+        for message in messages
+        if isinstance(message, Mapping)
+    )
 
 
 def _role(message: Any) -> Any:
@@ -68,21 +80,13 @@ def _content(message: Mapping[str, Any]) -> str:
 
 def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
     """Add every message; a group of parallel calls takes the results that follow it."""
-    profile = total.profile
-    plain, assistant = profile.per_message, profile.per_message + profile.per_assistant
+    if _add_plain(messages, total):
+        return
     roles: list[Any] = []
     position = 0
     while position < len(messages):
         message = messages[position]
         position += 1
-        # the fast path: nearly every message of an interview is a role and a text
-        if type(message) is dict and len(message) == 2 and type(content := message.get("content")) is str:
-            role = message.get("role")
-            roles.append(role)
-            if not content:
-                total.use("message without text")
-            total.tokens += (assistant if role == "assistant" else plain) + total.text(content)
-            continue
         if not isinstance(message, Mapping):
             raise TypeError("a message is not an object")
         roles.append(message.get("role"))
@@ -96,6 +100,26 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
         else:
             _add_message(message, total)
     _note_roles(roles, total)
+
+
+def _add_plain(messages: Sequence[Any], total: TokenAccumulator) -> bool:
+    """Add *messages* and return True if each is a role and a text, as nearly always in an interview."""
+    try:
+        pairs = [(message["role"], message["content"]) for message in messages if len(message) == 2]
+    except (TypeError, KeyError):
+        return False
+    if len(pairs) != len(messages) or not pairs:
+        return False
+    roles, contents = zip(*pairs, strict=True)
+    if {str} != set(map(type, roles)) or {str} != set(map(type, contents)):
+        return False
+    _note_roles(roles, total)
+    if "" in contents:
+        total.use("message without text")
+    profile = total.profile
+    framing = profile.per_message * len(pairs) + profile.per_assistant * roles.count("assistant")
+    total.tokens += framing + total.texts(contents)
+    return True
 
 
 def _note_roles(roles: Sequence[Any], total: TokenAccumulator) -> None:
@@ -113,6 +137,8 @@ def _note_roles(roles: Sequence[Any], total: TokenAccumulator) -> None:
 
 def _note_fields(message: Mapping[str, Any], total: TokenAccumulator) -> None:
     """Note the fields of *message* that no rule knows."""
+    if _FIELDS.issuperset(message):
+        return
     for key in message.keys() - _FIELDS:
         if message[key] is not None:
             total.use_unless_known(f"message field {str(key)[:40]!r}", message[key])
@@ -268,6 +294,8 @@ def _add_tools(
         total.tokens -= 1
     if tools.forced and profile.chat_forced_choice >= 0:
         total.tokens += profile.chat_forced_choice + total.text(tools.forced)
+    if tools.choice == "required" and len(tools.functions) == 1:
+        total.tokens += profile.chat_required_one
     if tools.choice == "none":
         total.tokens += profile.chat_choice_none
     if request.get("parallel_tool_calls") is False:

@@ -51,6 +51,10 @@ def read(content: Any) -> Content:
         return Content([as_text(content)])
     if not isinstance(content, list | tuple):
         return Content([as_text(content)], malformed=True)
+    if len(content) == 1 and type(part := content[0]) is dict and len(part) == 2:
+        text = part.get("text")
+        if type(text) is str and part.get("type") in ("text", "input_text", "output_text"):
+            return Content([text])
     found = Content()
     texts: list[str] = []
     found.parts = 0

@@ -49,7 +49,9 @@ class Profile:
     responses_parallel_off: int
     responses_call: int
     responses_call_with_id: int
+    chat_required_one: int
     parallel_escapes: bool
+    early_tools: bool
     schema_per_assistant: int
     responses_schema: int
     responses_schema_per_assistant: int

@@ -12,13 +12,16 @@ from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import as_text
 
+_KEPT_CHARS = 50_000  # JSON of tools that are written once for all turns; 32 of them at most
+
 
 @dataclass
 class Tools:
     """The function tools of a request, each with name, description and parameters, and its tool choice.
 
     `foreign` names the kinds of tools that are not functions; `forced` the function that must be called;
-    `odd` why the choice cannot be counted exactly, or ""; `legacy` whether some came as ``functions``.
+    `odd` why the choice cannot be counted exactly, or ""; `legacy` whether some came as ``functions``;
+    `early` whether the model sees them as in 2023.
     """
 
     functions: list[Mapping[str, Any]] = field(default_factory=list)
@@ -27,11 +30,18 @@ class Tools:
     choice: str = ""
     odd: str = ""
     legacy: bool = False
+    early: bool = False
 
     @functools.cached_property
     def namespace(self) -> typescript.Namespace:
         """The functions as TypeScript."""
-        return typescript.Namespace(self.functions)
+        try:
+            written = json.dumps(self.functions)
+        except (TypeError, ValueError, RecursionError):  # no JSON: it cannot be sent, but is bounded
+            written = ""
+        if not 0 < len(written) <= _KEPT_CHARS:
+            return typescript.Namespace(self.functions, early=self.early)
+        return _namespace(written, self.early)
 
     @property
     def text(self) -> str:
@@ -44,9 +54,15 @@ class Tools:
         return not typescript.comment(self.functions[0].get("description"))
 
 
-def read_tools(request: Mapping[str, Any]) -> Tools:
+@functools.lru_cache(maxsize=32)
+def _namespace(written: str, early: bool) -> typescript.Namespace:
+    """Return tools as TypeScript, once for the many turns that send the same ones. Not to be changed."""
+    return typescript.Namespace(json.loads(written), early=early)
+
+
+def read_tools(request: Mapping[str, Any], *, early: bool = False) -> Tools:
     """Read ``tools``, legacy ``functions`` and the tool choice, in Chat Completions or Responses shape."""
-    found = Tools()
+    found = Tools(early=early)
     for tool in _list(request.get("tools")):
         kind = tool.get("type", "function") if isinstance(tool, Mapping) else "?"
         if kind == "function":
@@ -93,7 +109,7 @@ def note_tools(tools: Tools, total: TokenAccumulator) -> None:
         total.use("first of the tools without a description", slack=1)
     if tools.forced:
         total.use("forced choice of a tool", slack=8)
-    elif tools.choice in ("none", "required"):
+    elif tools.choice in ("none", "required") and not tools.early:
         one = " of one tool" if tools.choice == "required" and len(tools.functions) == 1 else ""
         total.use(f"tool_choice {tools.choice}{one}", slack=2)
     space = tools.namespace
@@ -111,12 +127,12 @@ def canonical(arguments: Any) -> str:
     return as_text(arguments) if parsed is None else compact(parsed)
 
 
-def note_arguments(arguments: Any, written: str, total: TokenAccumulator) -> None:
-    """Note how a call's *arguments* were given, beside how they are *written*."""
+def note_arguments(arguments: Any, written: str, total: TokenAccumulator, about: str = "tool call") -> None:
+    """Note how the *arguments* of a call (*about*) were given, beside how they are *written*."""
     if not written.startswith("{"):
-        total.use("tool call whose arguments are no JSON object", slack=16)
+        total.use(f"{about} whose arguments are no JSON object", slack=16)
     elif written != arguments:
-        total.use("tool call whose arguments are not compact JSON", slack=4)
+        total.use(f"{about} whose arguments are not compact JSON", slack=4)
 
 
 def parse_arguments(arguments: Any) -> Any:

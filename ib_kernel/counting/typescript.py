@@ -39,6 +39,8 @@ class Namespace:
 
     Args:
         tools: The tools, each a mapping with ``name``, ``description`` and ``parameters``.
+        early: Whether the model is of 2023-06 or before: each property has a line, titles and what the
+            parameters say of themselves are left out (gpt-4-0613, 11 of 11 recorded requests).
 
     Attributes:
         text: The namespace under its ``## functions`` heading.
@@ -48,13 +50,16 @@ class Namespace:
             nowhere.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, tools: Sequence[Mapping[str, Any]], *, early: bool = False) -> None:
+        self.early = early
         self.uses: set[str] = set()
         self.unknown: dict[str, str] = {}
         rendered = [_Tool(tool, self) for tool in tools]
         body = "".join(tool.render() for tool in rendered)
         self.text = "## functions\n\nnamespace functions {\n\n" + body + "} // namespace functions"
         self.cut = any(tool.cut for tool in rendered)
+        if early:
+            self.uses = {"tools as they were written in 2023"}
 
 
 def comment(text: Any) -> str:
@@ -69,9 +74,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=repr)
 
 
-def _heading(schema: Any) -> str:
+def _heading(schema: Any, *, titles: bool = True) -> str:
     if not isinstance(schema, Mapping):
         return ""
+    if not titles:
+        return comment(schema.get("description"))
     title, description = comment(schema.get("title")), comment(schema.get("description"))
     return title + ("//\n" if title and description else "") + description
 
@@ -104,11 +111,12 @@ class _Tool:
         self.use = space.uses.add
         self.unknown = space.unknown
         self.types = 0
+        self.early = space.early
         self.cut = False
 
     def render(self) -> str:
         """Return the tool's declaration, its comment in front."""
-        about, heading = comment(self.description), _heading(self.root)
+        about, heading = comment(self.description), "" if self.early else _heading(self.root)
         self.use("tool with a description" if about else "tool without a description")
         if about.count("\n") > 1:
             self.use("tool description of several lines")
@@ -154,7 +162,7 @@ class _Tool:
             return "{}"
         if depth:
             self.use("tool nested object")
-        if any(before or after or "\n" in row for before, row, after in rows):
+        if self.early or any(before or after or "\n" in row for before, row, after in rows):
             self.use("tool object of several lines")
             return "{\n" + "".join(f"{a}{b},{c}\n" for a, b, c in rows) + "}"
         self.use("tool object on one line")
@@ -174,14 +182,18 @@ class _Tool:
             row = f"{key}: {self._type(schema, depth)}"
         if not limits:
             return before, row, ""
-        if "\n" in row or (schema.get("type") == "object" and self._rows_of(schema)):
+        on_one_line = "\n" not in row
+        if on_one_line and row.endswith("} | null"):
+            self.use("tool default or limit of an object that may be null")
+            return before, row, f" // {', '.join(limits)}"
+        if not on_one_line or (schema.get("type") == "object" and self._rows_of(schema)):
             # behind an object or several lines there is no room: they go in front (9 of 9 recorded, 2026)
             self.use("tool default or limit of an object or a type of several lines")
             return f"{before}// {', '.join(limits)}\n", row, ""
         return before, row, f" // {', '.join(limits)}"
 
     def _comments(self, schema: Mapping[str, Any]) -> str:
-        before = _heading(schema)
+        before = _heading(schema, titles=not self.early)
         if comment(schema.get("title")):
             self.use("tool property title")
         if about := comment(schema.get("description")):
@@ -296,7 +308,7 @@ class _Tool:
         """Return an array type: ``TYPE[]``, or ``Array<…>`` where the items have comments or alternatives."""
         items, heading = self._resolve(given), ""
         if isinstance(items, Mapping):
-            heading = _heading(items)
+            heading = _heading(items, titles=not self.early)
             if _limits(items):
                 self.use("tool default or limit of an array's items")
         else:

@@ -73,43 +73,67 @@ def share(found: list[bool]) -> float:
 
 
 def test_chat_counts_are_exact(counted: Counted) -> None:
-    """At least 98.7 % of countable chat requests are exact, at most 0.8 % undercounted."""
+    """At least 99 % of countable chat requests are exact (wanted: 98.7 %), at most 0.4 % undercounted."""
     chat = select(counted, "chat")
-    assert share([count.tokens == real for real, count in chat]) >= 0.987
-    assert share([count.tokens < real for real, count in chat]) <= 0.008
+    assert share([count.tokens == real for real, count in chat]) >= 0.99
+    assert share([count.tokens < real for real, count in chat]) <= 0.004
 
 
 def test_chat_counts_of_the_second_corpus_are_exact(second: Counted) -> None:
-    """At least 97 % are exact by the snapshot that answered: aliases of 2023 do not tell which that was."""
-    chat = [
-        (row["usage"]["input"], ib_tiktoken.count_request(row["request"], row["model_returned"]))
-        for row, _ in second
-        if row["api"] == "chat" and row["locally_countable"]
-    ]
-    assert share([count.tokens == real for real, count in chat]) >= 0.97
+    """At least 91 % are exact for the model that was asked for. Wanted: 93 %, which no rule can reach.
+
+    57 of 707 asked in spring 2023 for an alias that then named a snapshot which counts one more per message:
+    91.9 % is all that can be had. By the snapshot that answered 99 % are exact.
+    """
+    rows = [row for row, _ in second if row["api"] == "chat" and row["locally_countable"]]
+    chat = select(second, "chat")
+    assert share([count.tokens == real for real, count in chat]) >= 0.91
+    by_answer = [ib_tiktoken.count_request(row["request"], row["model_returned"]).tokens for row in rows]
+    real = [row["usage"]["input"] for row in rows]
+    assert share([ours == billed for ours, billed in zip(by_answer, real, strict=True)]) >= 0.99
 
 
-def test_responses_counts_are_exact(counted: Counted) -> None:
-    """At least 95 % of countable Responses requests are exact."""
-    assert share([count.tokens == real for real, count in select(counted, "responses")]) >= 0.95
+def test_the_alias_that_moved_is_bounded_by_both_readings(second: Counted) -> None:
+    """Every request for an alias that the oldest snapshot answered is covered, and none is claimed."""
+    moved = [(row["usage"]["input"], count) for row, count in second if _moved(row)]
+    assert len(moved) == 57
+    assert all(count.tokens < real <= (count.upper or 0) and not count.exact for real, count in moved)
+
+
+def _moved(row: dict[str, Any]) -> bool:
+    return row["model_requested"] == "gpt-3.5-turbo" and row["model_returned"].endswith("-0301")
+
+
+def test_responses_counts_are_exact(counted: Counted, second: Counted) -> None:
+    """At least 96 and 95 % of countable Responses requests are exact (wanted: 95 and 94 %)."""
+    assert share([count.tokens == real for real, count in select(counted, "responses")]) >= 0.96
+    assert share([count.tokens == real for real, count in select(second, "responses")]) >= 0.95
 
 
 def test_claims_hold_and_cover_most_of_what_is_exact(either: Counted) -> None:
-    """Of all counts flagged exact at most 0.55 % are wrong, and four in five exact ones are flagged."""
+    """Of all counts flagged exact at most 0.5 % are wrong, and 83 % of the exact ones are flagged.
+
+    Wanted of the flagged: 85 %. What is missing has too few records or repositories, or is the alias above.
+    """
     claims = [
         row["usage"]["input"] == count.tokens for row, count in either if count.exact and not row["anomaly"]
     ]
-    assert share([not right for right in claims]) <= 0.0055
+    assert share([not right for right in claims]) <= 0.005
     countable = select(either, "chat") + select(either, "responses")
     exact = [count for real, count in countable if count.tokens == real]
-    assert share([count.exact for count in exact]) >= 0.79
+    assert share([count.exact for count in exact]) >= 0.83
 
 
 def test_bounds_are_safe_and_close(either: Counted) -> None:
-    """The bound is below the record for at most 0.3 % and within 12 % for the median inexact count."""
+    """The bound is below the record for at most 0.25 % and within 12 % for the median inexact count.
+
+    Wanted: 0.2 %. In the second corpus it is below 2 of 811, by one and two tokens, both claimed as exact.
+    """
     chat = select(either, "chat")
     assert all(count.upper is not None for _, count in chat)
-    assert share([(count.upper or 0) < real for real, count in chat]) <= 0.003
+    every = [*chat, *select(either, "responses")]
+    below = [count.upper is not None and count.upper < real for real, count in every]
+    assert share(below) <= 0.0025
     assert statistics.median((count.upper or 0) / real for real, count in chat if not count.exact) <= 1.12
 
 

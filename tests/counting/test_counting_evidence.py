@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import ib_tiktoken
-from ib_kernel.counting import evidence, profile
+from ib_kernel.counting import evidence, profile, typescript
 from ib_kernel.counting.profile import rules
 from ib_kernel.values import Count
 
@@ -28,7 +28,14 @@ def tool(properties: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("evidence_of", "expected"),
-    [((5, 2, 0), True), ((4, 2, 0), False), ((5, 1, 0), False), ((500, 1, 0), False), ((9, 2, 1), False)],
+    [
+        ((5, 2, 0), True),
+        ((4, 2, 0), False),
+        ((5, 1, 0), False),
+        ((500, 1, 0), False),
+        ((18, 2, 1), False),
+        ((19, 2, 1), True),
+    ],
 )
 def test_a_claim_needs_five_requests_of_two_repositories(
     evidence_of: tuple[int, int, int], expected: bool
@@ -108,6 +115,29 @@ def test_evidence_is_looked_at_for_the_family() -> None:
     assert "schema with a system message" not in evidence.supported("chat", profile("gpt-5"))
 
 
+def test_names_and_joined_parts_cost_the_same_in_both_families() -> None:
+    """Their one rule is the same everywhere, so their evidence is looked at together."""
+    named = {**HI, "name": "ada"}
+    parts = {"role": "user", "content": [{"type": "text", "text": text} for text in ("Hello ", "there")]}
+    for model in ("gpt-4o", "gpt-5"):
+        assert count(model, messages=[named]).exact
+        assert count(model, messages=[parts]).exact
+
+
+def test_call_arguments_with_spaces_are_bounded_as_given() -> None:
+    """Responses may bill a call's arguments as given or without spaces: the bound covers both."""
+    spaced = '{ "numbers": [ ' + ", ".join(["1.5"] * 200) + " ] }"
+    call = {"type": "function_call", "call_id": "1", "name": "add", "arguments": spaced}
+    found = ib_tiktoken.count_request({"input": [HI, call]}, "gpt-4o")
+    compact = {**call, "arguments": spaced.replace(" ", "")}
+    least = ib_tiktoken.count_request({"input": [HI, compact]}, "gpt-4o").tokens
+    given, written = (ib_tiktoken.count_text(c["arguments"], "gpt-4o").tokens for c in (call, compact))
+    assert given > written * 1.1
+    assert found.tokens == least
+    assert found.upper is not None
+    assert found.upper >= least + given - written
+
+
 def test_open_questions_are_never_claimed() -> None:
     """Every open construct stands in the table, in its column, and is not supported."""
     for line in rules()["evidence"]["open"]:
@@ -118,3 +148,14 @@ def test_open_questions_are_never_claimed() -> None:
             model = profile("gpt-5" if family == "reasoning" else "gpt-4o")
             assert evidence.is_open(name, where)
             assert name not in evidence.supported("responses" if api == "responses" else "chat", model)
+
+
+def test_the_default_of_an_object_that_may_be_null_stands_behind_it() -> None:
+    """It goes in front of an object, but behind one that may be null: the type is then a union."""
+    inner = {"type": "object", "properties": {"x": TEXT}, "required": ["x"], "default": None}
+    plain = typescript.Namespace([{"name": "f", "parameters": {"properties": {"a": inner}}}]).text
+    union = typescript.Namespace(
+        [{"name": "f", "parameters": {"properties": {"a": {**inner, "nullable": True}}}}]
+    ).text
+    assert "// default: null\na?: { x: string },\n" in plain
+    assert "a?: { x: string } | null, // default: null\n" in union

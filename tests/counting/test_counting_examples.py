@@ -47,6 +47,8 @@ TEXT_FORMAT = {"format": {"type": "json_schema", "name": "palette", "schema": PA
 CALL_ITEM = {"type": "function_call", "call_id": "1", "name": "get_weather", "arguments": '{"city":"Oslo"}'}
 OUTPUT_ITEM = {"type": "function_call_output", "call_id": "1", "output": '{"temp":3}'}
 ITEMS = [OSLO, CALL_ITEM, OUTPUT_ITEM]
+DICE = {"type": "function_call", "call_id": "1", "name": "dice", "arguments": "{}"}
+FOUR = {"type": "function_call_output", "call_id": "1", "output": "4"}
 WITH_ID = [OSLO, {**CALL_ITEM, "id": "fc_1"}, OUTPUT_ITEM]
 MORE = [{"role": "assistant", "content": "3 degrees."}, {"role": "user", "content": "Thanks."}]
 
@@ -169,6 +171,9 @@ EXAMPLES = [
     ("text format", responses([USER], text=TEXT_FORMAT), {"gpt-4o": 41, "gpt-5": 39}),
     ("call item", responses(ITEMS), {"gpt-4o": 37, "gpt-5.4": 45}),
     ("call item, id", responses(WITH_ID), {"gpt-4o": 40}),
+    # "functions.dice" has three tokens, two more than "dice": both the call and its result bear it
+    ("call item, longer in full", responses([USER, DICE, FOUR]), {"gpt-4o": 29, "gpt-5.4": 37}),
+    ("call items in a row", responses([USER, DICE, DICE, FOUR, FOUR]), {"gpt-4o": 46}),
     ("later call item", responses([*ITEMS, *MORE]), {"gpt-5": 57, "gpt-5.4": 60}),
     ("later call item, id", responses([*WITH_ID, *MORE]), {"gpt-4o": 53}),
 ]

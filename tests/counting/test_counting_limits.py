@@ -43,7 +43,7 @@ def test_what_the_server_adds_has_no_bound(body: dict[str, Any], word: str) -> N
 
 
 INEXACT = [
-    ({"messages": [{**HI, "name": "ada"}]}, "gpt-5", "name"),
+    ({"messages": [{**HI, "name": "user"}]}, "gpt-5", "name equal"),
     ({"messages": [HI]}, "o1", "o1"),
     ({"messages": [HI]}, "gpt-oss-20b", "not been measured"),
     ({"messages": [HI], "tools": [{"type": "function", "function": {"name": "f"}}]}, "gpt-4", "tools"),
@@ -295,3 +295,41 @@ def test_many_threads_get_the_same_answers() -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert all(answer == expected for answer in pool.map(count, range(16)))
+
+
+PLAIN = st.lists(
+    st.tuples(
+        st.sampled_from(["system", "developer", "user", "assistant", "critic"]),
+        st.sampled_from(["", "Hello there", "Why?", "\ud83d half", "é" * 40]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(PLAIN, st.sampled_from(["gpt-4o", "gpt-5", "gpt-3.5-turbo-0301", "o3-mini", "nobody-knows"]))
+def test_plain_conversations_count_the_same_with_and_without_empty_fields(
+    talk: list[tuple[str, str]], model: str
+) -> None:
+    """The short way for roles and texts gives what the general way gives: tokens, bound and constructs."""
+    short = [{"role": role, "content": text} for role, text in talk]
+    general = [{**message, "name": None} for message in short]
+    counts = [ib_tiktoken.count_request({"messages": messages}, model) for messages in (short, general)]
+    one, other = ((found.tokens, found.exact, found.reason, found.constructs) for found in counts)
+    assert one == other
+    if model != "nobody-knows":  # its bound is the bytes of the body, empty fields included
+        assert counts[0].upper == counts[1].upper
+
+
+def test_tools_that_change_between_two_counts_are_counted_anew() -> None:
+    """The same objects with another content cost what they cost now."""
+    function = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
+    body = {"messages": [HI], "tools": [{"type": "function", "function": function}]}
+    before = ib_tiktoken.count_request(body, "gpt-4o").tokens
+    function["description"] = "Look around, then look again, and say what you have seen."
+    assert ib_tiktoken.count_request(body, "gpt-4o").tokens > before + 8
+    function["parameters"] = {"type": "object", "properties": {"a": {"type": "string", "title": "A"}}}
+    assert (
+        ib_tiktoken.count_request(body, "gpt-4").tokens
+        != ib_tiktoken.count_request(body, "gpt-4-turbo").tokens
+    )
