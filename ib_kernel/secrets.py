@@ -26,7 +26,8 @@ MARK = "[redacted]"
 """What stands where a secret stood."""
 
 SHORTEST = 8
-"""Characters of the shortest text that is remembered as a secret: a shorter one would be found in words."""
+"""Characters of the shortest text that is remembered as a secret, half of it where it is not all letters: a
+shorter one would be found in words."""
 
 PLACEHOLDERS = frozenset({"lm-studio", "not-needed", "no-key-required", "sk-no-key-required", "placeholder"})
 """What people type as a key where a server wants none (read in the manuals of local servers, 2026-11)."""
@@ -130,7 +131,8 @@ class _Known:
 
 
 def _is_worth_hiding(text: str) -> bool:
-    return len(text) >= SHORTEST and text.lower() not in PLACEHOLDERS and text not in MARK
+    long_enough = len(text) >= SHORTEST or (len(text) >= SHORTEST // 2 and not text.isalpha())
+    return long_enough and text.lower() not in PLACEHOLDERS and text not in MARK
 
 
 def _spellings(text: str) -> set[str]:
@@ -189,7 +191,7 @@ def learn(*secrets: str | None) -> None:
     """Make *secrets* known to the scrubber, for as long as the process lives.
 
     Args:
-        secrets: Texts to hide wherever they turn up. None, texts shorter than `SHORTEST` characters and
+        secrets: Texts to hide wherever they turn up. None, texts that are too short (`SHORTEST`) and
             `PLACEHOLDERS` are passed over.
     """
     _known.add(secret for secret in secrets if secret)
