@@ -1,6 +1,6 @@
 """The border that plugins grow through: a plugin in another folder, installed, adds what it needs.
 
-`acme/` is that folder: a module, a challenge and a pyproject.toml with an entry point, as people write them.
+`acme/` is that folder: a package, a challenge and a pyproject.toml, as docs/plugins.md shows them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (metadata / "entry_points.txt").write_text(f"[ib_kernel]\n{entries}", encoding="utf-8")
     monkeypatch.syspath_prepend(str(site))
     yield site
-    sys.modules.pop("acme", None)
+    sys.modules.pop("acme_interviews", None)
 
 
 @pytest.fixture
@@ -63,6 +63,15 @@ def test_the_plugin_is_short() -> None:
     files = [path for path in FOLDER.rglob("*") if path.suffix in (".py", ".md", ".toml")]
     assert len(files) == 3
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 60
+
+
+def test_the_guide_shows_the_plugin_as_it_is() -> None:
+    """Who copies the three files from docs/plugins.md has what these tests run."""
+    page = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    for path in FOLDER.rglob("*"):
+        if path.suffix in (".py", ".md", ".toml"):
+            assert f"\n{path.read_text(encoding='utf-8')}```\n" in page, path.name
+            assert f"`{path.relative_to(FOLDER).as_posix()}`" in page
 
 
 def test_the_doctor_shows_all_four(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:

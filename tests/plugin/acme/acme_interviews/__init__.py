@@ -1,7 +1,7 @@
-"""A plugin in a folder of its own: a setting, a command, a challenge and a model with a price."""
+"""A setting, a command, a challenge and a model with a price."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 
 from ib_kernel import hookimpl
 from ib_kernel.settings import Secret, parsing, setting
@@ -30,11 +30,6 @@ def ib_register(catalog):
         usage="[user|assistant]",
         complete=lambda interview, before: [] if before else ["user", "assistant"],
     )
-    catalog.add_challenges(Path(__file__).with_name("acme_tasks"))
-    catalog.add_model(
-        "acme-large",
-        context_window=32_000,
-        max_output=4_000,
-        input_usd_per_mtok=0.5,
-        output_usd_per_mtok=2,
-    )
+    catalog.add_challenges(files("acme_interviews") / "tasks")
+    price = {"input_usd_per_mtok": 0.5, "output_usd_per_mtok": 2}
+    catalog.add_model("acme-large", context_window=32_000, max_output=4_000, **price)
