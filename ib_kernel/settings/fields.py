@@ -104,10 +104,10 @@ class Settings:
         parsing.levels, (0.75, 0.9), "fractions of the budget that are warned about"
     )
     lease_s: float = _setting(
-        parsing.duration, 60.0, "seconds after which a dead kernel's hold becomes in doubt"
+        parsing.duration, 60.0, "seconds after which a dead kernel's reservation becomes in doubt"
     )
     hold_s: float = _setting(
-        parsing.duration, 600.0, "seconds that a hold made by reserve_tokens lives unless renewed"
+        parsing.duration, 600.0, "seconds that what reserve_tokens has reserved lives unless renewed"
     )
     attempts: int = _setting(parsing.whole(1), 4, "attempts per turn at most")
     backoff_s: float = _setting(
