@@ -33,7 +33,7 @@ class ReservationManager:
     def reserve_tokens(self, session_id: str, estimated: int) -> Reservation | None:
         """Hold *estimated* tokens for `Settings.hold_s` seconds (renewable).
 
-        The check and the reservation are one durable write, so several processes never hold more than there is.
+        The check and the reservation are one durable write, so processes never hold more than there is.
 
         Args:
             session_id: The session that pays.

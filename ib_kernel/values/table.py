@@ -25,7 +25,7 @@ def table_text(
     Wide characters (Chinese, Japanese, Korean, emoji) count two columns and combining ones none.
 
     Args:
-        headers: The columns' names.
+        headers: The columns' names; if all are empty, there is no line for them.
         rows: The cells, as text, one for each header.
         right: Which columns are flush right; None: those that hold nothing but figures.
     """
@@ -41,6 +41,8 @@ def table_text(
         return "  ".join(parts).rstrip()
 
     head, *body = map(line, cells)
+    if not any(headers):
+        return "\n".join(body)
     return "\n".join([head, "  ".join("─" * width for width in widths), *body])
 
 
@@ -60,7 +62,8 @@ def table_html(
     body = [
         tr[[td(style=style)[cell] for cell, style in zip(_cells(row), styles, strict=True)]] for row in rows
     ]
-    return Markup(table(".tex2jax_ignore.mathjax_ignore")[thead[tr[head]], tbody[body]])  # noqa: S704
+    named = thead[tr[head]] if any(headers) else None
+    return Markup(table(".tex2jax_ignore.mathjax_ignore")[named, tbody[body]])  # noqa: S704
 
 
 def _cells(row: Sequence[str]) -> list[str]:

@@ -570,6 +570,15 @@ def test_the_docstring_teaches_by_example(nb):
     assert "%interview start" in nb.shell.find_cell_magic("interview").__doc__
 
 
+def test_the_start_names_a_budget_in_money(nb):
+    """Who sets dollars sees them where the tokens stand, before and after the first turn."""
+    nb.magics.engine.plugins.register(Paced(["Go on."], usage=Usage(1_000_000, 0)), name="paced")
+    start = "%interview start --client paced --model gpt-4.1-mini --budget 2000000 --budget-usd 1"
+    assert "Budget: 2,000,000 tokens · $1.00 · no time limit" in nb.ok(start).text
+    nb.ok("%%interview\nHello")
+    assert "tokens left · $0.60 of $1.00 left · no time limit" in nb.ok("%interview status").text
+
+
 # --- doctor
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ib_kernel.errors import ConfigError
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
+from ib_kernel.values.table import table_html, table_text
 
 CALLS = QueryResult(
     ("model", "input_tokens", "cost_usd", "note"),
@@ -198,3 +199,11 @@ def test_a_missing_package_is_named(package: str, method: str, monkeypatch: pyte
     assert str(caught.value) == (
         f"{package} is not installed; type %pip install {package} in a cell, or use .fetchall() or .dicts()"
     )
+
+
+def test_a_table_without_names_has_no_line_for_them() -> None:
+    """Facts in two columns (the doctor's ledger) begin at once, without a blank line and a rule."""
+    rows = [["where", "here"], ["audit", "it adds up"]]
+    assert table_text(["", ""], rows).splitlines() == ["where  here", "audit  it adds up"]
+    assert "thead" not in table_html(["", ""], rows)
+    assert "thead" in table_html(["", "figures"], rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from htpy import div, strong
 
 from ib_kernel.budget.lock import is_locked
-from ib_kernel.notebook.output.gauge import time_line
+from ib_kernel.notebook.output.gauge import money_left, time_line
 from ib_kernel.notebook.output.render import to_html
 from ib_kernel.notebook.output.show import Output, as_divs
 
@@ -62,6 +62,7 @@ def limits_line(session: Session, totals: Totals) -> str:
     )
     parts = [
         f"Budget: {tokens}",
+        *filter(None, [money_left(totals)]),
         time_line(session),
         f"model {session.model}, client {session.client}",
         *(["locked"] if is_locked(session) else []),

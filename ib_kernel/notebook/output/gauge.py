@@ -101,6 +101,15 @@ def money_line(totals: Totals) -> str:
     )
 
 
+def money_left(totals: Totals) -> str:
+    """Return how much of a budget in money is left, or all of it while nothing was spent; "" without one."""
+    if totals.budget_nano_usd is None:
+        return ""
+    taken = (totals.cost_nano_usd or 0) + totals.held_nano_usd
+    total = format_usd(totals.budget_nano_usd)
+    return f"{format_usd(max(0, totals.budget_nano_usd - taken))} of {total} left" if taken else total
+
+
 def several(n: int, noun: str) -> str:
     """Return "1 turn", "2 turns"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
