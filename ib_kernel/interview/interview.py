@@ -25,7 +25,6 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.budget.unresolved import left_behind
 from ib_kernel.errors import ConfigError, Locked, NoSession, UnknownSession, did_you_mean
-from ib_kernel.interview import private_part
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.fields import check_messages, parse_reply_tokens, read_extra
 from ib_kernel.interview.prompts import build_messages, prompt_version, system_prompt
@@ -36,7 +35,16 @@ from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.retry import RetryBudget
 from ib_kernel.turn.turn import Shared, Turn, TurnRequest, TurnResult
-from ib_kernel.values import ChatRequest, LLMClient, Message, NewSession, RateLimits, Session, Status
+from ib_kernel.values import (
+    ChatRequest,
+    LLMClient,
+    Message,
+    NewSession,
+    RateLimits,
+    Session,
+    Status,
+    private_part,
+)
 
 
 class Interview:

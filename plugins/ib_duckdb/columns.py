@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = 2
+VERSION = 3
 """Version of the tables below; kept in ``internal.version`` of the file."""
 
 

@@ -22,7 +22,7 @@ from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import OsLock
 from ib_kernel.errors import StoreError
 
-VERSION = 2
+VERSION = 3
 """Version of the hot ledger's schema (``hot.sql``)."""
 
 BUSY_S = 30.0

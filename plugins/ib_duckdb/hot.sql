@@ -1,4 +1,4 @@
--- The hot ledger, version 2. Times are seconds since 1970 (UTC), money is nano-dollars.
+-- The hot ledger, version 3. Times are seconds since 1970 (UTC), money is nano-dollars.
 -- `seq` orders what is moved to usage.duckdb: the newest row of a table is never deleted, so a number is
 -- never given twice. STRICT makes an overflowing sum an error instead of a rounded float.
 

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb import forward
+from ib_duckdb import forward, private
 from ib_kernel.errors import StoreError
 
 if TYPE_CHECKING:
     import duckdb
 
-HOT_STEPS: dict[int, Callable[[apsw.Connection], None]] = {1: forward.hot}
+HOT_STEPS: dict[int, Callable[[apsw.Connection], Any]] = {
+    1: forward.hot,
+    2: lambda db: db.execute("DELETE FROM moved"),  # so that the record is brought forward too
+}
 """Steps by the version of the hot ledger that they bring to the next one; version 1 is the first."""
 
-RECORD_STEPS: dict[int, Callable[[duckdb.DuckDBPyConnection, apsw.Connection], None]] = {1: forward.record}
+RECORD_STEPS: dict[int, Callable[[duckdb.DuckDBPyConnection, apsw.Connection], None]] = {
+    1: forward.record,
+    2: lambda db, hot: private.record(db, Path(hot.filename).parent),
+}
 """The same for the record, given the hot ledger too, which is always brought forward first."""
 
 
@@ -50,6 +56,8 @@ def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
     check(path, version, known, HOT_STEPS)
     if version == known:
         return
+    if version < private.SINCE:
+        private.clean_hot(db, path)
     copy_hot(db, backup_path(path, version))
     db.execute("BEGIN IMMEDIATE")
     try:

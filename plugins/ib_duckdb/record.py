@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ib_duckdb import foreign, migrate, quarantine, views
+from ib_duckdb import foreign, migrate, private, quarantine, views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
@@ -136,11 +136,19 @@ class Record:
         if look(self.path) not in (None, noted):
             verify(self.path)
         with self._hot.snapshot() as hot, opened(self.path) as db:
-            self.prepare(db, hot)
-            os.chmod(self.path, 0o600)
-            moved = sum(self._move_table(hot, db, table) for table in TABLES)
+            older = private.is_older(schema_version(db))
+            moved = 0 if older else self._take(hot, db)
+        if older:
+            private.clean_record(self.path)
+            with self._hot.snapshot() as hot, opened(self.path) as db:
+                moved = self._take(hot, db)
         self._note_marks()
         return moved
+
+    def _take(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
+        self.prepare(db, hot)
+        os.chmod(self.path, 0o600)
+        return sum(self._move_table(hot, db, table) for table in TABLES)
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
         """Return True if every final row is in the file as it is: then nothing is opened or disturbed.

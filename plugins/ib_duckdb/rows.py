@@ -9,7 +9,7 @@ import apsw
 
 from ib_duckdb.domain import clean
 from ib_kernel.errors import UnknownSession
-from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
+from ib_kernel.values import CallStart, Reservation, Session, Status, Totals, private_part
 
 SESSION_COLUMNS = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "
@@ -79,7 +79,7 @@ def to_session(row: Row, now: float) -> Session:
         token_budget=row["token_budget"],
         time_limit_s=limit,
         budget_nano_usd=row["budget_nano_usd"],
-        meta=json.loads(row["meta"]),
+        meta=private_part.without(json.loads(row["meta"])),
         status=Status(row["status"]),
         created_at=row["created_at"],
         started_at=row["started_at"],

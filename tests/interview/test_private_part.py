@@ -188,7 +188,7 @@ def load_like(name: str) -> object:
 @pytest.mark.parametrize("private_id", ["../../etc/passwd", "x" * 32, 7, None, "", "A" * 32])
 def test_an_id_that_is_not_ours_reads_nothing(settings: Settings, private_id: object) -> None:
     """What stands in a session's row cannot name a file elsewhere."""
-    from ib_kernel.interview import private_part
+    from ib_kernel.values import private_part
 
     assert private_part.read(settings.data_dir, private_id) == ("", ())
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,32 +9,20 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from older_ledger import read_older, write_older
 
 from ib_duckdb.renumber import Attempt, Text, renumber, repeats
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import ReservationError
 from ib_kernel.values import CallEnd, CallStart, Reservation
 
-OLDER = json.loads((Path(__file__).parent / "older" / "version_1.json").read_text(encoding="utf-8"))
+OLDER = read_older("version_1")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the ledger that the code of version 1 wrote: both files."""
-    with sqlite3.connect(tmp_path / "hot.sqlite3") as hot:
-        hot.executescript("\n".join(OLDER["hot"]))
-    hot.close()
-    with duckdb.connect(str(tmp_path / "usage.duckdb")) as record:
-        record.execute("CREATE SCHEMA internal")
-        for name, table in OLDER["record"].items():
-            record.execute(
-                table["sql"].replace("CREATE TABLE ", f"CREATE TABLE {name.split('.')[0]}.", 1)
-                if "." not in table["sql"].split("(")[0]
-                else table["sql"]
-            )
-            marks = ", ".join("?" * len(table["rows"][0]))
-            record.executemany(f"INSERT INTO {name} VALUES ({marks})", table["rows"])
-    return tmp_path
+    return write_older(OLDER, tmp_path)
 
 
 @pytest.fixture
