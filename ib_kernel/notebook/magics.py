@@ -176,7 +176,8 @@ class InterviewMagics(Magics):
 
         The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions,
         calls, messages, events; views: session_usage, usage_by_model, usage_by_day, usage_by_hour, burn_down,
-        forecast, forecast_error, latency, attempts, failures, candidates, count_accuracy.
+        forecast, forecast_error, latency, attempts, failures, candidates, count_accuracy,
+        count_accuracy_by_construct.
         """
         from ib_kernel.notebook.commands import usage
 
@@ -185,13 +186,17 @@ class InterviewMagics(Magics):
             return self._usage_of((USAGE if cell is None else SQL).usage())
         if cell is not None:
             return usage.query(self.engine, cell)
-        if parsed.positional == "accuracy":
-            return usage.accuracy(self.engine)
-        if parsed.positional not in ("", "all", "session"):
+        answers = {
+            "": usage.summary,
+            "session": usage.summary,
+            "all": usage.everything,
+            "accuracy": usage.accuracy,
+        }
+        if parsed.positional not in answers:
             raise UsageError(f"%usage takes session, all or accuracy, not {parsed.positional!r}")
         from ib_kernel.notebook.commands.run import show
 
-        show((usage.everything if parsed.positional == "all" else usage.summary)(self.engine))
+        show(answers[parsed.positional](self.engine))
         return None
 
     def _ask(self, line: str, cell: str) -> None:

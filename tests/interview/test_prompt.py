@@ -1,6 +1,8 @@
 """Challenges and prompts: what the candidate sees, what only the model sees, and that texts stay intact."""
 
+import hashlib
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,19 @@ def session(**changes) -> NewSession:
     """Build a session as the ledger would hold it."""
     given_ = {"session_id": "s", "candidate": "Ada", "token_budget": 20_000, "model": "gpt-5.4-mini"}
     return NewSession(**{**given_, "role": "Backend engineer", "level": "senior", **changes})
+
+
+# --- the prompts' versions
+
+TEXTS = {"interviewer-1": "c06db8cfc4657a1a", "assistant-1": "f69ca99def24044f"}
+"""The beginning of each prompt's SHA-256, under the version that calls record."""
+
+
+@pytest.mark.parametrize("persona", VERSIONS)
+def test_a_prompt_that_is_changed_gets_a_new_version(persona: str) -> None:
+    """Rows say which prompt was used: raise its number in prompts.py, and note the new text here."""
+    text = (files("ib_kernel.interview") / "data" / "prompts" / f"{persona}.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == TEXTS[prompt_version(persona)]
 
 
 # --- challenges

@@ -320,7 +320,20 @@ def test_usage_sums_up_the_session_all_sessions_and_accuracy(nb):
     nb.ok("%%interview\nA token bucket.")
     assert "input tokens" in nb.ok("%usage").text
     assert "Ada" in nb.ok("%usage all").text
-    assert "model" in nb.ok("%usage accuracy").result.columns
+    assert "no prompt that we counted" in nb.ok("%usage accuracy").text
+
+
+def test_accuracy_is_a_table_per_model_and_one_per_construct(nb):
+    """Models and constructs have different columns, so each has a table of its own."""
+    nb.magics.engine.plugins.register(Paced(["Go on."], usage=Usage(500, 10)), name="paced")
+    nb.ok("%interview start --client paced --model gpt-4.1-mini --budget 20000")
+    nb.ok("%%interview\nA token bucket.")
+    ran = nb.ok("%usage accuracy")
+    models, constructs = ran.text.strip().split("\n\n")
+    assert "gpt-4.1-mini" in models.splitlines()[-1]
+    assert "construct" in constructs.splitlines()[1]
+    assert "construct" not in models.splitlines()[1]
+    assert ran.html.count("<table") == 2
 
 
 # --- the session's life

@@ -9,12 +9,20 @@ from htpy import div
 
 from ib_kernel.errors import NoSession, QueryError
 from ib_kernel.notebook.output.gauge import cost_line, read_budget
-from ib_kernel.notebook.output.show import Output, show_lines
+from ib_kernel.notebook.output.show import Output, markup, show_lines
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
     from ib_kernel.values.results import QueryResult
+
+ACCURACY = {
+    "Counted against billed, per model (the view count_accuracy)": "FROM count_accuracy ORDER BY model",
+    "Per construct of the prompts (the view count_accuracy_by_construct)": (
+        "FROM count_accuracy_by_construct ORDER BY n DESC, construct"
+    ),
+}
+"""The tables of `%usage accuracy`: heading and query."""
 
 SHOWN = 20
 """Sessions that the summary of all sessions lists."""
@@ -94,12 +102,14 @@ def query(engine: Engine, sql: str) -> QueryResult:
     return engine.service.store.sql(sql)
 
 
-def accuracy(engine: Engine) -> QueryResult:
-    """Return counted against actual prompt tokens, per model and then per construct of the prompts."""
-    return engine.service.store.sql(
-        "SELECT * FROM count_accuracy UNION ALL BY NAME SELECT * FROM count_accuracy_by_construct "
-        "ORDER BY construct NULLS FIRST, model"
-    )
+def accuracy(engine: Engine) -> Output:
+    """Return counted against actual prompt tokens: a table of models, and one of constructs."""
+    parts = [(head, engine.service.store.sql(query)) for head, query in ACCURACY.items()]
+    parts = [(head, found) for head, found in parts if found.fetchall()]
+    if not parts:
+        return show_lines("no prompt that we counted has been billed by a service yet.")
+    blocks = [div[div[head], markup(found._repr_html_())] for head, found in parts]
+    return Output(div[blocks], "\n\n".join(f"{head}\n{found!r}" for head, found in parts))
 
 
 def sessions(engine: Engine) -> Output:
