@@ -29,7 +29,10 @@ SHORTEST = 8
 """Characters of the shortest text that is remembered as a secret, half of it where it is not all letters: a
 shorter one would be found in words."""
 
-PLACEHOLDERS = frozenset({"lm-studio", "not-needed", "no-key-required", "sk-no-key-required", "placeholder"})
+PLACEHOLDERS = frozenset(
+    {"lm-studio", "not-needed", "no-key-required", "sk-no-key-required", "placeholder", "no-key", "not-used",
+     "any-key", "dummy-key", "api-key", "your-key"}
+)  # fmt: skip
 """What people type as a key where a server wants none (read in the manuals of local servers, 2026-11)."""
 
 _END = r"[^\s\"',;)}\]&]"

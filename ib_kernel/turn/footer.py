@@ -23,7 +23,7 @@ def footer(result: TurnResult) -> str:
         parts.append(end.source.replace("_", " "))
     if result.plan.shrunk_by:
         parts.append(f"reply capped at {result.plan.cap:,} by {result.plan.shrunk_by}")
-    reason = end.finish_reason.lower()
+    reason = ends.word_of(end.finish_reason)
     if reason in ends.CUT:
         parts.append("cut off at its cap")
     if reason in ends.FILTERED:

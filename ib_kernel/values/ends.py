@@ -67,5 +67,16 @@ KNOWN = COMPLETE | CUT | FILTERED | TOOLS | FAILED | INCOMPLETE
 NO_REASON = frozenset({"", "null", "none", "undefined", "nil", "in_progress", "queued"})
 """What services write where there is no finish reason."""
 
+
+def word_of(reason: str) -> str:
+    """Return a finish reason in lower case, without what a service adds to a known word.
+
+    Gemini's compatible endpoint writes ``content_filter: PROHIBITED_CONTENT`` (read 2026-11).
+    """
+    word = reason.strip().lower()
+    head = word.partition(":")[0].rstrip()
+    return head if head in KNOWN else word
+
+
 UNKNOWN = "unknown"
 """What a row says when a reply ended well and the service gave no reason."""

@@ -175,7 +175,7 @@ class _End:
     @property
     def is_good(self) -> bool:
         """True if a finish reason that everybody knows stands last."""
-        return not self._repeats and self.finish.lower() in ends.KNOWN - ends.FAILED
+        return not self._repeats and ends.word_of(self.finish) in ends.KNOWN - ends.FAILED
 
     def note(self, answer: Any, part: str) -> list[Piece | Thinking]:
         """Return what choice 0 in *answer* says."""
@@ -207,7 +207,7 @@ class _End:
 
     def done(self) -> Done:
         """Return the end of the reply. `StreamBroken` when there was no finish reason."""
-        if self.finish.lower() in ends.FAILED:
+        if ends.word_of(self.finish) in ends.FAILED:
             line = f"the service ended the reply with {self.finish[:40]!r}"
             raise self.failed(ServerFailed(line, outcome="unknown"))
         if not self.finish and self._usage is None:

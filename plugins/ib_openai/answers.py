@@ -38,7 +38,7 @@ class AnswerReader:
         self.key = key
         self._finish = ""
         self._closed = False  # the service said itself that its answer is over
-        self._heard_any = self._text_came = False
+        self._heard_any = self._text_came = self._whole = False
         self._reported: Reported | None = None
         self._raw: Any = None
         self._about: dict[str, Any] = {}
@@ -65,6 +65,7 @@ class AnswerReader:
 
     def whole(self, answer: Any) -> list[Heard]:
         """Return the texts of an answer that was not streamed: an object, or a list of them."""
+        self._whole = True
         heard: list[Heard] = []
         for one in answer if isinstance(answer, list) else [answer]:
             if isinstance(one, dict):
@@ -75,12 +76,14 @@ class AnswerReader:
     def done(self) -> Done:
         """Return the end of the reply. A `ClientError` when it has not ended well."""
         finish = self._finish
-        if finish.lower() in ends.FAILED:
+        if ends.word_of(finish) in ends.FAILED:
             raise self._with_usage(
                 ServerFailed(f"the service ended the reply with {finish!r}", outcome="unknown")
             )
         if not self._ended_well(finish):
-            raise self._with_usage(no_finish() if self._heard_any else nothing_came())
+            error = no_finish() if self._heard_any else nothing_came()
+            error.retryable = error.retryable and not self._whole  # it came to its end; another is billed too
+            raise self._with_usage(error)
         about = self._about
         return Done(
             finish or ends.UNKNOWN,

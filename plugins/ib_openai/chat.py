@@ -63,7 +63,7 @@ class ChatReader(AnswerReader):
 
     def __init__(self, key: Secret | None = None) -> None:
         super().__init__(key)
-        self._repeats = self._tools = self._deltas = self._plain = False
+        self._repeats = self._tools = self._deltas = self._plain = self._tagged = False
         self._messages: list[str] = []
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
@@ -105,7 +105,7 @@ class ChatReader(AnswerReader):
             return False
         if self._reported is not None:
             return True
-        return self._finish.lower() in ends.KNOWN and (self._plain or not with_text)
+        return ends.word_of(self._finish) in ends.KNOWN and (self._plain or not with_text)
 
     def _ended_well(self, finish: str) -> bool:
         if finish and self._repeats:
@@ -117,7 +117,7 @@ class ChatReader(AnswerReader):
         if self._closed and not self._heard_any and self._reported is not None:
             raise self._with_usage(no_reply())
         done = super().done()
-        if self._tools and not self._text_came and done.finish_reason.lower() in ends.COMPLETE:
+        if self._tools and not self._text_came and ends.word_of(done.finish_reason) in ends.COMPLETE:
             return dataclasses.replace(done, finish_reason="tool_calls")
         return done
 
@@ -141,11 +141,22 @@ class ChatReader(AnswerReader):
             heard = heard_in(content)
         if len(said) == 1 and "content" in said:
             return heard
+        if isinstance(extra := said.get("extra_content"), dict):
+            heard = self._google(extra, heard)
         if said.get("tool_calls") or said.get("function_call"):
             self._tools = self.began = True
         heard += heard_in(said.get("refusal"))
         thought = next((t for name in _REASONING if said.get(name) and (t := thoughts_in(said[name]))), "")
         return [Thinking(thought), *heard] if thought else heard
+
+    def _google(self, extra: dict[str, Any], heard: list[Heard]) -> list[Heard]:
+        """Return what Gemini marks as a thought beside the text; its tags, where it sends them, do it too."""
+        google = extra.get("google")
+        if not isinstance(google, dict) or google.get("thought") is not True:
+            return heard
+        text = "".join(one.text for one in heard)
+        self._tagged = self._tagged or text.lstrip().startswith("<thought>")
+        return heard if self._tagged or not text else [Thinking(text)]
 
     def _increment(self, heard: list[Heard]) -> list[Heard]:
         """Return what is new in a message of a stream: some services send all of it with every chunk."""
@@ -160,6 +171,9 @@ class ChatReader(AnswerReader):
 
 def _is_error(value: dict[str, Any]) -> bool:
     """Return True for an error that is not wrapped: some servers send its fields bare."""
+    base = value.get("base_resp")  # MiniMax, in a 200
+    if isinstance(base, dict) and base.get("status_code") and not value.get("choices"):
+        return True
     if "choices" in value:
         return False
     if value.get("object") == "error" or value.get("type") == "error" or "detail" in value:

@@ -37,7 +37,10 @@ _CONTEXT = {"context_length_exceeded", "exceed_context_size_error", "string_abov
 _FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
 _AUTH = {"invalid_api_key", "invalid_authentication", "authentication_error", "permission_denied",
          "api_key_invalid", "unauthenticated"}  # fmt: skip
-_CONTEXT_WORDS = ("context length", "context size", "context window", "maximum context", "too many tokens")
+_CONTEXT_WORDS = ("context length", "context size", "context window", "maximum context", "too many tokens",
+                  "prompt is too long", "maximum prompt length", "exceeds the maximum number of tokens",
+                  "`max_new_tokens` must be", "range of input length")  # fmt: skip
+"""How OpenAI, llama.cpp, vLLM, Cohere, Anthropic, xAI, Gemini, TGI and DashScope say it (read 2026-11)."""
 _RATE = {"rate_limit_exceeded", "rate_limit_error", "resource_exhausted", "too_many_requests"}
 _MODEL_CODES = {"model_not_found", "deploymentnotfound"}
 
@@ -255,7 +258,7 @@ def read_info(body: Any, key: Secret | None) -> Info:
         start = text[:2000].lower()
         page = "<html" in start or "<!doctype" in start
         return Info(key, "" if page else text, page=page)
-    error = body.get("error") or body
+    error = body.get("error") or _vendors_error(body) or body
     if not isinstance(error, Mapping):
         info = Info(key, error, (body.get("code"), body.get("type"), body.get("status")))
     else:
@@ -271,6 +274,16 @@ def read_info(body: Any, key: Secret | None) -> Info:
     if info.wait_s is None and (found := _WAIT.search(info.message)):
         info.wait_s = read_duration(found[1])
     return info
+
+
+def _vendors_error(body: Mapping[str, Any]) -> Any:
+    """Return the error of bodies that name it in their own way: Cloudflare's list, MiniMax's status."""
+    listed, base = body.get("errors"), body.get("base_resp")
+    if isinstance(listed, list) and listed:
+        return listed[0]
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return {"code": base["status_code"], "message": base.get("status_msg")}
+    return None
 
 
 _WAIT = re.compile(

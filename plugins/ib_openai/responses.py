@@ -159,6 +159,12 @@ class ResponsesReader(AnswerReader):
         if kind in _TEXTS_DONE:
             place = _place(value)
             return self._new(place, self._rest(text_of(value.get("text") or value.get("refusal")), place))
+        if kind == "response.content_part.done" and isinstance(part := value.get("part"), dict):
+            place = _place(value)
+            return self._new(place, self._rest(_text_of_output([{"content": [part]}]), place))
+        if kind == "response.output_item.done" and isinstance(item := value.get("item"), dict):
+            place = (_place(value)[0], "")
+            return self._new(place, self._rest(_text_of_output([item]), place))
         response = value.get("response")
         if isinstance(response, dict):
             return self._response(response, kind)
@@ -174,10 +180,20 @@ class ResponsesReader(AnswerReader):
         return self._mark([Piece(text)])
 
     def _rest(self, text: str, place: Any = None) -> str:
-        """Return what of a finished *text* has not been said: here, or (None) in the whole answer."""
-        said = "".join(self._said.get(place, ()))
+        """Return what of a finished *text* has not been said: here, or (None) in the whole answer.
+
+        A place is a part of an item; without a part it is the item. What was said at no place in particular
+        is not said again where it has one.
+        """
+        everything = "".join(piece for pieces in self._said.values() for piece in pieces)
         if place is None:
-            said = "".join(piece for pieces in self._said.values() for piece in pieces)
+            said = everything
+        elif place[1]:
+            said = "".join(self._said.get(place, ()))
+        else:
+            said = "".join(p for key, pieces in self._said.items() if key[0] == place[0] for p in pieces)
+        if not said and everything.endswith(text):
+            return ""
         return text[len(said) :] if text.startswith(said) else ""
 
     def _response(self, response: dict[str, Any], kind: str) -> list[Heard]:
@@ -189,7 +205,7 @@ class ResponsesReader(AnswerReader):
         if kind not in _ENDS:
             return []
         self._heard_any = True
-        heard = self._new("rest", self._rest(_text_of_output(response.get("output"))))
+        heard = self._new(("", ""), self._rest(_text_of_answer(response)))
         if status not in ends.NO_REASON:
             details = response.get("incomplete_details")
             reason = name_of(details.get("reason")) if isinstance(details, dict) else ""
@@ -200,6 +216,10 @@ class ResponsesReader(AnswerReader):
 
 def _place(value: dict[str, Any]) -> tuple[str, str]:
     return str(value.get("output_index"))[:20], str(value.get("content_index"))[:20]
+
+
+def _text_of_answer(response: dict[str, Any]) -> str:
+    return _text_of_output(response.get("output")) or text_of(response.get("output_text"))
 
 
 def _text_of_output(items: Any) -> str:
