@@ -196,6 +196,11 @@ def _read(path: Path) -> Challenge:
 def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
     lines = source.lstrip().split("\n")
     if not markers.opens_front_matter(lines[0], origin):
+        if any(line.strip() == markers.FENCE for line in lines):
+            raise ConfigError(
+                f"the challenge {origin} has a line {markers.FENCE} and does not begin with one; front matter "
+                f"is TOML between two such lines, the first of them the file's first"
+            )
         return {}, source
     try:
         end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == markers.FENCE)

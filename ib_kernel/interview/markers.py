@@ -20,7 +20,9 @@ FENCE = "+++"
 _MARK = re.compile(r"<!--+\s*interviewer\s*--+>", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
-_MARK_LETTERS = re.compile(r"(?:lt)?interviewers?(?:notes?)?(?:gt)?")
+_MARK_LETTERS = re.compile(
+    r"(?:lt)?(?:notes?|hints?|only)?(?:for)?(?:the|your)?interviewers?(?:notes?|hints?|only|guide)?(?:gt)?"
+)
 _HEADING = re.compile(
     r"(?:#+|\*\*|__)?\s*(?:(?:notes?|hints?|only)\s+)?(?:for\s+)?(?:the\s+|your\s+)?interviewer(?:'?s'?)?"
     r"(?:\s+(?:notes?|only|guide|hints?|eyes only))?\s*:?\s*(?:\*\*|__|#+)?",
@@ -58,7 +60,7 @@ def opens_front_matter(first: str, origin: str) -> bool:
     line = _plain(first)
     if line == FENCE:
         return True
-    marks = line.replace(" ", "")
+    marks = re.sub(r"[\s#'\"`*>]", "", line)
     if line.startswith(FENCE) or (marks and not marks.strip("+")) or (not line.strip("-") and len(line) >= 3):
         raise ConfigError(
             f"the challenge {origin} begins with {first.strip()[:20]!r}; front matter is TOML between two "
@@ -77,7 +79,7 @@ def _almost(line: str) -> bool:
     if len(line) > 200:
         return "<!" in line and "interviewer" in line[line.index("<!") :][:60].lower()
     letters = re.sub(r"[^a-z]", "", line.lower())
-    if _MARK_LETTERS.fullmatch(letters) and re.search(r"[<>&;\[{]|--", line):
+    if _MARK_LETTERS.fullmatch(letters):
         return True
-    comment = re.search(r"<\W{0,9}interviewer", line, re.IGNORECASE)
+    comment = re.search(r"<\W{0,9}interviewer|<!.{0,60}interviewer", line, re.IGNORECASE)
     return bool(comment) or _HEADING.fullmatch(line) is not None

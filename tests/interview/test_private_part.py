@@ -89,7 +89,20 @@ def test_notes_after_anything_like_a_marker_are_never_shown(marker: str, ends: s
 
 @given(
     fence=st.sampled_from(
-        ["+++", " +++", "\t+++ ", "\u00a0+++", "＋＋＋", "+ + +", "++++", "---", "+++ toml", "----"]
+        [
+            "+++",
+            " +++",
+            "\t+++ ",
+            "\u00a0+++",
+            "＋＋＋",
+            "+ + +",
+            "++++",
+            "---",
+            "+++ toml",
+            "----",
+            "#+++",
+            "`+++`",
+        ]
     ),
     start=st.sampled_from(["", "\ufeff", "\ufeff\ufeff", "\n \n", "\r\n"]),
     ends=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -110,12 +123,23 @@ def test_criteria_in_anything_like_front_matter_are_never_shown(fence: str, star
         "**For the interviewer**",
         "Notes for the interviewer:",
         "see <!-- interviewer -->",
+        "<!-- for the interviewer only -->",
+        "=== INTERVIEWER ===",
+        "%% interviewer %%",
+        "***Interviewer***",
     ],
 )
 def test_a_heading_of_notes_without_a_marker_refuses_the_file(line: str) -> None:
     """The line says where the marker belongs."""
     with pytest.raises(ConfigError, match=r"write <!-- interviewer --> on a line of its own"):
         parse_challenge(f"Do it.\n\n{line}\n\n{SECRET}", "n", "f.md")
+
+
+@pytest.mark.parametrize("first", ["```toml", "Title", "{"])
+def test_front_matter_that_does_not_come_first_refuses_the_file(first: str) -> None:
+    """A closing fence without an opening one shows that criteria stand in the task."""
+    with pytest.raises(ConfigError, match="does not begin with one"):
+        parse_challenge(f'{first}\nrubric = ["{SECRET}"]\n+++\nDo it.', "n", "f.md")
 
 
 @pytest.mark.parametrize(
