@@ -198,8 +198,8 @@ def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
     if not markers.opens_front_matter(lines[0], origin):
         if any(line.strip() == markers.FENCE for line in lines):
             raise ConfigError(
-                f"the challenge {origin} has a line {markers.FENCE} and does not begin with one; front matter "
-                f"is TOML between two such lines, the first of them the file's first"
+                f"the challenge {origin} has a line {markers.FENCE} and does not begin with one; front "
+                f"matter is TOML between two such lines, the first of them the file's first"
             )
         return {}, source
     try:
