@@ -74,6 +74,10 @@ class Answer:
         self.cut = cap is not None and cap < len(pieces)
         self.pieces = pieces[:cap]
 
+    def billed_prompt(self) -> int:
+        """Return the prompt tokens of a computed usage."""
+        return (self.step.prompt_tokens or prompt_tokens)(self.body)
+
     def usage(self, sent: int) -> dict[str, Any]:
         """Return the usage object after *sent* pieces of each choice."""
         raise NotImplementedError
@@ -108,7 +112,7 @@ class ChatAnswer(Answer):
         """Return the usage object after *sent* pieces of each choice."""
         if self.step.usage is not None:
             return dict(self.step.usage)
-        prompt, completion = prompt_tokens(self.body), sent * self.n
+        prompt, completion = self.billed_prompt(), sent * self.n
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -180,7 +184,7 @@ class ResponsesAnswer(Answer):
         """Return the usage object after *sent* pieces."""
         if self.step.usage is not None:
             return dict(self.step.usage)
-        prompt = prompt_tokens(self.body)
+        prompt = self.billed_prompt()
         return {
             "input_tokens": prompt,
             "input_tokens_details": {"cached_tokens": 0},

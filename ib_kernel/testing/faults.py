@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,7 +15,8 @@ class Step:
     """How one request is answered. The default is a good answer.
 
     The answer: `text`, or its `pieces` as they are to be sent (one piece counts as one token), `usage` as the
-    service's JSON object (None: computed), `finish_reason` (None: none is sent), `model`, `service_tier`.
+    service's JSON object (None: computed; `prompt_tokens` says what a request's body is billed as),
+    `finish_reason` (None: none is sent), `model`, `service_tier`.
 
     Refusal: `status` other than 200 sends `error` (a JSON object, or text as it is) with `headers`;
     `retry_after`, `retry_after_ms` and `should_retry` become theirs. ``{key}`` in an error's message is
@@ -31,6 +32,7 @@ class Step:
     text: str | None = None
     pieces: tuple[str, ...] | None = None
     usage: Mapping[str, Any] | None = None
+    prompt_tokens: Callable[[Mapping[str, Any]], int] | None = None
     finish_reason: str | None = "stop"
     model: str | None = None
     service_tier: str | None = "default"

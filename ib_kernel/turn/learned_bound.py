@@ -116,20 +116,20 @@ class LearnedBound:
             reply: The least reply that the turn must have room for, in tokens.
 
         Returns:
-            The count itself where rules know the model; else the same tokens with the learned bound, or,
-            while nothing is learned and the bytes alone do not fit the model, with `UNSEEN` times them.
+            The count itself where rules know the model; else the same tokens with the learned bound. Where
+            that does not fit the model, its margins give way to the window, down to the learned ratio
+            itself: a prompt that is too long after all is refused by the service and not billed. While
+            nothing is learned, bytes that do not fit give way to `UNSEEN` times the tokens.
         """
         if not count.by_bytes or count.upper is None:
             return count
-        upper = self.upper(count)
-        if not self.learned and not _fits(count.upper, model, reply):
-            upper = min(count.upper, math.ceil(count.tokens * UNSEEN))
+        upper = self.upper(count) or count.upper
+        room = model.context_window - reply
+        room = room if model.max_input is None else min(room, model.max_input)
+        if upper > room:
+            ratio = max(self.ratio(), LEAST) if self.learned else UNSEEN
+            upper = min(upper, max(math.ceil(count.tokens * ratio), room if self.learned else 0))
         return dataclasses.replace(count, upper=upper)
-
-
-def _fits(prompt: int, model: ModelInfo, reply: int) -> bool:
-    within = model.max_input is None or prompt <= model.max_input
-    return within and prompt + reply <= model.context_window
 
 
 def how_counted(count: Count, reports: Sequence[tuple[int, int]] = ()) -> str:

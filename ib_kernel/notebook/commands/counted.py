@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from ib_kernel.models.limits import ModelInfo
     from ib_kernel.notebook.engine import Engine
 
-_SAMPLE = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]}
+_SAMPLE = {
+    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
 
 
 def how_counted(engine: Engine, model: ModelInfo) -> str:
