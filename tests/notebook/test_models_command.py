@@ -35,7 +35,7 @@ def test_every_model_says_how_it_is_counted(
         assert "bytes" in counted_by(nb, OUTSIDE)
         for model in ("gpt-4o-mini", "gpt-5-nano"):
             assert "exact rules" in counted_by(nb, model)
-        assert "rules, with a margin" in counted_by(nb, "o1")
+        assert "rules, with a margin" in counted_by(nb, "gpt-6.1-sol")
         nb.ok("%interview start --budget 50,000")
         for turn in range(2):
             assert "bytes" in counted_by(nb, OUTSIDE), turn
