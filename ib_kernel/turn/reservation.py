@@ -144,7 +144,7 @@ class TurnReservation:
         self.notify.usage_rejected(attempt)
         totals = self._service.totals(self.ask.session.session_id)
         note_constructs(
-            self._service.store,
+            self._service,
             self.ask.session.session_id,
             attempt.reservation.turn,
             self.ask.request.model,

@@ -165,6 +165,7 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
         self._mover.stop()
         if self._touched:
             self._mover.flush()
+        self._writer.close()
         self._hot.close()
 
     _touched = False

@@ -56,7 +56,7 @@ class Writer:
 
     def __init__(self, hot: Hot) -> None:
         self._hot = hot
-        self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -100,19 +100,35 @@ class Writer:
                 self._thread = threading.Thread(target=self._serve, name="ib-writer", daemon=True)
                 self._thread.start()
 
+    def close(self) -> None:
+        """Do what is queued and end the thread. A later caller starts another."""
+        with self._guard:
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
     def _serve(self) -> None:
         while True:
             try:
-                batch = [self._queue.get(timeout=IDLE_S)]
+                first = self._queue.get(timeout=IDLE_S)
             except queue.Empty:
+                first = None
+            if first is None:
                 with self._guard:
                     if self._queue.empty():
                         self._thread = None
                         return
                 continue
+            batch = [first]
             with suppress(queue.Empty):
                 while len(batch) < MOST:
-                    batch.append(self._queue.get_nowait())
+                    more = self._queue.get_nowait()
+                    if more is None:
+                        self._queue.put(None)
+                        break
+                    batch.append(more)
             self._commit(batch)
             self._answer(batch)
 

@@ -48,6 +48,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     store.set_budget("ada-1", tokens=90_000, who="tester")
     made_of = {"turn": 1, "model": "gpt-5.4-mini", "constructs": ["user message"]}
     store.add_event(LedgerEvent("ada-1", "counted", 0.0, detail=made_of))
+    rejected = {"turn": 2, "attempt": 1, "problems": ["zero input"], "raw_usage": '{"prompt_tokens": 0}'}
+    store.add_event(LedgerEvent("ada-1", "usage_rejected", 0.0, detail=rejected))
     yield store
     store.close()
 

@@ -120,7 +120,7 @@ def test_the_footer_says_what_the_turn_used_and_what_is_left(buddy: Interview, s
 
 
 def test_the_same_engine_serves_an_event_loop(buddy: Interview, server: FaultServer) -> None:
-    """`async with` and `async for` give the same pieces, and `say` the whole."""
+    """`async with` and `async for` give the reply word by word, and `say` the whole."""
     server.reply(pieces=["one", " two"])
     server.reply(text="three")
 
@@ -129,7 +129,7 @@ def test_the_same_engine_serves_an_event_loop(buddy: Interview, server: FaultSer
             pieces = [piece async for piece in reply]
         return pieces, (await buddy.say("And?")).text
 
-    assert asyncio.run(talk()) == (["one", " two"], "three")
+    assert asyncio.run(talk()) == (["one ", "two"], "three")
 
 
 def test_the_history_goes_with_every_turn(buddy: Interview, server: FaultServer) -> None:
