@@ -349,3 +349,12 @@ def test_scrubbing_takes_time_in_proportion_to_the_text(text: str) -> None:
     """A megabyte of what our patterns begin with is done within the limit; the square of it would not be."""
 
     assert scrub(text)
+
+
+@pytest.mark.parametrize("text", ["{}", "é{}", "{}\u017f", "\u0130{}"])
+def test_a_known_secret_is_found_in_any_case_and_beside_any_letter(text: str) -> None:
+    """Also spelled with the letters that match i, k and s where case is ignored."""
+    learn("Kilo-Sierra-India-77")
+    odd = "\u212a\u0131lo-\u017f\u0131erra-\u0130nd\u0131a-77"
+    for spelling in ("Kilo-Sierra-India-77", "KILO-SIERRA-INDIA-77", odd):
+        assert "77" not in scrub_keys(text.format(f" {spelling} "))
