@@ -1,12 +1,17 @@
-"""Other people's text, made fit for a screen: the one place that knows what a terminal would obey.
+"""Other people's text, made fit for a screen, for UTF-8 and for JSON.
 
 Replies, names, tasks, SQL values and errors are written by somebody else. On every surface they pass `plain`
-(text of several lines) or `one_line` (a cell of a table, an error, a log's line).
+(text of several lines) or `one_line` (a cell of a table, an error, a log's line): the one place that knows
+what a terminal would obey. What is counted, sent or stored passes `well_formed`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _SEQUENCES = (
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
@@ -41,3 +46,34 @@ def one_line(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """Return *text*, or its first *limit* characters and how many more there are."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def well_formed(text: str) -> str:
+    """Return *text* with its surrogate pairs joined, and each lone surrogate replaced by one U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def well_formed_value(value: T) -> T:
+    """Return *value* with every text in its mappings, lists and tuples `well_formed`.
+
+    The very object when all are; a tuple with one that is not becomes a list.
+    """
+    clean: Any = value
+    if isinstance(value, str):
+        clean = well_formed(value)
+    elif isinstance(value, Mapping):
+        clean = {well_formed_value(key): well_formed_value(item) for key, item in value.items()}
+        if all(key is old and clean[key] is value[old] for key, old in zip(clean, value, strict=False)):
+            return value
+    elif isinstance(value, (list, tuple)):
+        clean = [well_formed_value(item) for item in value]
+        if all(new is old for new, old in zip(clean, value, strict=True)):
+            return value
+    result: T = clean
+    return result

@@ -51,9 +51,9 @@ class LedgerAccess:
             self._store.close()
 
     def changed(self, session: Session, change: str) -> Session:
-        """Tell the log and observers that a session has changed; return it."""
+        """Notify the log and observers that a session has changed; return it."""
         log.info("session %s: %s", session.session_id, change)
-        self.plugins.tell("ib_session_changed", SessionChanged(session, change))
+        self.plugins.notify("ib_session_changed", SessionChanged(session, change))
         return session
 
 

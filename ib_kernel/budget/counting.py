@@ -25,7 +25,7 @@ def estimate_completion_tokens(
 ) -> int:
     """Estimate a reply's tokens: as long as its prompt, within `min_reply_tokens` … `reply_tokens`.
 
-    A rule of thumb for planning (chosen 2026-11); what a call holds is its cap.
+    A rule of thumb for planning (chosen 2026-11); what a call reserves is its cap.
 
     Args:
         prompt_tokens: Tokens of the prompt.

@@ -56,7 +56,7 @@ class Figures:
         return self.totals(session_id).left
 
     def check_budget(self, session_id: str, estimated: int) -> bool:
-        """Return True if a number of tokens would fit now. Holds nothing.
+        """Return True if a number of tokens would fit now. Reserves nothing.
 
         Args:
             session_id: The session that would pay.
@@ -103,7 +103,7 @@ class Figures:
         }
 
     def is_budget_exhausted(self, session_id: str) -> bool:
-        """Return True if nothing is left to hold."""
+        """Return True if nothing is left to reserve."""
         return self.get_remaining_budget(session_id) <= 0
 
     def get_warning_level(self, session_id: str) -> str:

@@ -1,8 +1,8 @@
 """A session's lock: a passphrase that a change of what was agreed then needs.
 
-What is stored is a salted scrypt hash with its parameters (RFC 7914), never the passphrase. The lock holds
+What is stored is a salted scrypt hash with its parameters (RFC 7914), never the passphrase. The lock keeps
 the budget, the time limit, the model, the temperature, the length of replies, the prompt and the start of
-further sessions to what they were, through magics, widgets, `Interview` and `TokenService`. It cannot stop
+further sessions what they were, through magics, widgets, `Interview` and `TokenService`. It cannot stop
 somebody who edits the ledger's files, calls the store directly or changes this code: whoever runs the process
 owns it. Real interviews are held by a host.
 """

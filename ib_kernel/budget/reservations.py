@@ -1,4 +1,4 @@
-"""Reservations: hold tokens before something is spent, and end each reservation exactly once.
+"""Reservations: keep tokens free before something is spent, and end each reservation exactly once.
 
 Everything that reserves, settles, releases or decides goes through here, `ib_kernel.turn` included.
 """
@@ -31,13 +31,13 @@ class ReservationManager:
     # --- by their owner
 
     def reserve_tokens(self, session_id: str, estimated: int) -> Reservation | None:
-        """Hold *estimated* tokens for `Settings.hold_s` seconds (renewable).
+        """Reserve *estimated* tokens for `Settings.hold_s` seconds (renewable).
 
-        The check and the reservation are one durable write, so processes never hold more than there is.
+        The check and the reservation are one durable write, so processes never reserve more than there is.
 
         Args:
             session_id: The session that pays.
-            estimated: Tokens to hold, input and output together.
+            estimated: Tokens to reserve, input and output together.
 
         Returns:
             The reservation, which only its holder can settle or release; None when it is refused: too little
@@ -58,14 +58,14 @@ class ReservationManager:
         nano_usd: int = 0,
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
-        """Hold like `reserve_tokens`, but return a `Refusal` that says why not.
+        """Reserve like `reserve_tokens`, but return a `Refusal` that says why not.
 
         Args:
             session_id: The session that pays.
-            tokens: Tokens to hold.
+            tokens: Tokens to reserve.
             lease_s: Seconds until the reservation becomes unresolved unless renewed. None: `Settings.hold_s`,
                 and `update_consumption` may settle it.
-            nano_usd: Nano-dollars to hold beside the tokens.
+            nano_usd: Nano-dollars to reserve beside the tokens.
             call: What is known about the attempt; ``turn=None`` begins a turn with the next number.
         """
         tokens = parse_tokens("estimated", tokens)

@@ -1,4 +1,4 @@
-"""The ledger behind the scrubber: whatever is written to it holds no key."""
+"""The ledger behind the scrubber: whatever is written to it has no key in it."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class SessionManager:
         session = self._move(session_id, status, str(status))
         self._store.flush()
         totals = self._store.totals(session.session_id)
-        self._plugins.tell("ib_session_ended", SessionEnded(session, totals))
+        self._plugins.notify("ib_session_ended", SessionEnded(session, totals))
         return session
 
     def _open(self, session_id: str) -> Session:

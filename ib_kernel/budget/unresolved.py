@@ -88,8 +88,8 @@ def left_behind(reservations: Sequence[Reservation], *, own: str | None = None) 
     """Describe in one line what *reservations* charge, or "" when there are none.
 
     *own* is a session to go on with: without it, the line names the session to use. A reservation becomes
-    *in doubt* when its kernel no longer renews its lease (`Settings.lease_s`); until then nobody can tell a
-    running turn in another kernel from one that was cut short.
+    *in doubt* when its kernel no longer renews its lease (`Settings.lease_s`); until then a
+    running turn in another kernel looks like one that was cut short.
     """
     if not reservations:
         return ""

@@ -1,7 +1,7 @@
 """The rules of prompt counting, without any tokenizer: an encoder is handed in.
 
 `RuleCounter` is a whole `ib_kernel.values.TokenCounter` but for its encoders; counter plugins subclass it.
-``rules.toml`` holds every model name and constant, with source and date.
+``rules.toml`` has every model name and constant, with source and date.
 """
 
 from ib_kernel.counting.counter import RuleCounter

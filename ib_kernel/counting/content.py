@@ -13,7 +13,7 @@ IMAGE_PARTS = frozenset({"image_url", "input_image"})
 
 @dataclass(slots=True)
 class Content:
-    """What a message holds: texts, image parts, how many texts there were (`parts`), what is uncountable.
+    """What a message contains: texts, image parts, how many texts there were (`parts`), what is uncountable.
 
     `segments` are the texts that are encoded on their own: all parts joined, but for cache breakpoints.
     """

@@ -12,7 +12,7 @@ class Uncountable(Exception):
 
 
 def is_failure(error: BaseException) -> bool:
-    """Tell a failure from an interrupt (KeyboardInterrupt, SystemExit, cancellation), which must go on.
+    """Return True for a failure, False for what must go on (KeyboardInterrupt, SystemExit, cancellation).
 
     A Rust extension that panics raises pyo3's PanicException, which is no `Exception`.
     """

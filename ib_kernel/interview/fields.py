@@ -33,7 +33,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 IN_A_MESSAGE = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "function_call"}
 )
-"""What a Chat Completions message may hold."""
+"""What a Chat Completions message may have."""
 
 COUNTED = frozenset({"tools", "functions"})
 """Fields whose text the counter counts whatever it is, and so of any size; a JSON schema is counted too."""
@@ -77,7 +77,7 @@ def parse_reply_tokens(value: Any) -> int:
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse messages that hold a field which nobody counts.
+    """Refuse messages with a field which nobody counts.
 
     Args:
         messages: Chat Completions messages.

@@ -30,6 +30,7 @@ from ib_kernel.interview.fields import check_messages, parse_reply_tokens, read_
 from ib_kernel.interview.prompts import build_messages, prompt_version, system_prompt
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
+from ib_kernel.text import well_formed, well_formed_value
 from ib_kernel.turn.admission import inactive
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.reply import Reply
@@ -50,7 +51,7 @@ from ib_kernel.values import (
 class Interview:
     """One person's place in front of the AI: settings, plugins, a ledger and the session in use.
 
-    Safe to use from any thread; turns of one `Interview` may overlap (each holds its own tokens). A value:
+    Safe to use from any thread; turns of one `Interview` may overlap (each reserves its own tokens). A value:
     build as many as you like, and `close` each (or use ``with``).
     """
 
@@ -182,6 +183,7 @@ class Interview:
         """
         if not text.strip():
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
+        text = well_formed(text)
         session = self.session
         history = self.service.store.history(session.session_id)
         messages = build_messages(session, self._challenge(session), history, text)
@@ -214,15 +216,18 @@ class Interview:
     ) -> Reply:
         """Send *messages* as they are, under the session's budget; the transcript keeps *question*.
 
-        *extra* holds further request fields by their API names; ``{"stream": False}`` asks for the reply in
+        *extra* has further request fields by their API names; ``{"stream": False}`` asks for the reply in
         one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
         held follows from them.
         """
         session = self.session
+        messages = well_formed_value(messages)
         check_messages(messages)
         if is_locked(session):
             self._require_own_prompt(session, messages)
-        return self._send(session, messages, question, max_tokens, model, temperature, extra or {})
+        return self._send(
+            session, messages, question, max_tokens, model, temperature, well_formed_value(extra or {})
+        )
 
     def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
         """In a locked session, the only system text is the one that the engine composed."""
@@ -309,7 +314,7 @@ class Interview:
     def _recorded_challenge(self, session: NewSession) -> Challenge | None:
         recorded = session.meta.get("challenge")
         if not isinstance(recorded, Mapping):
-            return load_challenge(session.challenge) if session.challenge else None
+            return load_challenge(session.challenge, self.plugins) if session.challenge else None
         notes, rubric = private_part.read(self.settings.data_dir, recorded.get("private_id"))
         return Challenge(
             name=session.challenge,
@@ -363,7 +368,7 @@ class Interview:
 def asked_now(role: str, text: str) -> Message:
     """Return a question that is asked at this moment; the ledger gives its turn."""
     now = time.time()
-    return Message(0, role, text, created_at=now, asked_at=now)
+    return Message(0, role, well_formed(text), created_at=now, asked_at=now)
 
 
 def _ended(reply: Reply) -> TurnResult:

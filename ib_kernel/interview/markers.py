@@ -64,7 +64,7 @@ def opens_front_matter(first: str, origin: str) -> bool:
     if line.startswith(FENCE) or (marks and not marks.strip("+")) or (not line.strip("-") and len(line) >= 3):
         raise ConfigError(
             f"the challenge {origin} begins with {first.strip()[:20]!r}; front matter is TOML between two "
-            f"lines that hold {FENCE} and nothing else"
+            f"lines that have {FENCE} and nothing else"
         )
     return False
 

@@ -1,6 +1,6 @@
 """The client under the names users know: `chat_completion`, `stream_chat_completion`, `validate_api_key`.
 
-A facade over the one pipeline, never a way around the budget: every call counts, holds and settles in a
+A facade over the one pipeline, never a way around the budget: every call counts, reserves and settles in a
 session, the one it is given or one that it opens with the settings' budget at its first call.
 """
 
@@ -53,7 +53,7 @@ class BudgetedClient:
     ) -> dict[str, Any]:
         """Return ``{content, usage, model, finish_reason, id, created}`` for Chat Completions *messages*.
 
-        ``usage`` holds prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens and
+        ``usage`` has prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens and
         source ("api", "counted", "upper_bound"). *extra* are further request fields by their API names
         (``stream=False`` asks for the reply in one piece). Raises the errors of `ib_kernel.errors`.
         """

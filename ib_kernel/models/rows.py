@@ -48,8 +48,8 @@ class ModelInfo:
     """The limits of one model, and where its price is found. Windows and limits are whole tokens.
 
     `name` is the row's name: an alias, snapshot or fine-tuned name has been resolved, so send the name that
-    the user gave and use this one for limits and counting. `context_window` holds prompt and reply together.
-    `cap_field` is the request field that limits the reply. `accepts_temperature` holds for requests that
+    the user gave and use this one for limits and counting. `context_window` takes prompt and reply together.
+    `cap_field` is the request field that limits the reply. `accepts_temperature` is about requests that
     name no reasoning effort. `retired` is the announced shutdown day (None: none announced), `source` where
     the figures come from, `checked` when they were compared with it. `max_input` limits the prompt alone
     where that is less than the window (None: it does not). `counts_as` names the model whose counting rules

@@ -1,4 +1,4 @@
-"""Frozen facts for observers (`ib_kernel.plugin.hookspecs`). No event holds a secret or a prompt's text."""
+"""Frozen facts for observers (`ib_kernel.plugin.hookspecs`). No event has a secret or a prompt's text."""
 
 from __future__ import annotations
 

@@ -43,29 +43,29 @@ def ib_register(catalog: Catalog) -> None:
 
 @hookspec
 def ib_before_call(event: BeforeCall) -> None:
-    """Tell that an attempt is about to be sent."""
+    """Notify that an attempt is about to be sent."""
 
 
 @hookspec
 def ib_after_call(event: AfterCall) -> None:
-    """Tell that an attempt was settled."""
+    """Notify that an attempt was settled."""
 
 
 @hookspec
 def ib_call_failed(event: CallFailed) -> None:
-    """Tell that an attempt failed."""
+    """Notify that an attempt failed."""
 
 
 @hookspec
 def ib_budget_warning(event: BudgetWarning) -> None:
-    """Tell that usage has reached a warning level."""
+    """Notify that usage has reached a warning level."""
 
 
 @hookspec
 def ib_session_changed(event: SessionChanged) -> None:
-    """Tell that a session was opened, changed its state, its budget or its time limit."""
+    """Notify that a session was opened, changed its state, its budget or its time limit."""
 
 
 @hookspec
 def ib_session_ended(event: SessionEnded) -> None:
-    """Tell that a session was completed or cancelled."""
+    """Notify that a session was completed or cancelled."""

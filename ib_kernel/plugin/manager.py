@@ -1,4 +1,4 @@
-"""Find, load and tell: plugins are read from entry points when something is first asked for.
+"""Find, load and notify: plugins are read from entry points when something is first asked for.
 
 A plugin that cannot be loaded is remembered with the reason and does no harm unless it is the chosen one.
 """
@@ -213,7 +213,7 @@ class Plugins:
         declared = self.catalog.settings.entries().items()
         return [value for name, kind in declared for value in plugin_values(settings.plugins, name, kind)]
 
-    def tell(self, hook: str, event: object) -> None:
+    def notify(self, hook: str, event: object) -> None:
         """Give an event to every observer of a hook; one that raises is logged and skipped.
 
         Args:
@@ -291,15 +291,15 @@ class Plugins:
         if not found:
             raise BrokenPlugin(f"it implements no hook; there are: {', '.join(HOOKS)}")
 
-    def _build(self, shelf: Registry[Factory[T]], name: str, settings: Settings) -> T:
+    def _build(self, registry: Registry[Factory[T]], name: str, settings: Settings) -> T:
         self.settings_values(settings)  # a mistake in a table is told before anything is built
         info = self.infos.get(name)
-        if name not in shelf.names() and info is not None and info.problem:
-            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be loaded: {info.problem}")
-        if (shelf.kind, name) in self._clashes:
-            raise NameClash(self._clashes[shelf.kind, name][0])
+        if name not in registry.names() and info is not None and info.problem:
+            raise BrokenPlugin(f"the {registry.kind} {name!r} cannot be loaded: {info.problem}")
+        if (registry.kind, name) in self._clashes:
+            raise NameClash(self._clashes[registry.kind, name][0])
         try:
-            factory = shelf.get(name)
+            factory = registry.get(name)
         except UnknownName as error:
             broken = "; ".join(f"{i.name}: {i.problem}" for i in self.infos.values() if i.problem)
             raise UnknownName(f"{error}{'; broken: ' if broken else ''}{broken}") from None
@@ -309,10 +309,12 @@ class Plugins:
         except BuddyError:
             raise
         except Exception as error:  # noqa: BLE001 - it is logged; exc_info could show the key
-            log.debug("the factory of %s %s failed\n%s", shelf.kind, name, _trace(error, key))
-            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: {_reason(error, key)}") from None
+            log.debug("the factory of %s %s failed\n%s", registry.kind, name, _trace(error, key))
+            raise BrokenPlugin(
+                f"the {registry.kind} {name!r} cannot be built: {_reason(error, key)}"
+            ) from None
         if product is None:
-            raise BrokenPlugin(f"the {shelf.kind} {name!r} cannot be built: its factory returned None")
+            raise BrokenPlugin(f"the {registry.kind} {name!r} cannot be built: its factory returned None")
         return product
 
 

@@ -50,7 +50,7 @@ class Settings:
     `origins` maps each field to where its value came from ("given", "IB_MODEL", "config.toml", "default").
     Raises `ConfigError` with one line that names the field, its source and what is allowed. A copy
     (`replace`, `dataclasses.replace`, `copy`) keeps what it does not change and looks nothing up again;
-    with a key or a plugin's table in it, settings cannot be pickled. `plugins` holds what was given to
+    with a key or a plugin's table in it, settings cannot be pickled. `plugins` is what was given to
     plugins' own settings, by plugin and key; `plugin` reads them.
     """
 

@@ -26,7 +26,7 @@ URL_PARAMETERS = frozenset({"api-version"})
 2026-11)."""
 
 MAX_INT = 2**53
-"""The largest whole number a setting takes: what every ledger, JSON and JavaScript hold exactly."""
+"""The largest whole number a setting takes: exact in every ledger, JSON and JavaScript."""
 
 
 def whole(low: int) -> Callable[[Any], int]:
@@ -171,6 +171,6 @@ def url(value: Any) -> str:
 def secret(value: Any) -> Secret:
     """a key of visible ASCII characters, without spaces"""
     key = value.reveal() if isinstance(value, Secret) else text(value)
-    if not re.fullmatch(r"[!-~]+", key):  # as a header it would fail late, in an error that holds the key
+    if not re.fullmatch(r"[!-~]+", key):  # as a header it would fail late, in an error with the key in it
         raise ValueError
     return Secret(key)

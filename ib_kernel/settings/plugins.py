@@ -188,5 +188,5 @@ def _flat(tables: Any, origin: str) -> _Given:
     if tables is None:
         return {}
     if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
-        raise ConfigError(f"plugins ({origin}) must hold a table for each plugin, such as [plugins.acme]")
+        raise ConfigError(f"plugins ({origin}) must be a table for each plugin, such as [plugins.acme]")
     return {(name, key): (raw, origin) for name, table in tables.items() for key, raw in table.items()}

@@ -60,12 +60,12 @@ class Faults(ClientBase):
         for one in chain(error):
             shown = [str(one), repr(one), repr(one.args), repr(vars(one))]
             frames = traceback.TracebackException.from_exception(one, capture_locals=True)
-            # the contract's own frames hold the key on purpose
+            # the contract's own frames have the key on purpose
             shown += [f"{f.locals}" for f in frames.stack if "/ib_kernel/testing/" not in f.filename]
             assert not any(KEY in text for text in shown), f"{type(one).__name__} shows the key"
 
     def test_an_error_hides_what_caused_it(self, server: FaultServer) -> None:
-        """No raw error, which may hold the key, hangs on ours."""
+        """No raw error, which may contain the key, hangs on ours."""
         server.script("401")
         assert list(chain(self.fails(server)))[1:] == []
 
@@ -118,7 +118,7 @@ class Faults(ClientBase):
         assert all(r.method == "GET" for r in server.requests), "validating must not ask for a reply"
 
     def test_the_client_does_not_show_its_key(self, server: FaultServer) -> None:
-        """Neither repr, nor vars, nor a pickle, nor a body holds the key."""
+        """Neither repr, nor vars, nor a pickle, nor a body contains the key."""
 
         async def scene(client: LLMClient) -> None:
             await listen(client, self.body(client))

@@ -66,7 +66,7 @@ class Wire(asyncio.StreamReaderProtocol):
         return Head(method, path, headers, body)
 
     async def wait(self, seconds: float | None) -> bool:
-        """Wait that long (None: for ever); tell whether the client has gone away."""
+        """Wait that long (None: without end); return True if the client has gone away."""
         if seconds is None or seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.gone.wait(), seconds)

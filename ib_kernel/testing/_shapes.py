@@ -48,7 +48,7 @@ def _last_text(body: Mapping[str, Any]) -> str:
 class Frame:
     """One event of a stream: its type ("" in Chat Completions) and data.
 
-    `pieces` counts the pieces of text in it, `ends` says that it holds the finish reason.
+    `pieces` counts the pieces of text in it, `ends` says that the finish reason is in it.
     """
 
     kind: str

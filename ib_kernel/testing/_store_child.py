@@ -39,8 +39,8 @@ def reserve(store: BudgetStore, times: int) -> None:
     sys.stdin.read()
 
 
-def tell(store: BudgetStore, times: int) -> None:
-    """Settle calls and tell each one that is acknowledged, until killed."""
+def acknowledge(store: BudgetStore, times: int) -> None:
+    """Settle calls and print each one that is acknowledged, until killed."""
     for _ in range(times):
         held = store.reserve("s", 2, lease_s=60.0)
         if held and store.settle(held, CallEnd(1, 1)):
@@ -69,7 +69,7 @@ def main(factory: str, folder: str, what: str, times: str) -> None:
     store.totals("s")
     say(ready=True)
     sys.stdin.readline()
-    {"race": race, "reserve": reserve, "tell": tell, "number": number}[what](store, int(times))
+    {"race": race, "reserve": reserve, "acknowledge": acknowledge, "number": number}[what](store, int(times))
     store.close()
 
 

@@ -111,7 +111,7 @@ ENDINGS: dict[str, Ending] = {
 
 
 class Owners(StoreBase):
-    """Who may end a reservation: whoever holds the value that `reserve` returned, and nobody else."""
+    """Who may end a reservation: whoever has the value that `reserve` returned, and nobody else."""
 
     @pytest.mark.parametrize("state", ["held", "lease over", "unresolved", "session ended"])
     @pytest.mark.parametrize("how", list(ENDINGS))

@@ -183,7 +183,7 @@ class Sessions(StoreBase):
         assert store.totals("s").used == 20
 
     def test_the_transcript_comes_back_in_order(self, store: BudgetStore, clock: Clock) -> None:
-        """Messages are stored with the call they belong to, whatever text they hold."""
+        """Messages are stored with the call they belong to, whatever text they are."""
         begin(store)
         texts = ["naïve → 😀", "line\nbreak 'quotes\" {braces} $", "\x00\x7f", "x" * 100_000]
         for turn, text in enumerate(texts, start=1):
@@ -211,7 +211,7 @@ class Sessions(StoreBase):
             assert store.sql(took).rows == [(40.0,)]
 
     def test_half_an_emoji_does_not_lose_a_call(self, store: BudgetStore) -> None:
-        """A lone surrogate, which no file can hold, is replaced; the rest is kept."""
+        """A lone surrogate, which no file can store, is replaced; the rest is kept."""
         begin(store)
         store.charge("s", CallEnd(1, 1), messages=[Message(1, "user", "a\ud83db")])
         (message,) = store.history("s")

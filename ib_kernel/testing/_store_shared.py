@@ -129,7 +129,7 @@ class Processes(StoreBase):
         store.close()
 
     def test_processes_never_exceed_the_budget(self, real: BudgetStore, folder: Path) -> None:
-        """Eight processes, 200 reservations each: the budget holds, and the rows add up to what was told."""
+        """Eight processes, 200 reservations each: the budget is kept, the rows add up to what was told."""
         budget = PROCESSES * PAIRS * 60 * 3 // 4  # a quarter of them must be refused
         begin(real, budget)
         with ExitStack() as stack:
@@ -179,7 +179,7 @@ class Processes(StoreBase):
         begin(real, 10**9)
         told = 0
         for kill in range(KILLS):
-            with self._process(folder, "tell", 10**6) as writer:
+            with self._process(folder, "acknowledge", 10**6) as writer:
                 _say(writer)
                 for _ in range(10 + 7 * kill):
                     assert _hear(writer)["settled"]

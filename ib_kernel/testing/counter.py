@@ -100,7 +100,7 @@ class TokenCounterContract:
         return self.model if request.param == "known" else self.unknown_model
 
     def check(self, count: Count) -> Count:
-        """Check what holds for every count, and return it."""
+        """Check what is true of every count, and return it."""
         assert isinstance(count, Count)
         assert isinstance(count.tokens, int)
         assert count.tokens >= 0

@@ -103,7 +103,7 @@ class FaultServer(Service):
         self._wait(lambda: True if not self._wires else None, timeout)
 
     def open_connections(self) -> int:
-        """Return how many connections clients hold open right now."""
+        """Return how many connections clients keep open right now."""
         return len(self._wires)
 
     def _wait(self, found: Callable[[], T | None], timeout: float) -> T:

@@ -98,7 +98,7 @@ def _room(model: ModelInfo, prompt: int) -> int:
 
 
 def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:
-    """Word the ledger's refusal to hold *plan* for the person who typed the turn."""
+    """Word the ledger's refusal to reserve *plan* for the person who typed the turn."""
     if refusal.reason == "money":
         return BudgetRefused("not sent. This turn may cost more than what is left of the money budget.")
     if refusal.reason == "budget":

@@ -65,7 +65,7 @@ class LearnedBound:
         spent = getattr(store, "spent", None)
         try:
             return cls.of(spent(session_id), model) if spent is not None else cls()
-        except (StoreError, TypeError):  # not readable at this moment: the wider bound holds as well
+        except (StoreError, TypeError):  # not readable at this moment: the wider bound is true as well
             return cls()
 
     @property

@@ -29,13 +29,13 @@ class Notifier:
     turn: int = 0
 
     def before(self, number: int, counted: Count, held: int) -> None:
-        """Tell that an attempt is about to be sent."""
-        self.service.plugins.tell(
+        """Notify that an attempt is about to be sent."""
+        self.service.plugins.notify(
             "ib_before_call", BeforeCall(**self._facts(number), counted=counted, held_tokens=held)
         )
 
     def after(self, attempt: Attempt, end: CallEnd, totals: Totals) -> float | None:
-        """Tell that an attempt was settled, and warn; return the warning level that was reached, if any."""
+        """Notify that an attempt was settled, and warn; return the warning level that was reached, if any."""
         log.info(
             "turn %d settled: %d in + %d out (%s), %d of %d left",
             self.turn,
@@ -45,13 +45,13 @@ class Notifier:
             totals.left,
             totals.token_budget,
         )
-        self.service.plugins.tell(
+        self.service.plugins.notify(
             "ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals)
         )
         return self._warn(attempt.before, totals)
 
     def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
-        """Tell that an attempt failed, and whether there is another or why there is none."""
+        """Notify that an attempt failed, and whether there is another or why there is none."""
         log.info(
             "attempt %d of turn %d failed: %s (%s)",
             number,
@@ -67,7 +67,7 @@ class Notifier:
             retry_in_s=retry_in_s,
             gave_up=gave_up,
         )
-        self.service.plugins.tell("ib_call_failed", event)
+        self.service.plugins.notify("ib_call_failed", event)
 
     def usage_rejected(self, attempt: Attempt) -> None:
         """Keep the raw figures of a service that cannot all be true, and say what was wrong with them."""
@@ -89,7 +89,7 @@ class Notifier:
         log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * passed[-1])
         detail = {"level": passed[-1], "used": after.used, "token_budget": after.token_budget}
         self.service.record(LedgerEvent(self.session_id, "budget_warning", time.time(), detail=detail))
-        self.service.plugins.tell("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
+        self.service.plugins.notify("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
         return passed[-1]
 
     def _facts(self, number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ib_kernel.secrets import StreamScrubber
-from ib_kernel.values.text import well_formed
+from ib_kernel.text import well_formed
 
 THOUGHTS = (
     ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Nemotron

@@ -79,7 +79,7 @@ class Shared:
 class Turn:
     """Runs one turn. *emit* gets every `Piece` and `Notice` as it comes, on the loop's thread.
 
-    When the turn is cancelled, `partial` holds the result of what had arrived (None when nothing had), and
+    When the turn is cancelled, `partial` is the result of what had arrived (None when nothing had), and
     `draining` tells that the rest is being read in the background.
     """
 
@@ -167,7 +167,7 @@ class Turn:
                 raise asyncio.CancelledError
             if isinstance(held, Attempt):
                 return held
-            patience -= held.seconds  # several turns may wait for one limit: none of them for ever
+            patience -= held.seconds  # several turns may wait for one limit: none of them without end
             await self._wait_for_limit(held)
 
     async def _receive(self, attempt: Attempt) -> Done:

@@ -21,7 +21,7 @@ class ChatRequest:
 
     `messages` are Chat Completions messages. `max_completion_tokens` caps the reply (visible and
     reasoning tokens together). `temperature` is None when it must be left out. `n` is the number of
-    choices. `extra` holds further body fields (tools, response_format, …) by their API names.
+    choices. `extra` has further body fields (tools, response_format, …) by their API names.
     """
 
     model: str
@@ -129,7 +129,7 @@ class LLMClient(Protocol):
     """Makes one attempt per call. Retrying, budgets and time limits are the pipeline's business.
 
     Used on one event loop only. Every error leaves as an `ib_kernel.errors.ClientError` whose `outcome`,
-    `retryable` and `retry_after_s` are right; no message holds a secret. A stream that ends without
+    `retryable` and `retry_after_s` are right; no message contains a secret. A stream that ends without
     a finish reason raises `StreamBroken`.
 
     Four attributes are optional: `prepare`, a coroutine function, is awaited before anything is held:
@@ -154,7 +154,7 @@ class LLMClient(Protocol):
         ...
 
     async def validate_api_key(self) -> bool:
-        """Tell whether the service accepts the key, without spending tokens. Raises `ClientError`."""
+        """Return True if the service accepts the key; costs no tokens. Raises `ClientError`."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that hold people's answers: private to their owner, never written through a link or over another."""
+"""Files with people's answers: private to their owner, never written through a link or over another."""
 
 from __future__ import annotations
 

@@ -93,13 +93,13 @@ class BudgetStore(Protocol):
         owner: str = "",
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
-        """Hold *tokens* for one attempt, durably, or say why not. One conditional write.
+        """Reserve *tokens* for one attempt, durably, or say why not. One conditional write.
 
         Args:
             session_id: The session that pays. An unknown one is a `Refusal`, not an error.
-            tokens: Tokens to hold, 0 or more.
+            tokens: Tokens to reserve, 0 or more.
             lease_s: Seconds until the reservation becomes unresolved unless it is renewed.
-            nano_usd: Nano-dollars to hold beside the tokens.
+            nano_usd: Nano-dollars to reserve beside the tokens.
             owner: How the owner signs, for people; a store has a default.
             call: What is known about the attempt. ``turn=None`` allocates the session's next turn.
 

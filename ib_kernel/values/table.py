@@ -27,7 +27,7 @@ def table_text(
     Args:
         headers: The columns' names; if all are empty, there is no line for them.
         rows: The cells, as text, one for each header.
-        right: Which columns are flush right; None: those that hold nothing but figures.
+        right: Which columns are flush right; None: those of nothing but figures.
     """
     right = _right(rows, len(headers)) if right is None else right
     cells = [_cells(headers), *map(_cells, rows)]
@@ -71,7 +71,7 @@ def _cells(row: Sequence[str]) -> list[str]:
 
 
 def _right(rows: Sequence[Sequence[str]], columns: int) -> list[bool]:
-    """Return which columns hold figures and nothing else."""
+    """Return which columns are figures and nothing else."""
     found = []
     for i in range(columns):
         cells = [row[i] for row in rows if row[i]]

@@ -14,9 +14,9 @@ from ib_anyllm.mapping import mapped
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NotConnected, ServerFailed, StreamBroken
 from ib_kernel.secrets import learn_environment
 from ib_kernel.settings import Settings
+from ib_kernel.text import well_formed_value
 from ib_kernel.values import ChatRequest, Done, KeepAlive, Piece, ReplyStream, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
-from ib_kernel.values.text import well_formed
 
 INSTALL = (
     "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
@@ -38,7 +38,7 @@ class AnyLLMClient:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._read_s = 1.25 * max(settings.first_piece_s, settings.gap_s)
-        # Providers hold keys in plain attributes: kept in a closure, like a `Secret`.
+        # Providers keep keys in plain attributes: kept in a closure, like a `Secret`.
         self._provider: Callable[[str], Any] = functools.cache(lambda name: _create(name, settings))
         self._building = threading.Lock()
         self._used: set[str] = set()
@@ -47,13 +47,13 @@ class AnyLLMClient:
         return f"AnyLLMClient({', '.join(sorted(self._used)) or 'not used yet'})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a client cannot be pickled: it holds keys and connections")
+        raise TypeError("a client cannot be pickled: it has keys and connections")
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Return the JSON body that `stream` would send for *request*. Pure."""
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [_sendable(dict(message)) for message in request.messages],
+            "messages": [well_formed_value(dict(message)) for message in request.messages],
             "max_tokens": request.max_completion_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -62,7 +62,7 @@ class AnyLLMClient:
             body["temperature"] = request.temperature
         if request.n != 1:
             body["n"] = request.n
-        body.update(_sendable(dict(request.extra)))
+        body.update(well_formed_value(dict(request.extra)))
         if not body["stream"]:
             body.pop("stream_options", None)
         return body
@@ -266,12 +266,3 @@ def _create(name: str, settings: Settings) -> Any:
 def _split(model: str) -> tuple[str, str]:
     provider, colon, name = model.partition(":")
     return (provider, name) if colon and provider else ("openai", model)
-
-
-def _sendable(value: Any) -> Any:
-    """Return *value* with lone surrogates, which UTF-8 has not, replaced by U+FFFD."""
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, Mapping):
-        return {key: _sendable(item) for key, item in value.items()}
-    return [_sendable(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -26,7 +26,7 @@ class AsyncCalls(Reservations, Endings):
         owner: str = "",
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
-        """Hold *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
+        """Reserve *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
         return await self._writer.arun(self._reserving(session_id, tokens, lease_s, nano_usd, owner, call))
 
     async def arenew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:

@@ -126,7 +126,7 @@ def _check_record(
         if found[-1] < expected and row["pruned_calls"]:
             lines.append(
                 f"session {row['session_id']}: {expected - found[-1]:,} calls older than 30 days are no "
-                "longer in usage.duckdb (it was rebuilt); its totals still hold them"
+                "longer in usage.duckdb (it was rebuilt); its totals still count them"
             )
         else:
             lines += [

@@ -1,15 +1,15 @@
-"""What both stores hold: every value is checked, or made fit, before the hot ledger takes it."""
+"""What both stores take: every value is checked, or made fit, before the hot ledger takes it."""
 
 from __future__ import annotations
 
 import json
 import math
 import operator
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.text import well_formed
 
 MOST = 2**53
 """The largest number of tokens or nano-dollars, exact in JSON and in a float; a thousand fit 64 bits."""
@@ -20,14 +20,12 @@ MOST_SMALL = 2**31 - 1
 LATEST = 253_402_300_800.0
 """The end of the year 9999 in seconds since 1970; a moment beyond it was given in milli- or microseconds."""
 
-_LONE = re.compile("[\ud800-\udfff]")
-
 
 def clean(text: str) -> str:
-    """Return *text* with lone surrogates, which no file can hold, replaced by U+FFFD."""
+    """Return *text* with lone surrogates, which no file can store, replaced by U+FFFD."""
     if not isinstance(text, str):
         raise ConfigError(f"what is recorded here must be text, not {_shown(text)}")
-    return _LONE.sub("\ufffd", text)
+    return well_formed(text)
 
 
 def whole(name: str, value: Any, *, low: int = 0, high: int = MOST) -> int:
@@ -66,7 +64,7 @@ def measured(name: str, value: Any) -> float | None:
 
 
 def to_json(detail: Mapping[str, Any]) -> str:
-    """Write *detail* as JSON that every reader takes. `ConfigError` when it holds what JSON cannot."""
+    """Write *detail* as JSON that every reader takes. `ConfigError` for what JSON cannot write."""
     try:
         return clean(json.dumps(dict(detail), ensure_ascii=False, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Why ``usage.duckdb`` cannot be used right now: in use, damaged, or something to tell the user."""
+"""Why ``usage.duckdb`` cannot be used right now: in use, damaged, or something to say to the user."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def in_use_by(error: BaseException) -> str | None:
-    """Return who holds the file if *error* says that it is in use, else None."""
+    """Return who has the file open if *error* says that it is in use, else None."""
     import duckdb
 
     text = str(error)

@@ -4,7 +4,7 @@ SQLite's locks are POSIX locks: they belong to the process, and closing *any* ha
 A second SQLite library in the process (`sqlite3.connect`), or somebody who copies the folder, does that; the
 second library then takes itself for the last user and unlinks the write-ahead log under us, or truncates
 the shared memory that we have mapped. Locks of an *open file description* (Linux) are not dropped and
-conflict with POSIX locks of the same process. So we hold such locks on the very bytes that SQLite asks
+conflict with POSIX locks of the same process. So we keep such locks on the very bytes that SQLite asks
 about (https://sqlite.org/walformat.html, and ``os_unix.c`` of 3.54, 2026-11). Elsewhere the files are only
 compared.
 """
@@ -29,7 +29,10 @@ _READERS = (1, 1)
 """A byte of ours in ``hot.lock``: readers share it, and whoever checkpoints the log has it alone."""
 
 PATIENCE_S = 5.0
-"""Seconds to wait for a byte that SQLite holds for microseconds."""
+"""Seconds to wait for a byte that SQLite locks for microseconds."""
+
+TICK_NS = 100_000_000
+"""Nanoseconds within which two changes may leave the same time on a file or folder."""
 
 try:
     from fcntl import F_OFD_SETLK, F_RDLCK, F_UNLCK, F_WRLCK, fcntl
@@ -93,6 +96,8 @@ class Guard:
 
     def __init__(self, path: Path) -> None:
         self._names = (str(path), f"{path}-wal", f"{path}-shm")
+        self._folder = str(path.parent)
+        self._quiet: tuple[int, int, int] | None = None
         self._seen: tuple[Identity | None, ...] = ()
         self._held: _Held | None = None
         self._key: Identity = (0, 0)
@@ -136,11 +141,19 @@ class Guard:
 
     def seen(self) -> bool:
         """Remember the files as they are now; False when one is missing."""
+        self._quiet = None
         self._seen = tuple(identity(name) for name in self._names)
         return None not in self._seen
 
     def in_place(self) -> bool:
-        """Return True if the files that were seen are the ones on disk."""
+        """Return True if the files that were seen are the ones on disk.
+
+        No file in a folder is made, removed or renamed without a change of the folder's own time: one look is
+        enough while that stays, from when it is too old for another change to leave the same time.
+        """
+        folder = _state(self._folder) if GUARDED else None
+        if folder is not None and folder == self._quiet:
+            return True
         for name, seen in zip(self._names, self._seen, strict=True):
             try:
                 found = os.stat(name)
@@ -148,6 +161,8 @@ class Guard:
                 return False
             if (found.st_dev, found.st_ino) != seen:
                 return False
+        settled = folder is not None and time.time_ns() - folder[2] > TICK_NS
+        self._quiet = folder if settled else None
         return True
 
     def same_database(self) -> bool:
@@ -195,6 +210,14 @@ class Guard:
                     del _held[key]
                 for fd in held.fds:
                     os.close(fd)
+
+
+def _state(folder: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
 def _identity_of(fd: int) -> Identity:

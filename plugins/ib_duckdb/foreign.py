@@ -1,7 +1,7 @@
 """What else in this very process has ``usage.duckdb`` open, and keeping its lock when we close our handle.
 
 DuckDB's locks are POSIX locks: closing any handle of the file drops those of every other handle in the
-process. While somebody here has the file open we therefore hold a lock of an open file description on it
+process. While somebody here has the file open we therefore keep a lock of an open file description on it
 (Linux), which nobody's close drops. Call all of this with the record's in-process lock held.
 """
 

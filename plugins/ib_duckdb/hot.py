@@ -155,14 +155,14 @@ class Hot:
 
     @contextmanager
     def _mine(self) -> Iterator[None]:
-        """Hold the in-process lock. `StoreError` in a child that was forked from its opener."""
+        """Take the in-process lock. `StoreError` in a child that was forked from its opener."""
         self.fork.refuse(self.path)
         with self.fork.writing:
             yield
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the lock among processes."""
+        """Take the lock among processes."""
         try:
             if not self._lock.acquire(BUSY_S):
                 raise apsw.BusyError("locked")
@@ -188,7 +188,7 @@ class Hot:
         if identity(self.path) is None:
             raise self._moved(self._save(db))
         if self._guard.same_database() and self._guard.log_is_gone():
-            with suppress(apsw.Error):  # what only the removed log holds is written to the database
+            with suppress(apsw.Error):  # what only the removed log has is written to the database
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         new, guard = self._open()
         self._leave(db, self._guard, stale=True)

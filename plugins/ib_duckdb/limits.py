@@ -132,7 +132,9 @@ def fetched(db: duckdb.DuckDBPyConnection, running: Running[Any]) -> QueryResult
             f"only the first {limits.rows:,} rows are here: there are more than query_rows ([plugins.duckdb])"
         )
     elif size > limits.bytes:
-        note = f"only the first {len(rows):,} rows are here: query_memory_mb ([plugins.duckdb]) holds no more"
+        note = (
+            f"only the first {len(rows):,} rows are here: query_memory_mb ([plugins.duckdb]) allows no more"
+        )
     return QueryResult(names, rows, note)
 
 

@@ -1,7 +1,7 @@
 """Locks between processes: one small class over ``flock`` (POSIX) or `filelock` (Windows).
 
 A lock is held by an open file of its own, never by a data file: closing any handle of a file drops the
-POSIX locks that SQLite and DuckDB hold on it.
+POSIX locks that SQLite and DuckDB have on it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ class OsLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._identity: os.stat_result | None = None
         self._other: Any = None
         _all.add(self)
 
     def acquire(self, timeout_s: float) -> bool:
         """Take the lock; False when it is still taken after *timeout_s* seconds (0: do not wait).
 
-        Waiting can end, so that a stopped process does not stop the others for ever.
+        Waiting can end, so that a stopped process does not stop the others without end.
         """
         return self._try() or (timeout_s > 0 and self._wait(timeout_s))
 
@@ -73,6 +74,7 @@ class OsLock:
 
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._identity = os.fstat(self._fd)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -81,8 +83,11 @@ class OsLock:
 
         def _in_place(self) -> bool:
             """Return True if the file that is locked is the one at the path: somebody may have removed it."""
-            assert self._fd is not None  # noqa: S101 (for the type checker)
-            return _same_file(self._fd, self._path)
+            assert self._identity is not None  # noqa: S101 (for the type checker)
+            try:
+                return os.path.samestat(self._identity, os.stat(self._path))
+            except FileNotFoundError:
+                return False
 
         def _anew(self) -> bool:
             self.close()
@@ -145,13 +150,6 @@ class OsLock:
         if self._other is not None:
             self._other.release(force=True)
             self._other = None
-
-
-def _same_file(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 _in_process: dict[str, threading.RLock] = {}

@@ -64,7 +64,7 @@ def kind_of(folder: Path) -> str:
 
 
 def _longest(folder: Path, mounts: list[tuple[str, str]]) -> str:
-    """Return the type of the mount that holds *folder*; of several on one place, the last one covers it."""
+    """Return the type of the mount that *folder* is on; of several on one place, the last one covers it."""
     place, best, kind = folder.resolve(), -1, ""
     for where, found in mounts:
         if place.is_relative_to(where) and len(where) >= best:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
+from ib_duckdb.files import TICK_NS
 from ib_duckdb.hot import Hot
 from ib_duckdb.prune import prune
 from ib_duckdb.record import Record
@@ -28,9 +29,6 @@ WATCH_S = 0.4
 
 WATCHED_S = 0.4
 """Seconds to wait for more rows when such a look has found some: they are in the record within 2 s."""
-
-TICK_NS = 100_000_000
-"""Nanoseconds within which two writes may leave the same time of change on a file."""
 
 BEAT_S = 20.0
 """Seconds after which an active session's time is brought up to date by somebody who has the ledger open."""
@@ -135,7 +133,7 @@ def _stop_mover(wanted: threading.Event, due: threading.Event) -> None:
 
 
 def _loop(reference: weakref.ref[Mover], wanted: threading.Event, due: threading.Event) -> None:
-    """Run until the mover is stopped or gone; holds no reference to it while it waits."""
+    """Run until the mover is stopped or gone; keeps no reference to it while it waits."""
     while True:
         asked = wanted.wait(WATCH_S)
         mover = reference()

@@ -21,7 +21,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple[Rows, list[tuple[int, ...]]]:
-    """Return the rows that DuckDB can hold, and for each other one (its key, its number, why not).
+    """Return the rows that DuckDB can take, and for each other one (its key, its number, why not).
 
     Nothing is looked at one by one while all are well. Call it outside a transaction.
     """
@@ -73,7 +73,7 @@ def listed(db: apsw.Connection) -> list[str]:
     )
     with suppress(apsw.SQLError):
         return [
-            f"session {session}: row {seq} of {name} is in quarantine: usage.duckdb cannot hold it ({why})"
+            f"session {session}: row {seq} of {name} is in quarantine: usage.duckdb cannot take it ({why})"
             for name, seq, session, why in db.execute(sql)
         ]
     return []

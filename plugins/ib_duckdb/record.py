@@ -72,7 +72,7 @@ class Record:
 
     @contextmanager
     def exclusive(self, wait_s: float) -> Iterator[bool]:
-        """Hold the record's locks among threads and our own processes; yields False when they are taken."""
+        """Take the record's locks among threads and our own processes; yields False when they are taken."""
         in_process = process_lock(self.path)
         if not in_process.acquire(timeout=max(wait_s, 0.001)):
             yield False

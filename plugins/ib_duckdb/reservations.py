@@ -47,7 +47,7 @@ WHERE session_id = :s AND status = 'active'
     AND input_tokens + output_tokens + held + in_doubt + :t <= token_budget
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
 RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
-"""Admission, check and hold in one statement: `used + held + in doubt + new ≤ budget`, in both currencies."""
+"""Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in both currencies."""
 
 _INSERT = """
 INSERT INTO reservations VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
@@ -61,7 +61,7 @@ LIMIT 1"""
 
 
 class Reservations(Part):
-    """What holds tokens, and what charges them; each write as an operation that may share a transaction."""
+    """What reserves tokens, and what charges them; each an operation that may share a transaction."""
 
     def reserve(
         self,
@@ -73,7 +73,7 @@ class Reservations(Part):
         owner: str = "",
         call: CallStart | None = None,
     ) -> Reservation | Refusal:
-        """Hold *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
+        """Reserve *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
         return self._writer.run(self._reserving(session_id, tokens, lease_s, nano_usd, owner, call))
 
     def renew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:

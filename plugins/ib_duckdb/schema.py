@@ -16,7 +16,7 @@ _ADDED = (
     # Up to where each table's rows are in usage.duckdb, while that file looks like this (see record.py).
     "CREATE TABLE IF NOT EXISTS moved (name TEXT PRIMARY KEY, seq INTEGER NOT NULL,"
     " file TEXT NOT NULL) STRICT",
-    # Rows that usage.duckdb cannot hold (see quarantine.py); they stay in their own tables.
+    # Rows that usage.duckdb cannot take (see quarantine.py); they stay in their own tables.
     "CREATE TABLE IF NOT EXISTS quarantine (name TEXT NOT NULL, seq INTEGER NOT NULL,"
     " session_key INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (name, seq)) STRICT, WITHOUT ROWID",
 )

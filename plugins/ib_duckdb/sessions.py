@@ -151,7 +151,7 @@ class Sessions(Part):
         return to_session(row, now)
 
     def add_event(self, event: LedgerEvent) -> None:
-        """Record an event about a session. `UnknownSession`; `ConfigError` for details JSON cannot hold."""
+        """Record an event about a session. `UnknownSession`; `ConfigError` for details JSON cannot write."""
         now = self._now()
         with self._hot.write() as db:
             row = get(db, event.session_id)

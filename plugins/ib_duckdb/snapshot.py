@@ -1,7 +1,7 @@
 """A connection for other tools: a private, read-only copy of everything settled so far.
 
 It has no part in the ledger's files. Nothing done on it can reach them, rows go on moving while it is open,
-and one that nobody closes holds nothing but itself: its file has no name any more (POSIX).
+and one that nobody closes keeps nothing but itself: its file has no name any more (POSIX).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
             names = "turn, role, content, created_at, partial, asked_at"
             sql = f"SELECT {names} FROM messages WHERE session_key = ? ORDER BY seq"  # noqa: S608
             rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
-        if len(rows) < row["messages"]:  # older than 30 days: only the record still holds them
+        if len(rows) < row["messages"]:  # older than 30 days: only the record still has them
             rows = self._older(
                 "turn, role, content, epoch(created_at), partial, epoch(asked_at)", "messages", row
             )
@@ -109,7 +109,7 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
             row = get(db, session_id)
             sql = f"SELECT turn, ended_at, {names} FROM calls WHERE session_key = ? {used} ORDER BY seq"  # noqa: S608
             rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
-        if row["pruned_calls"]:  # older than 30 days: only the record still holds them
+        if row["pruned_calls"]:  # older than 30 days: only the record still has them
             rows = self._older(f"turn, epoch(ended_at), {names}", "calls", row, used)
         return [Spent(*values) for values in rows]
 

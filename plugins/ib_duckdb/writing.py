@@ -108,7 +108,7 @@ def make_unresolved(db: apsw.Connection, reserved: Row, state: str, reason: str,
 
 
 def expire_if_elapsed(db: apsw.Connection, row: Row, now: float) -> bool:
-    """End an active session whose time limit is used up; tell whether that was so."""
+    """End an active session whose time limit is used up; return True if that was so."""
     if not elapsed(row, now):
         return False
     db.execute(

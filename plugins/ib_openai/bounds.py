@@ -1,6 +1,6 @@
 """How much of an answer is read: bodies are unpacked here, piece by piece, up to a limit.
 
-The HTTP client unpacks whatever arrives at once, and a megabyte of gzip holds gigabytes; the SDK reads error
+The HTTP client unpacks whatever arrives at once, and a megabyte of gzip makes gigabytes; the SDK reads error
 bodies whole. `bound` is a response hook of the HTTP client: it runs before either looks at the body.
 """
 

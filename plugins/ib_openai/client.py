@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
+from ib_kernel.text import well_formed_value
 from ib_kernel.values import ChatRequest, ReplyStream
 from ib_openai import chat, responses
 from ib_openai.answers import AnswerReader
@@ -20,7 +21,7 @@ from ib_openai.environment import not_ready, proxy_for
 from ib_openai.limits import RateLimits, read_rate_limits
 from ib_openai.mapping import Asked, from_status, from_transport
 from ib_openai.reading import end, read_reply
-from ib_openai.values import read_json, sendable
+from ib_openai.values import read_json
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,11 +38,11 @@ class OpenAIClient:
     """The ``openai`` client. Implements `ib_kernel.values.LLMClient`.
 
     `NoKey` when there is no key and the service is OpenAI's or Azure's; another base URL alone is taken for a
-    server that wants no key. `rate_limits` holds what the service last said about each model's limits.
+    server that wants no key. `rate_limits` is what the service last said about each model's limits.
     `dialect` is the kind of server (see `ib_openai.dialects`), `api` is "chat" or "responses".
 
     For authors of other clients: `stream` is an async context manager, because an abandoned generator goes
-    on being billed. Map errors outside ``except`` blocks, so that no raw error, which may hold a key, hangs
+    on being billed. Map errors outside ``except`` blocks, so that no raw error, with a key in it, hangs
     on ours as ``__context__``. Then inherit `ib_kernel.testing.LLMClientContract`.
     """
 
@@ -72,10 +73,10 @@ class OpenAIClient:
         Lone surrogates, which no JSON text can carry, become U+FFFD.
         """
         if self.api == "responses":
-            return sendable(responses.responses_body(request, self.dialect))
+            return well_formed_value(responses.responses_body(request, self.dialect))
         own = self._models.get(request.model)
         field = own.get("cap_field") if isinstance(own, Mapping) else None
-        return sendable(chat.chat_body(request, self.dialect, field))
+        return well_formed_value(chat.chat_body(request, self.dialect, field))
 
     @contextlib.asynccontextmanager
     async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[ReplyStream]:
@@ -217,7 +218,7 @@ def _transport() -> Any:
 def _check_key(secret: Secret | None) -> None:
     key = secret.reveal() if secret is not None else "none"
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigError("api_key holds a space, a line break or a letter that no key has; copy it again")
+        raise ConfigError("api_key contains a space, a line break or a letter that no key has; copy it again")
 
 
 def _check_url(url: str | None) -> None:

@@ -48,7 +48,7 @@ def _bad_file() -> str:
             return f"{name} is {value[:200]} and there is no such file; correct it or unset it"
         elif os.path.isfile(value):
             size = os.path.getsize(value)
-            why = "is empty" if not size else "holds no certificate that can be read"
+            why = "is empty" if not size else "has no certificate that can be read"
             return f"{name} is {value[:200]}, which {why}; give a PEM file or unset it"
     return ""
 

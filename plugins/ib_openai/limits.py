@@ -20,7 +20,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
-    """Return the limits that *headers* (lower-case names) tell, or None when they tell none."""
+    """Return the limits that *headers* (lower-case names) give, or None when they give none."""
     found = RateLimits(
         limit_requests=_whole(headers.get("x-ratelimit-limit-requests")),
         remaining_requests=_whole(headers.get("x-ratelimit-remaining-requests")),

@@ -351,5 +351,5 @@ def nothing_came() -> ClientError:
 
 
 def no_reply() -> ClientError:
-    """Return the error for an answer that is whole and holds no reply."""
-    return StreamBroken("the service's answer holds no reply (no choices in it)", retryable=False)
+    """Return the error for an answer that is whole and without a reply."""
+    return StreamBroken("the service's answer has no reply (no choices in it)", retryable=False)

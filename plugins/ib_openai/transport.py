@@ -1,7 +1,7 @@
 """The connection: an `AsyncOpenAI` that never sees the key, and never retries.
 
-The key is put on each request by an httpx2 auth object that holds it as a `Secret`, so that neither the SDK's
-client, nor its ``vars()``, nor its copies hold it.
+The key is put on each request by an httpx2 auth object that has it as a `Secret`, so that neither the SDK's
+client, nor its ``vars()``, nor its copies have it.
 """
 
 from __future__ import annotations

@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
+from ib_kernel.text import well_formed
 from ib_kernel.values.reported import tokens_of
-from ib_kernel.values.text import well_formed
 
 NAME_CHARS = 200
 """How much of a model's name, an id or a finish reason is kept."""
-
-
-def sendable(body: dict[str, Any]) -> dict[str, Any]:
-    """Return *body* with its surrogates joined, and lone ones, which UTF-8 has not, replaced by U+FFFD.
-
-    The very object when it has none.
-    """
-    return body if _encodes(body) else {key: _replaced(value) for key, value in body.items()}
-
-
-def _encodes(value: Any) -> bool:
-    if isinstance(value, str):
-        return well_formed(value) is value
-    if isinstance(value, Mapping):
-        return all(_encodes(key) and _encodes(item) for key, item in value.items())
-    return not isinstance(value, (list, tuple)) or all(map(_encodes, value))
-
-
-def _replaced(value: Any) -> Any:
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, Mapping):
-        return {_replaced(key): _replaced(item) for key, item in value.items()}
-    return [_replaced(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def read_json(text: str) -> Any:

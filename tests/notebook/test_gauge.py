@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_kernel.budget.forecast import average_turns_left
-from ib_kernel.budget.service import warning_level
+from ib_kernel.budget.service import TokenService, warning_level
 from ib_kernel.notebook.output.gauge import (
     BudgetView,
     cost_line,
@@ -38,7 +38,7 @@ def view(totals: Totals, session: Session = SESSION, **changes) -> BudgetView:
         totals,
         warning_level(totals, (0.75, 0.9)),
         average_turns_left(totals),
-        cost_line(session, totals, Settings()),
+        cost_line(session, totals, TokenService(Settings())),
     )
     return replace(found, **changes)
 
@@ -135,13 +135,16 @@ def test_small_sums_keep_their_digits(nano, text):
 
 def test_cost_without_a_price_is_not_zero():
     """No price is said in words; calls without one are counted beside a sum."""
-    assert cost_line(SESSION, Totals(10, calls=1, unpriced_calls=1), Settings()) == "no price known"
     assert (
-        cost_line(replace(SESSION, model="demo"), Totals(10, calls=1), Settings())
+        cost_line(SESSION, Totals(10, calls=1, unpriced_calls=1), TokenService(Settings()))
+        == "no price known"
+    )
+    assert (
+        cost_line(replace(SESSION, model="demo"), Totals(10, calls=1), TokenService(Settings()))
         == "nothing (scripted demo)"
     )
     mixed = Totals(10, calls=3, cost_nano_usd=10**9, unpriced_calls=1)
-    assert cost_line(SESSION, mixed, Settings()) == "$1.00 + 1 call without a price"
+    assert cost_line(SESSION, mixed, TokenService(Settings())) == "$1.00 + 1 call without a price"
 
 
 @pytest.mark.parametrize(

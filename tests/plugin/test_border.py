@@ -203,7 +203,7 @@ def test_a_plugins_key_is_shown_nowhere() -> None:
 @pytest.mark.parametrize("tables", ["x", {"mine": 3}, [1]])
 def test_tables_that_are_no_tables_are_one_line(tables: Any) -> None:
     """`[plugins]` holds a table for each plugin."""
-    with pytest.raises(ConfigError, match=r"plugins \(given\) must hold a table for each plugin"):
+    with pytest.raises(ConfigError, match=r"plugins \(given\) must be a table for each plugin"):
         Settings(plugins=tables)
 
 

@@ -329,7 +329,7 @@ def test_a_broken_plugin_is_reported_and_does_no_harm(how: str, monkeypatch: pyt
     assert mine.catalog.counters.names() == {"a": "a", "z": "z"}
     assert mine.catalog.clients.names() == {}
     mine.counter(Settings(counter="a"))
-    mine.tell("ib_after_call", object())
+    mine.notify("ib_after_call", object())
     with pytest.raises(BrokenPlugin) as caught:
         mine.counter(Settings(counter="m"))
     assert str(caught.value).startswith("the counter 'm' cannot be loaded: ")
@@ -466,7 +466,7 @@ def test_a_plugin_can_be_removed() -> None:
     mine = alone(offers(a=Part), Watcher())
     mine.unregister("Offers")
     mine.unregister("Watcher")
-    mine.tell("ib_after_call", object())
+    mine.notify("ib_after_call", object())
     assert (seen, mine.infos) == ([], {})
     with pytest.raises(UnknownName):
         mine.counter(Settings(counter="a"))
@@ -491,7 +491,7 @@ def test_any_object_can_be_a_plugin() -> None:
 
     counting, bag = Counting(), types.SimpleNamespace(calls=0, ib_after_call=ib_after_call)
     mine = alone(counting, bag)
-    mine.tell("ib_after_call", object())
+    mine.notify("ib_after_call", object())
     assert [info.problem for info in mine.infos.values()] == ["", ""]
     assert (counting.calls, bag.calls) == (1, 1)
 
@@ -525,7 +525,7 @@ def test_every_observer_gets_the_frozen_event(hook: str) -> None:
     """Each observer of each hook is handed the very event, which none of them can change."""
     seen: list[object] = []
     mine = alone(watching(hook, seen.append, "one"), watching(hook, seen.append, "two"))
-    mine.tell(hook, EVENTS[hook])
+    mine.notify(hook, EVENTS[hook])
     assert [event is EVENTS[hook] for event in seen] == [True, True]
     field = dataclasses.fields(EVENTS[hook])[0].name  # type: ignore[arg-type]
     with pytest.raises((dataclasses.FrozenInstanceError, TypeError)):
@@ -548,7 +548,7 @@ def test_an_observer_that_raises_is_logged_and_skipped(
         watching("ib_after_call", seen.append, "after"),
     )
     with caplog.at_level(logging.WARNING):
-        mine.tell("ib_after_call", EVENTS["ib_after_call"])
+        mine.notify("ib_after_call", EVENTS["ib_after_call"])
     assert len(seen) == 2
     assert "the plugin failing failed in ib_after_call and is skipped" in caplog.text
     assert "Traceback" in caplog.text
@@ -562,7 +562,7 @@ def test_an_interrupt_in_an_observer_reaches_the_user() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        alone(watching("ib_after_call", interrupt, "slow")).tell("ib_after_call", object())
+        alone(watching("ib_after_call", interrupt, "slow")).notify("ib_after_call", object())
 
 
 def test_observers_may_ask_to_be_first_or_to_take_nothing() -> None:
@@ -575,13 +575,13 @@ def test_observers_may_ask_to_be_first_or_to_take_nothing() -> None:
             order.append("first")
 
     mine = alone(NoArgument(), watching("ib_after_call", lambda event: order.append("second"), "x"))
-    mine.tell("ib_after_call", object())
+    mine.notify("ib_after_call", object())
     assert order == ["first", "second"]
 
 
 def test_telling_about_a_hook_nobody_observes_is_quiet() -> None:
     """Without observers nothing happens."""
-    alone().tell("ib_after_call", object())
+    alone().notify("ib_after_call", object())
 
 
 # --- the interface itself

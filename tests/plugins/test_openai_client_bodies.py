@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ib_kernel import errors
 from ib_kernel.settings import Settings
+from ib_kernel.text import well_formed_value
 from ib_kernel.values import ChatRequest
 from ib_openai.chat import chat_body
 from ib_openai.client import OpenAIClient
 from ib_openai.dialects import DIALECTS, detect
 from ib_openai.responses import responses_body
-from ib_openai.values import sendable
 
 HELLO = ({"role": "user", "content": "Hello"},)
 
@@ -165,7 +165,7 @@ def test_responses_gives_no_second_choice() -> None:
 @given(st.text(st.characters(), max_size=30))
 def test_any_text_can_be_sent(text: str) -> None:
     """Lone surrogates become U+FFFD, pairs become their character, all else stays."""
-    body = sendable({"messages": [{"role": "user", "content": text}]})
+    body = well_formed_value({"messages": [{"role": "user", "content": text}]})
     sent = body["messages"][0]["content"]
     sent.encode()
     assert sent == text or any("\ud800" <= char <= "\udfff" for char in text)

@@ -28,7 +28,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HTTPS_PROXY", "http://[::1", "HTTPS_PROXY is .* no proxy"),
         ("SSL_CERT_FILE", "/no/such.pem", r"SSL_CERT_FILE is /no/such\.pem and there is no such file"),
         ("SSL_CERT_FILE", "EMPTY", "SSL_CERT_FILE is .*empty.pem, which is empty"),
-        ("SSL_CERT_FILE", "JUNK", "SSL_CERT_FILE is .*junk.pem, which holds no certificate"),
+        ("SSL_CERT_FILE", "JUNK", "SSL_CERT_FILE is .*junk.pem, which has no certificate"),
     ],
 )
 def test_a_mistake_in_the_environment_costs_nothing(

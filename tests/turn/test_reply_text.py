@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ib_kernel import secrets
 from ib_kernel.secrets import learn
+from ib_kernel.text import well_formed
 from ib_kernel.turn.reply_text import THOUGHTS, ReplyText
-from ib_kernel.values.text import well_formed
 
 KEY = "odd key 0"
 CUTS = st.lists(st.integers(1, 9), max_size=40)

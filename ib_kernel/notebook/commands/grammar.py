@@ -128,7 +128,7 @@ RESOLVE = Command(
     "Decide what a call in doubt has cost; who decided and when is recorded.",
     (
         Option("--settle", "settle", parse_usage, "IN+OUT", "it was billed: the tokens of prompt and reply"),
-        Option("--write-off", "write_off", help="it was not billed: free what it holds"),
+        Option("--write-off", "write_off", help="it was not billed: free its tokens"),
         Option("--reason", "reason", parsing.text, "TEXT", "why, for the record", words=True),
     ),
     positional="ID",

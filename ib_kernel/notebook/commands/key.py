@@ -21,14 +21,14 @@ SERVICE, USER = "interview-buddy", "api_key"
 """Under which names the keyring keeps the key."""
 
 IN_A_CELL = (
-    "nothing was sent: the cell holds what looks like an API key, and a notebook keeps its cells. Take it "
+    "nothing was sent: the cell contains what looks like an API key, and a notebook keeps its cells. Take it "
     "out, type %interview key instead, and replace the key at your provider if the notebook was saved or "
     "shared."
 )
 
 
 def refuse_keys(text: str) -> None:
-    """Raise `ConfigError` when *text* holds a key that is in use here, or one of a provider's shape."""
+    """Raise `ConfigError` when *text* contains a key that is in use here, or one of a provider's shape."""
     if scrub_keys(text) != text:
         raise ConfigError(IN_A_CELL)
 
@@ -85,7 +85,7 @@ def _keyring(*, needed: bool) -> Any:
 def _checked(text: str) -> Secret:
     key = text.strip()
     if not re.fullmatch(r"[!-~]{8,}", key):
-        raise ConfigError("that is no API key: it is too short, or holds a space or an unusual letter")
+        raise ConfigError("that is no API key: it is too short, or contains a space or an unusual letter")
     return Secret(key)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resolve(engine: Engine, line: str) -> str:
-    """Do what ``%budget resolve LINE`` says; return what to tell. `UsageError` when it says too little."""
+    """Do what ``%budget resolve LINE`` says; return what to say. `UsageError` when it says too little."""
     from ib_kernel.budget import unresolved as resolving
     from ib_kernel.notebook.commands.passphrase import passphrase_for
 

@@ -68,7 +68,7 @@ def everything(engine: Engine) -> Output:
                 f"{t.input_tokens:,}",
                 f"{t.output_tokens:,}",
                 f"{t.left:,} of {t.token_budget:,}",
-                cost_line(s, t, engine.service.settings),
+                cost_line(s, t, engine.service),
             ]
         )
     if not rows:
@@ -129,7 +129,7 @@ def sessions(engine: Engine) -> Output:
             s.model,
             str(s.status),
             f"{(t := store.totals(s.session_id)).turns:,}",
-            cost_line(s, t, engine.service.settings),
+            cost_line(s, t, engine.service),
         ]
         for s in found
     ]

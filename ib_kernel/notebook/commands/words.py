@@ -80,7 +80,7 @@ def split(line: str) -> list[str]:
         return list(lexer)
     except ValueError:
         raise UsageError(
-            "a quote is opened and never closed; put a value that holds a quote into the other kind, such as "
+            "a quote is opened and never closed; put a value with a quote in it into the other kind, such as "
             '''"O'Brien"'''
         ) from None
 

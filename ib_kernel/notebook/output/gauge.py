@@ -19,7 +19,6 @@ from ib_kernel.text import plain
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
-    from ib_kernel.settings import Settings
     from ib_kernel.values import Reservation, Session, Totals
 
 WIDTH = 40
@@ -69,22 +68,21 @@ def read_budget(service: TokenService, session_id: str) -> BudgetView:
         totals=totals,
         level=warning_level(totals, service.settings.warn_at),
         turns_left=service.estimate_turns_left(session_id),
-        cost=cost_line(session, totals, service.settings),
+        cost=cost_line(session, totals, service),
         doubts=doubts,
     )
 
 
-def cost_line(session: Session, totals: Totals, settings: Settings) -> str:
+def cost_line(session: Session, totals: Totals, service: TokenService) -> str:
     """Say what the session has cost: dollars, "no price known", or that nobody bills it."""
     from ib_kernel.errors import UnknownModel
-    from ib_kernel.models.limits import get_model
 
     if totals.cost_nano_usd is not None:
         unpriced = several(totals.unpriced_calls, "call")
         note = f" + {unpriced} without a price" if totals.unpriced_calls else ""
         return f"{format_usd(totals.cost_nano_usd)}{note}"
     try:
-        if get_model(session.model, settings).counts_as:
+        if service.plugins.model(session.model, service.settings, session.client).counts_as:
             return "nothing (scripted demo)"
     except UnknownModel:
         return "no price known"

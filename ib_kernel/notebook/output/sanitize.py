@@ -24,7 +24,7 @@ TAGS = frozenset(
         *("p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
     ]
 )
-"""Elements that a reply may hold. No image, form, media, frame, style, script, SVG or MathML."""
+"""Elements that a reply may contain. No image, form, media, frame, style, script, SVG or MathML."""
 
 PRE_STYLE = "background-color:#f6f8fa;color:#1f2328;padding:8px"
 """Code keeps its own light background, so that its colours are readable in light and dark themes."""

@@ -242,7 +242,7 @@ def _tamed_code(span: str) -> str:
 
 def _nested(html_text: str) -> Markup:
     """Let the headings of a message begin under the speaker's."""
-    return Markup(  # noqa: S704 - from the sanitiser; text cannot hold an unescaped tag
+    return Markup(  # noqa: S704 - from the sanitiser; text cannot contain an unescaped tag
         re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + _NEST)}>", html_text)
     )
 

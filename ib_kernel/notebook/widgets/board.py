@@ -1,6 +1,6 @@
 """`SessionsWidget`: the interviewer's board of all sessions in the ledger, and one of them in full.
 
-Filtering, sorting and paging happen here, so that the front end holds one page whatever the ledger holds. The
+Filtering, sorting and paging happen here, so that the front end has one page however long the ledger is. The
 conversation is sent as HTML that `ib_kernel.notebook.output.render` made and sanitised; everything else
 as text.
 """

@@ -1,6 +1,6 @@
 """`BudgetWidget`: the live gauge of one session, with or without the interviewer's controls.
 
-A saved or exported notebook has no live widget: its output also holds the static gauge of the moment it was
+A saved or exported notebook has no live widget: its output also has the static gauge of the moment it was
 displayed, and `show_live` (``%budget --live``) leaves that as an output of its own and keeps it up to date.
 """
 

@@ -1,7 +1,7 @@
 """The interviewer's controls: what a button of a widget asks for becomes one call of `TokenService`.
 
 Rules, locks and records are the service's; here a message from the front end is checked and answered with one
-line. Nothing of a message is logged or kept: it may hold a passphrase.
+line. Nothing of a message is logged or kept: it may contain a passphrase.
 """
 
 from __future__ import annotations

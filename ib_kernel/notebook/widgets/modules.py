@@ -61,7 +61,7 @@ def one_module(entry: str, read: Callable[[str], str] = read) -> str:
 
 
 def _as_function(name: str, text: str, exported: list[str]) -> str:
-    """Return a module's text as a constant that holds what it exports."""
+    """Return a module's text as a constant with what it exports."""
     text = _IMPORT.sub(lambda found: f"const {{ {found[1]} }} = $_{found[2]};", text)
     text = _EXPORT.sub(r"\1 \2", text)
     text, defaults = _DEFAULT.subn("const $default = ", text)
