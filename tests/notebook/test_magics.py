@@ -9,6 +9,8 @@ import sys
 import pytest
 from notebook_shell import Notebook, Paced, notebook
 
+from ib_kernel import hookimpl
+from ib_kernel.errors import BrokenPlugin
 from ib_kernel.values import Usage
 
 START = '%interview start "Backend engineer" --candidate Ada --challenge rate-limiter --budget 4,000'
@@ -604,6 +606,29 @@ def test_the_doctor_tells_everything_but_the_key(nb, monkeypatch):
     for part in ("OPENAI_API_KEY", "usage.duckdb", "it adds up", "tiktoken", "chosen", "Python"):
         assert part in ran.text
     assert "not-a-key" not in ran.text + ran.html
+
+
+class Lacking:
+    """A counter plugin whose library is not installed."""
+
+    @hookimpl
+    def ib_register(self, catalog):
+        catalog.add_counter("lacking", self.build)
+
+    def build(self, settings):
+        raise BrokenPlugin("the counter 'lacking' needs more-words: pip install more-words")
+
+
+def test_the_doctor_says_what_a_chosen_plugin_lacks(nb):
+    """A counter whose package is missing, and a client without its key, are named before the first turn."""
+    nb.magics.engine.plugins.register(Lacking(), name="lacking")
+    nb.ok("%config InterviewMagics.counter = 'lacking'\n%config InterviewMagics.client = 'openai'")
+    lines = [" ".join(line.split()) for line in nb.ok("%interview doctor").text.splitlines()]
+    assert (
+        "counter lacking lacking chosen, but: the counter 'lacking' needs more-words: pip install more-words"
+        in lines
+    )
+    assert any(line.startswith("client openai openai chosen, but: ") and "API_KEY" in line for line in lines)
 
 
 def test_the_doctor_reports_a_broken_plugin_and_a_bad_setting(nb, monkeypatch):

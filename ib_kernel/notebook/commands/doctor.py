@@ -120,7 +120,8 @@ def _plugins(engine: Engine, settings: Settings | None) -> Section:
     for kind in ("client", "counter", "store"):
         offered = getattr(plugins.catalog, f"{kind}s").names()
         for name, plugin in offered.items():
-            rows.append([kind, name, plugin, "chosen" if chosen.get(kind) == name else "installed"])
+            state = _chosen(engine, settings, kind) if chosen.get(kind) == name else "installed"
+            rows.append([kind, name, plugin, state])
         if kind in chosen and chosen[kind] not in offered:
             rows.append([kind, chosen[kind], "", "chosen, but no plugin offers it"])
     rows += _offers(engine)
@@ -129,6 +130,17 @@ def _plugins(engine: Engine, settings: Settings | None) -> Section:
             ["plugin", info.name, info.source, f"BROKEN: {info.problem}" if info.problem else "works"]
         )
     return ("Plugins", ["kind", "name", "from", "state"], rows)
+
+
+def _chosen(engine: Engine, settings: Settings | None, kind: str) -> str:
+    """Say that a plugin is chosen, and why it cannot be used if so; the ledger has its own section."""
+    build = {"client": engine.plugins.client, "counter": engine.plugins.counter}.get(kind)
+    try:
+        if build is not None and settings is not None:
+            build(settings)
+    except BuddyError as error:
+        return f"chosen, but: {error}"
+    return "chosen"
 
 
 def _offers(engine: Engine) -> list[list[str]]:
