@@ -35,6 +35,9 @@ IN_A_MESSAGE = frozenset(
 )
 """What a Chat Completions message may have."""
 
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+"""Who speaks in a Chat Completions message (OpenAI's API reference, read 2026-11)."""
+
 COUNTED = frozenset({"tools", "functions"})
 """Fields whose text the counter counts whatever it is, and so of any size; a JSON schema is counted too."""
 
@@ -77,22 +80,46 @@ def parse_reply_tokens(value: Any) -> int:
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse messages with a field which nobody counts.
+    """Refuse messages that hold anything which nobody counts.
 
     Args:
         messages: Chat Completions messages.
 
     Raises:
-        ConfigError: A message is no mapping, or has a field that is not in `IN_A_MESSAGE`.
+        ConfigError: There is no message, one is no mapping, has a field that is not in `IN_A_MESSAGE`, a role
+            that is not in `ROLES`, or a content that is neither text nor a list of parts.
     """
+    if not messages:
+        raise ConfigError("there is no message to send; give at least one with a role and a content")
     for message in messages:
-        unknown = set(message) - IN_A_MESSAGE if isinstance(message, Mapping) else {"that is no dict"}
+        if not isinstance(message, Mapping):
+            raise ConfigError(
+                f"a message is a dict with a role and a content, not of type {type(message).__name__}"
+            )
+        unknown = set(message) - IN_A_MESSAGE
         if unknown:
             name = str(sorted(map(str, unknown))[0])[:60]
             known = ", ".join(sorted(IN_A_MESSAGE))
             raise ConfigError(
                 f"a message cannot have the field {name!r}: nobody could count it; allowed: {known}"
             )
+        role, content = message.get("role"), message.get("content")
+        if not isinstance(role, str) or role not in ROLES:
+            shown = repr(role)[:60]
+            raise ConfigError(f"a message cannot have the role {shown}; allowed: {', '.join(sorted(ROLES))}")
+        if content is not None and not isinstance(content, (str, list, tuple)):
+            raise ConfigError(
+                f"the content of a message is text or a list of parts, not of type {type(content).__name__}"
+            )
+
+
+def text_of_message(message: Mapping[str, Any]) -> str:
+    """Return the text of a message, its parts joined; "" where it has none."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in content or () if isinstance(part, Mapping)]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _check(name: Any, value: Any, api: str) -> None:

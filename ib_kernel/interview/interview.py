@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +27,12 @@ from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.budget.unresolved import left_behind
 from ib_kernel.errors import ConfigError, Locked, NoSession, UnknownSession, did_you_mean
 from ib_kernel.interview.challenges import Challenge, load_challenge
-from ib_kernel.interview.fields import check_messages, parse_reply_tokens, read_extra
+from ib_kernel.interview.fields import (
+    check_messages,
+    parse_reply_tokens,
+    read_extra,
+    text_of_message,
+)
 from ib_kernel.interview.prompts import build_messages, prompt_version, system_prompt
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
@@ -214,8 +220,10 @@ class Interview:
         temperature: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Send *messages* as they are, under the session's budget; the transcript keeps *question*.
+        """Send *messages* as they are, under the session's budget; the transcript keeps the last of them.
 
+        *question* tells its role and when it was asked; where its text is another than that of the last
+        message, what is sent is what is recorded.
         *extra* has further request fields by their API names; ``{"stream": False}`` asks for the reply in
         one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
         held follows from them.
@@ -225,6 +233,7 @@ class Interview:
         check_messages(messages)
         if is_locked(session):
             self._require_own_prompt(session, messages)
+        question = replace(question, content=text_of_message(messages[-1]) or question.content)
         return self._send(
             session, messages, question, max_tokens, model, temperature, well_formed_value(extra or {})
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ib_kernel.budget.access import forward
 from ib_kernel.budget.counting import Counting
 from ib_kernel.errors import ConfigError
+from ib_kernel.interview.fields import check_messages, text_of_message
 from ib_kernel.interview.interview import Interview, asked_now
 from ib_kernel.settings import Settings
 from ib_kernel.turn.reply import Reply
@@ -96,11 +97,10 @@ class BudgetedClient:
     ) -> Reply:
         if isinstance(messages, str) or not messages:
             raise ConfigError('messages must be a list such as [{"role": "user", "content": "…"}]')
+        check_messages(messages)
         if self.interview.session_id is None:
             self.interview.start(model=model, temperature=temperature)
-        last = messages[-1].get("content")
-        role = str(messages[-1].get("role", "user"))
-        question = asked_now(role, last if isinstance(last, str) else str(last))
+        question = asked_now(str(messages[-1]["role"]), text_of_message(messages[-1]))
         return self.interview.send(
             messages, question, max_tokens=max_tokens, model=model, temperature=temperature, extra=extra
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,11 +91,29 @@ def test_the_least_cap_counts() -> None:
     assert read_extra({"max_tokens": 9, "max_output_tokens": 7, "n": 2}, 8, "chat") == ({}, 2, 7)
 
 
-@pytest.mark.parametrize("message", [{"role": "user", "content": "x", "note": BIG}, "text", ["role"]])
-def test_a_message_holds_only_what_is_counted(message: object) -> None:
-    """A field that the counter does not read is refused by name."""
-    with pytest.raises(ConfigError, match="a message cannot have the field"):
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ({"role": "user", "content": "x", "note": BIG}, "cannot have the field 'note'"),
+        ("text", "a message is a dict with a role and a content, not of type str"),
+        (None, "not of type NoneType"),
+        ({"role": "System", "content": "x"}, "cannot have the role 'System'; allowed: assistant"),
+        ({"content": "x"}, "cannot have the role None"),
+        ({"role": "user", "content": {"text": BIG}}, "text or a list of parts, not of type dict"),
+        ({"role": "user", "content": 5}, "not of type int"),
+        ({"role": "user", "content": b"x"}, "not of type bytes"),
+    ],
+)
+def test_a_message_holds_only_what_is_counted(message: object, line: str) -> None:
+    """What the counter does not read, or would read as another speaker's, is refused in words."""
+    with pytest.raises(ConfigError, match=re.escape(line)):
         check_messages([message])  # type: ignore[list-item]
+
+
+def test_no_message_is_nothing_to_send() -> None:
+    """It would only be refused by the service."""
+    with pytest.raises(ConfigError, match="no message to send"):
+        check_messages([])
 
 
 json_values = st.recursive(

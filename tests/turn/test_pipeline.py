@@ -35,7 +35,7 @@ from ib_kernel.testing import FaultServer
 from ib_kernel.testing.server import Recorded
 from ib_kernel.turn.admission import plan_turn
 from ib_kernel.turn.token_cap import ReplyTruncator
-from ib_kernel.values import Count
+from ib_kernel.values import Count, Message
 
 KEY = "sk-test-0123456789abcdef"
 MODEL = "gpt-4.1-mini"
@@ -308,6 +308,16 @@ def test_a_server_that_ignores_the_cap_is_stopped_at_the_cap(buddy: Interview, s
     assert result.end.output_tokens <= 50
     assert result.end.source == "counted"
     server.wait_for_disconnect()
+
+
+@pytest.mark.parametrize("content", ["Solve it.", [{"type": "text", "text": "Solve it."}]])
+def test_what_is_recorded_is_what_was_sent(buddy: Interview, server: FaultServer, content: object) -> None:
+    """A question that says another thing than the message does not stand in for it."""
+    with buddy.send([{"role": "user", "content": content}], Message(0, "user", "May I ask?")) as reply:
+        list(reply)
+    assert server.requests[-1].body["messages"][-1]["content"] == content
+    asked = [message.content for message in buddy.history() if message.role == "user"]
+    assert asked == ["Solve it."]
 
 
 def test_usage_beyond_the_hold_is_recorded_as_overdraft(server: FaultServer, tmp_path: Path) -> None:
