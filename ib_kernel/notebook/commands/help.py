@@ -19,7 +19,7 @@ Watch the budget
   %budget 30000                            set the total; --usd 0.50 one in US dollars
   %budget --live                           follows the session; --controls adds buttons
   %budget resolve ID --write-off           decide about a call in doubt (or --settle IN+OUT)
-  %usage                                   what the session has used; %usage all for every session
+  %usage · %usage all · %usage accuracy     this session; every session; our counts against the bills
   %%usage
   SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
 
@@ -27,9 +27,9 @@ The session
   %interview status · pause · resume --minutes 10 · end
   %interview transcript ada.md             or .html, .ipynb, .json; without a file it is shown
   %interview sessions                      all of them; %interview use ID goes on with one
-  %interview models                        known models and their limits
+  %interview models                        known models, their limits, how each is counted
   %interview key                           ask for an API key: not shown, kept in memory only
-  %interview doctor                        settings, plugins, and whether the ledger adds up
+  %interview doctor                        settings (--all: defaults too), plugins, and the ledger
   %config InterviewMagics                  every setting that a cell can change
   Any of these with --help says what it takes; Tab completes.
 
