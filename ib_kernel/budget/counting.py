@@ -193,7 +193,15 @@ def _counting() -> Counting:
 
 
 def count_tokens(text: str, model: str | None = None) -> int:
-    """Count the tokens of *text* as *model* (default: the settings' model) sees it. Offline."""
+    """Count the tokens of *text* as *model* (default: the settings' model) sees it. Offline.
+
+    Args:
+        text: Any text.
+        model: Whose rules to count by; None: the settings'.
+
+    Returns:
+        The best estimate, in tokens.
+    """
     return _counting().count_tokens(text, model)
 
 
@@ -203,10 +211,29 @@ def count_message_tokens(
     tools: Sequence[Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> int:
-    """Count the prompt tokens of Chat Completions *messages* (best estimate). Offline."""
+    """Count the prompt tokens of Chat Completions *messages* (best estimate). Offline.
+
+    Args:
+        messages: Chat Completions messages.
+        model: Whose rules to count by; None: the settings'.
+        tools: Tool definitions that go along.
+        fields: Further fields of the request that cost tokens, by their API names.
+
+    Returns:
+        The best estimate, in tokens.
+    """
     return _counting().count_message_tokens(messages, model, tools, **fields)
 
 
 def check_token_limit(prompt_tokens: int, max_completion_tokens: int, model: str | None = None) -> bool:
-    """Return True if prompt and reply fit into the model's context window and output limit."""
+    """Return True if prompt and reply fit into the model's context window and output limit.
+
+    Args:
+        prompt_tokens: Tokens of the prompt.
+        max_completion_tokens: Tokens of the reply at most.
+        model: The model; None: the settings'.
+
+    Raises:
+        UnknownModel: No limits are known for the model.
+    """
     return _counting().check_token_limit(prompt_tokens, max_completion_tokens, model)

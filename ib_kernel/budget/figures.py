@@ -41,7 +41,14 @@ class Figures:
         self._access, self._sessions = access, sessions
 
     def totals(self, session_id: str) -> Totals:
-        """Return the session's sums."""
+        """Return the session's sums.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return self._access.store.totals(parse_id(session_id))
 
     def usage(self, session_id: str) -> TokenUsage:
@@ -52,7 +59,14 @@ class Figures:
         )
 
     def get_remaining_budget(self, session_id: str) -> int:
-        """Return the tokens that can still be held: budget less used, held and in doubt; never negative."""
+        """Return the tokens that can still be held: budget less used, held and in doubt; never negative.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return self.totals(session_id).left
 
     def check_budget(self, session_id: str, estimated: int) -> bool:
@@ -80,11 +94,17 @@ class Figures:
     def get_usage_stats(self, session_id: str) -> dict[str, Any]:
         """Return the session's figures as a dictionary.
 
+        Args:
+            session_id: The session.
+
         Returns:
             `session_id`, `status`, `token_budget`, `tokens_used`, `input_tokens`, `output_tokens`,
             `remaining_budget`, `percentage_used` (0 to 100 of settled tokens, beyond in an overdraft),
             `message_count` (settled calls that used tokens), `avg_tokens_per_message`, and `held` and
             `in_doubt`, which are charged against `remaining_budget` too.
+
+        Raises:
+            UnknownSession: There is no such session.
         """
         session, totals = self._sessions.get_session(session_id), self.totals(session_id)
         return {
@@ -103,17 +123,37 @@ class Figures:
         }
 
     def is_budget_exhausted(self, session_id: str) -> bool:
-        """Return True if nothing is left to reserve."""
+        """Return True if nothing is left to reserve.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return self.get_remaining_budget(session_id) <= 0
 
     def get_warning_level(self, session_id: str) -> str:
-        """Return "normal", "warning", "critical" or "exhausted" (see `warning_level`)."""
+        """Return "normal", "warning", "critical" or "exhausted" (see `warning_level`).
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return warning_level(self.totals(session_id), self._access.settings.warn_at)
 
     def estimate_turns_left(self, session_id: str) -> int | None:
         """Return how many more turns fit, when prompts go on growing as they have; None before the first.
 
         A ledger that cannot list a session's calls cheaply gives turns of the average size so far.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
         """
         totals, spent = self.totals(session_id), getattr(self._access.store, "spent", None)
         if spent is None:

@@ -94,7 +94,19 @@ class ReservationManager:
     def settle_call(
         self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()
     ) -> bool:
-        """End a reservation with what was used, and store *messages* (see `BudgetStore.settle`)."""
+        """End a reservation with what was used, and store *messages* (see `BudgetStore.settle`).
+
+        Args:
+            reservation: What `reserve` or `reserve_tokens` returned.
+            end: What the attempt has cost.
+            messages: What was asked and answered, for the transcript.
+
+        Returns:
+            False when it had been settled with other figures; these are then an event.
+
+        Raises:
+            ReservationError: It was released or written off, or is not the caller's.
+        """
         with self._forgotten_after(reservation):
             return self._access.store.settle(reservation, end, messages=messages)
 
@@ -150,7 +162,14 @@ class ReservationManager:
         self._access.store.charge(session_id, end)
 
     def record(self, event: LedgerEvent) -> None:
-        """Record an event about a session."""
+        """Record an event about a session.
+
+        Args:
+            event: What happened, to which session, and who did it.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         self._access.store.add_event(event)
 
     # --- by somebody's decision

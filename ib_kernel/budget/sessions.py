@@ -57,14 +57,30 @@ class SessionManager:
         budget_usd: Any = None,
         **details: Any,
     ) -> Session:
-        """Open a session and start it, unless *start* is false (then `start` does, and starts its clock).
+        """Open a session. What is not given comes from the settings.
 
-        What is not given comes from the settings; *details* are further fields of `NewSession`. *budget_usd*
-        is a budget in US dollars beside the one in tokens, refused for a model without a known price. With a
-        *passphrase* the session is locked: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
-        `write_off` then need it (else `Locked`), and so does another session for the same candidate until a
-        day after this one ended: pass it as *unlock*, or lock the new one with the same. Raises
-        `ConfigError` for a budget, limit, model or passphrase that cannot be used.
+        Args:
+            candidate: Who is interviewed; None: the settings', or the system's user.
+            token_budget: Tokens, input and output together; None: the settings'.
+            model: None: the settings'.
+            time_limit_s: Active seconds; None: the settings'.
+            session_id: An id of your own; None: a new one.
+            start: Whether the session starts now; `start` does it later, and starts its clock.
+            passphrase: Locks the session: `extend_budget`, `set_budget`, `set_time_limit`, `resume` and
+                `write_off` then need it, and so does another session for the same candidate until a day after
+                this one ended.
+            unlock: The passphrase of an earlier session that locks this candidate, unless *passphrase* is the
+                same.
+            budget_usd: A budget in US dollars beside the one in tokens; None: the settings'.
+            details: Further fields of `NewSession`.
+
+        Returns:
+            The session.
+
+        Raises:
+            ConfigError: A budget, limit, model or passphrase cannot be used, or a budget in money has no
+                known price.
+            Locked: An earlier session locks this candidate.
         """
         settings = self._settings
         budget = settings.token_budget if token_budget is None else parse_tokens("token_budget", token_budget)
@@ -99,37 +115,116 @@ class SessionManager:
         return self.start(session.session_id) if start else session
 
     def start(self, session_id: str) -> Session:
-        """Start a session that was only created; its clock runs from now."""
+        """Start a session that was only created; its clock runs from now.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session, active.
+
+        Raises:
+            UnknownSession: There is no such session.
+            Locked: It was paused, and is locked.
+            SessionInactive: It cannot start.
+        """
         session = self.get_session(session_id)
         if session.status is not Status.CREATED:  # or it would be a way around the lock of `resume`
             self._unlock(session, None, "resuming")
         return self._move(session_id, Status.ACTIVE, "started")
 
     def get_session(self, session_id: str) -> Session:
-        """Return the session as it is now."""
+        """Return the session as it is now.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return self._store.session(parse_id(session_id))
 
     def pause(self, session_id: str) -> Session:
-        """Stop the clock and refuse turns until `resume`."""
+        """Stop the clock and refuse turns until `resume`.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session, paused.
+
+        Raises:
+            UnknownSession: There is no such session.
+            SessionInactive: It is not active.
+        """
         return self._move(session_id, Status.PAUSED, "paused")
 
     def resume(self, session_id: str, *, passphrase: str | None = None) -> Session:
-        """Let a paused session (or an expired one that got more time) go on."""
+        """Let a paused session (or an expired one that got more time) go on.
+
+        Args:
+            session_id: The session.
+            passphrase: The session's, if it is locked.
+
+        Returns:
+            The session, active.
+
+        Raises:
+            UnknownSession: There is no such session.
+            Locked: It is locked, and *passphrase* is not given or wrong.
+            SessionInactive: It has ended, or its time is used up.
+        """
         self._unlock(self.get_session(session_id), passphrase, "resuming")
         return self._move(session_id, Status.ACTIVE, "resumed")
 
     def complete(self, session_id: str) -> Session:
-        """End the session. Reservations that are still open can be settled by their owners afterwards."""
+        """End the session. Reservations that are still open can be settled by their owners afterwards.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session, completed.
+
+        Raises:
+            UnknownSession: There is no such session.
+            SessionInactive: It has ended already.
+        """
         return self._end(session_id, Status.COMPLETED)
 
     def cancel(self, session_id: str) -> Session:
-        """End the session as not to be counted."""
+        """End the session as not to be counted.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session, cancelled.
+
+        Raises:
+            UnknownSession: There is no such session.
+            SessionInactive: It has ended already.
+        """
         return self._end(session_id, Status.CANCELLED)
 
     def extend_budget(
         self, session_id: str, additional_tokens: int, *, passphrase: str | None = None
     ) -> Session:
-        """Add tokens to the total (a negative number takes away). `BudgetRefused` below what is charged."""
+        """Add tokens to the total.
+
+        Args:
+            session_id: The session.
+            additional_tokens: Tokens to add; a negative number takes away.
+            passphrase: The session's, if it is locked.
+
+        Returns:
+            The session with its new budget.
+
+        Raises:
+            BudgetRefused: Less than is used, held or in doubt.
+            Locked: It is locked, and *passphrase* is not given or wrong.
+            SessionInactive: It has ended.
+        """
         session = self._open(session_id)
         if isinstance(additional_tokens, bool) or not isinstance(additional_tokens, int):
             raise ConfigError(f"additional_tokens cannot be {additional_tokens!r}; give a whole number")
@@ -138,7 +233,21 @@ class SessionManager:
         return self._access.changed(session, "budget")
 
     def set_budget(self, session_id: str, token_budget: int, *, passphrase: str | None = None) -> Session:
-        """Set the total. `BudgetRefused` below used + held + in doubt."""
+        """Set the total.
+
+        Args:
+            session_id: The session.
+            token_budget: The new total in tokens.
+            passphrase: The session's, if it is locked.
+
+        Returns:
+            The session with its new budget.
+
+        Raises:
+            BudgetRefused: Less than is used, held or in doubt.
+            Locked: It is locked, and *passphrase* is not given or wrong.
+            SessionInactive: It has ended.
+        """
         session = self._open(session_id)
         tokens = parse_tokens("token_budget", token_budget)
         self._unlock(session, passphrase, "another budget")
@@ -147,7 +256,22 @@ class SessionManager:
         )
 
     def set_money_budget(self, session_id: str, budget_usd: Any, *, passphrase: str | None = None) -> Session:
-        """Set the total in US dollars, also where there was none; refused without a known price."""
+        """Set the total in US dollars, also where there was none.
+
+        Args:
+            session_id: The session.
+            budget_usd: The new total in US dollars.
+            passphrase: The session's, if it is locked.
+
+        Returns:
+            The session with its new budget.
+
+        Raises:
+            ConfigError: It is no sum of money, or the model has no known price.
+            BudgetRefused: Less than is spent or held.
+            Locked: It is locked, and *passphrase* is not given or wrong.
+            SessionInactive: It has ended.
+        """
         session = self._open(session_id)
         nano = parse_nano_usd(budget_usd)
         require_price(self._plugins.model(session.model, self._settings, session.client))
@@ -158,14 +282,34 @@ class SessionManager:
     def set_time_limit(
         self, session_id: str, seconds: float | None, *, passphrase: str | None = None
     ) -> Session:
-        """Set the time limit in active seconds; None lifts it."""
+        """Set the time limit.
+
+        Args:
+            session_id: The session.
+            seconds: Active seconds from the session's start; None lifts the limit.
+            passphrase: The session's, if it is locked.
+
+        Returns:
+            The session with its new limit.
+
+        Raises:
+            Locked: It is locked, and *passphrase* is not given or wrong.
+            SessionInactive: It has ended.
+        """
         self._unlock(self._open(session_id), passphrase, "another time limit")
         return self._access.changed(
             self._store.set_time_limit(session_id, seconds, who=default_candidate()), "time"
         )
 
     def is_locked(self, session_id: str) -> bool:
-        """Return True if changes of the session's limits need its passphrase."""
+        """Return True if changes of the session's limits need its passphrase.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
         return lock.is_locked(self.get_session(session_id))
 
     # --- inside
@@ -191,7 +335,16 @@ class SessionManager:
         return session
 
     def unlock(self, session_id: str, passphrase: str | None, what: str) -> None:
-        """Let a change of a session pass, or raise `Locked` when it needs a passphrase that is not given."""
+        """Let a change of a session pass if it is not locked, or if its passphrase is given.
+
+        Args:
+            session_id: The session.
+            passphrase: What was given, if anything.
+            what: What is to be changed, for the refusal's line.
+
+        Raises:
+            Locked: It is locked, and the passphrase is not given or wrong; wrong ones are recorded.
+        """
         self._unlock(self.get_session(session_id), passphrase, what)
 
     def _unlock(self, session: Session, passphrase: str | None, what: str) -> None:

@@ -107,9 +107,30 @@ class Interview:
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
-        *challenge* is a shipped challenge's name or a file. A *passphrase* locks the session's limits, and
-        *budget_usd* is a budget in dollars (see `TokenService.create_session`). Raises `ConfigError` (with a
-        did-you-mean) for anything that cannot be used, before anything is recorded.
+        Args:
+            role: What the interview is for, such as "Backend engineer".
+            candidate: Who is interviewed; None: the settings', or the system's user.
+            level: Such as "senior".
+            challenge: A challenge's name or a file; None: none.
+            token_budget: Tokens, input and output together.
+            time_limit_s: Active seconds.
+            model: The model to ask.
+            client: The client plugin to ask it through.
+            api: "chat" or "responses".
+            temperature: What the service is asked with.
+            persona: "interviewer" or "assistant".
+            session_id: An id of your own; None: a new one.
+            passphrase: Locks the session's limits (see `TokenService.create_session`).
+            unlock: The passphrase of an earlier session that locks this candidate.
+            budget_usd: A budget in US dollars beside the one in tokens.
+
+        Returns:
+            The session, active.
+
+        Raises:
+            ConfigError: Something cannot be used; nothing is recorded then, and the line says what is meant
+                or allowed.
+            Locked: An earlier session locks this candidate.
         """
         settings = self.settings.replace(client=client, api=api, temperature=temperature, persona=persona)
         version = prompt_version(settings.persona)
@@ -145,7 +166,17 @@ class Interview:
         return session
 
     def use(self, session_id: str) -> Session:
-        """Make an existing session the one in use; an unknown id raises with a did-you-mean."""
+        """Make an existing session the one in use.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session as it is now.
+
+        Raises:
+            UnknownSession: There is no such session; the line says which is meant.
+        """
         try:
             session = self.service.get_session(session_id)
         except UnknownSession:
@@ -181,11 +212,21 @@ class Interview:
         model: str | None = None,
         temperature: float | None = None,
     ) -> Reply:
-        """Return the reply to *text* as a context manager; nothing happens before it is entered.
+        """Ask: the reply is a context manager, and nothing happens before it is entered.
 
-        *max_tokens* is an explicit wish for the reply's length: refused rather than shrunk. Raises
-        `ConfigError` for empty text, `NoSession` without a session; entering and reading raise what refuses
-        or fails the turn.
+        Args:
+            text: The question or answer.
+            max_tokens: A wish for the reply's length in tokens, refused rather than shrunk; None:
+                `Settings.reply_tokens`.
+            model: Another model than the session's; None: its own.
+            temperature: None: the session's.
+
+        Returns:
+            The reply; entering and reading it raise what refuses or fails the turn.
+
+        Raises:
+            ConfigError: The text is empty.
+            NoSession: No session is in use.
         """
         if not text.strip():
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
@@ -197,14 +238,36 @@ class Interview:
         return self._send(session, messages, question, max_tokens, model, temperature, {})
 
     async def say(self, text: str, **options: Any) -> TurnResult:
-        """Ask, wait for the whole reply, and return it with its figures (options as in `ask`)."""
+        """Ask and wait for the whole reply.
+
+        Args:
+            text: The question or answer.
+            options: As in `ask`.
+
+        Returns:
+            The whole reply and its figures.
+
+        Raises:
+            BuddyError: What refuses or fails the call, as `ib_kernel.errors` names it.
+        """
         async with self.ask(text, **options) as reply:
             async for _ in reply:
                 pass
         return _ended(reply)
 
     def say_sync(self, text: str, **options: Any) -> TurnResult:
-        """Ask and block until the whole reply is there (options as in `ask`)."""
+        """Ask and block until the whole reply is there.
+
+        Args:
+            text: The question or answer.
+            options: As in `ask`.
+
+        Returns:
+            The whole reply and its figures.
+
+        Raises:
+            BuddyError: What refuses or fails the call, as `ib_kernel.errors` names it.
+        """
         with self.ask(text, **options) as reply:
             for _ in reply:
                 pass
@@ -220,13 +283,27 @@ class Interview:
         temperature: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Send *messages* as they are, under the session's budget; the transcript keeps the last of them.
+        """Send messages as they are, under the session's budget; the transcript keeps the last of them.
 
-        *question* tells its role and when it was asked; where its text is another than that of the last
-        message, what is sent is what is recorded.
-        *extra* has further request fields by their API names; ``{"stream": False}`` asks for the reply in
-        one piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what is
-        held follows from them.
+        Args:
+            messages: Chat Completions messages.
+            question: Its role and when it was asked; where its text is another than that of the last message,
+                what is sent is what is recorded.
+            max_tokens: A wish for the reply's length in tokens, refused rather than shrunk; None:
+                `Settings.reply_tokens`.
+            model: Another model than the session's; None: its own.
+            temperature: None: the session's.
+            extra: Further request fields by their API names; ``{"stream": False}`` asks for the reply in one
+                piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what
+                is reserved follows from them.
+
+        Returns:
+            The reply, as from `ask`.
+
+        Raises:
+            ConfigError: A field is there that nobody could count.
+            Locked: The session is locked, and a system message is not its own.
+            NoSession: No session is in use.
         """
         session = self.session
         messages = well_formed_value(messages)
@@ -284,9 +361,14 @@ class Interview:
     # --- parts
 
     def client(self, name: str, api: str | None = None) -> LLMClient:
-        """Return the client plugin called *name* for *api* (None: the settings').
+        """Return a client plugin's client.
 
-        It is built once, and again when its plugin was replaced.
+        Args:
+            name: The client plugin.
+            api: "chat" or "responses"; None: the settings'.
+
+        Raises:
+            ConfigError: There is no such client, or it cannot be built.
         """
         settings = self.settings.replace(client=name, api=api)
         key = name, settings.api
@@ -306,11 +388,25 @@ class Interview:
         return {model: told for c in clients for model, told in getattr(c, "rate_limits", {}).items()}
 
     def call(self, work: Any) -> Any:
-        """Run a client's coroutine on the interview's loop and wait for its result."""
+        """Run a client's coroutine on the interview's loop and wait for its result.
+
+        Args:
+            work: The coroutine.
+
+        Returns:
+            Its result.
+        """
         return self._loop.call(work)
 
     def challenge(self, session: NewSession) -> Challenge | None:
-        """Return the candidate's part of the challenge that *session* was given, as it was at its start."""
+        """Return the candidate's part of the challenge that *session* was given, as it was at its start.
+
+        Args:
+            session: The session.
+
+        Returns:
+            Title and task without notes and criteria; None when it was given no challenge.
+        """
         whole = self._challenge(session)
         return whole.candidates_part() if whole else None
 

@@ -52,11 +52,23 @@ class BudgetedClient:
         max_tokens: int | None = None,
         **extra: Any,
     ) -> dict[str, Any]:
-        """Return ``{content, usage, model, finish_reason, id, created}`` for Chat Completions *messages*.
+        """Ask for one completion and wait for all of it.
 
-        ``usage`` has prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens and
-        source ("api", "counted", "upper_bound"). *extra* are further request fields by their API names
-        (``stream=False`` asks for the reply in one piece). Raises the errors of `ib_kernel.errors`.
+        Args:
+            messages: Chat Completions messages.
+            model: Another model than the session's; None: its own.
+            temperature: None: the session's.
+            max_tokens: The reply's tokens at most, refused rather than shrunk; None: `Settings.reply_tokens`.
+            extra: Further request fields by their API names (``stream=False`` asks for the reply in one
+                piece).
+
+        Returns:
+            ``{content, usage, model, finish_reason, id, created}``; ``usage`` has prompt_tokens,
+            completion_tokens, total_tokens, cached_tokens, reasoning_tokens and source ("api", "counted",
+            "upper_bound").
+
+        Raises:
+            BuddyError: What refuses or fails the call, as `ib_kernel.errors` names it.
         """
         async with self._send(messages, model, temperature, max_tokens, extra) as reply:
             async for _ in reply:
@@ -73,7 +85,19 @@ class BudgetedClient:
         max_tokens: int | None = None,
         **extra: Any,
     ) -> AsyncIterator[str]:
-        """Yield the reply's text piece by piece; ``aclose`` ends the HTTP response and settles."""
+        """Yield the reply's text piece by piece; ``aclose`` ends the HTTP response and settles.
+
+        Args:
+            messages: Chat Completions messages.
+            model: Another model than the session's; None: its own.
+            temperature: None: the session's.
+            max_tokens: The reply's tokens at most, refused rather than shrunk; None: `Settings.reply_tokens`.
+            extra: Further request fields by their API names (``stream=False`` asks for the reply in one
+                piece).
+
+        Raises:
+            BuddyError: What refuses or fails the call, as `ib_kernel.errors` names it.
+        """
         async with self._send(messages, model, temperature, max_tokens, extra) as reply:
             async for piece in reply:
                 yield piece
@@ -107,7 +131,15 @@ class BudgetedClient:
 
 
 def get_openai_client(settings: Settings | None = None, *, session_id: str | None = None) -> BudgetedClient:
-    """Return a client under the budget of *session_id* (default: a session opened at the first call)."""
+    """Return a client for Chat Completions under a session's budget.
+
+    Args:
+        settings: None: looked up now.
+        session_id: The session that pays; None: one that is opened at the first call.
+
+    Raises:
+        UnknownSession: There is no such session.
+    """
     return BudgetedClient(Interview(settings, session_id=session_id))
 
 

@@ -62,7 +62,11 @@ class Service:
         self.key = key
 
     async def serve(self, wire: Wire) -> None:
-        """Answer one connection's requests until the client, or a fault, ends it."""
+        """Answer one connection's requests until the client, or a fault, ends it.
+
+        Args:
+            wire: The connection.
+        """
         while (head := await wire.request()) is not None:
             record = self._record(head)
             try:

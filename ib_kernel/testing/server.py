@@ -68,7 +68,15 @@ class FaultServer(Service):
         return f"http://127.0.0.1:{self.port}/v1"
 
     def script(self, fault: str | Step, /, **changes: Any) -> None:
-        """Answer one further request with *fault*: a name of `FAULTS` or a `Step`, with *changes* to it."""
+        """Answer one further request with a fault.
+
+        Args:
+            fault: A name of `FAULTS`, or a `Step`.
+            changes: Fields of the step that are other than there.
+
+        Raises:
+            ValueError: There is no such fault.
+        """
         if isinstance(fault, str) and fault not in FAULTS:
             raise ValueError(f"no fault called {fault!r}; known: {', '.join(FAULTS)}")
         step = FAULTS[fault].step if isinstance(fault, str) else fault
@@ -76,15 +84,43 @@ class FaultServer(Service):
             self.steps.append(dataclasses.replace(step, **changes))
 
     def reply(self, text: str | None = None, *, pieces: Sequence[str] | None = None, **changes: Any) -> None:
-        """Answer one further request well: with *text*, or *pieces*, and any other field of `Step`."""
+        """Answer one further request well.
+
+        Args:
+            text: The reply's text.
+            pieces: The same in pieces, one an event.
+            changes: Any other field of `Step`.
+        """
         self.script(Step(text=text, pieces=None if pieces is None else tuple(pieces), **changes))
 
     def wait_for_requests(self, count: int, timeout: float = 120.0) -> list[Recorded]:
-        """Wait until *count* requests have arrived. `TimeoutError` after *timeout* seconds."""
+        """Wait until so many requests have arrived.
+
+        Args:
+            count: How many.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            All requests so far.
+
+        Raises:
+            TimeoutError: It was not seen in time.
+        """
         return self._wait(lambda: self.requests if len(self.requests) >= count else None, timeout)
 
     def wait_for_disconnect(self, timeout: float = 120.0, number: int | None = None) -> Recorded:
-        """Wait until a client has left before the end of its answer (of request *number*, if given)."""
+        """Wait until a client has left before the end of its answer.
+
+        Args:
+            timeout: Seconds to wait at most.
+            number: The request; None: any.
+
+        Returns:
+            The request.
+
+        Raises:
+            TimeoutError: It was not seen in time.
+        """
 
         def left() -> Recorded | None:
             gone = (r for r in reversed(self.requests) if r.stopped_early and number in (None, r.number))
@@ -93,13 +129,31 @@ class FaultServer(Service):
         return self._wait(left, timeout)
 
     def wait_for_progress(self, headers: bool = True, timeout: float = 120.0) -> Recorded:
-        """Wait until the last request has arrived, and its answer's headers were sent (unless False)."""
+        """Wait until the last request has arrived.
+
+        Args:
+            headers: Whether its answer's headers must have been sent.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            The request.
+
+        Raises:
+            TimeoutError: It was not seen in time.
+        """
         return self._wait(
             lambda: next((r for r in self.requests[-1:] if r.status or not headers), None), timeout
         )
 
     def wait_until_idle(self, timeout: float = 120.0) -> None:
-        """Wait until every connection is closed. `TimeoutError` when a client leaves one open."""
+        """Wait until every connection is closed.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: A client has left a connection open.
+        """
         self._wait(lambda: True if not self._wires else None, timeout)
 
     def open_connections(self) -> int:

@@ -12,6 +12,7 @@ import pytest
 import ib_kernel
 import ib_kernel.testing
 from ib_kernel import errors, values
+from ib_kernel.interview.openai_client import BudgetedClient
 from ib_kernel.models import limits, prices, rows
 from ib_kernel.plugin import commands, events, hookspecs, registry
 from ib_kernel.plugin.manager import Plugins
@@ -96,13 +97,32 @@ CALLED = [
 """What users and plugin authors call in the rooms of plugins, models and settings."""
 
 
+FOR_USERS = [
+    *(getattr(ib_kernel, name) for name in ib_kernel.__all__ if name not in NOT_FOR_USERS),
+    BudgetedClient,
+    *(getattr(ib_kernel.testing, name) for name in ib_kernel.testing.__all__),
+]
+"""What users and authors of plugins import by name."""
+
+CALLED += [(value.__name__, value) for value in FOR_USERS if inspect.isfunction(value)]
+CALLED += [
+    (f"{value.__name__}.{name}", method)
+    for value in FOR_USERS
+    if inspect.isclass(value) and not value.__name__.endswith("Contract")
+    for name, method in inspect.getmembers_static(value, inspect.isfunction)
+    if method.__module__.startswith("ib_kernel.")
+]
+
+
 @pytest.mark.parametrize(
     ("name", "function"),
     [(n, f) for n, f in CALLED if inspect.isfunction(f) and not f.__name__.startswith("_")],
 )
-def test_what_plugin_authors_call_describes_its_arguments(name: str, function: Callable[..., object]) -> None:
+def test_what_people_call_describes_its_arguments(name: str, function: Callable[..., object]) -> None:
     """Each argument stands under `Args:` of the docstring, by its name."""
-    described = re.findall(r"^ {4}(\w+):", (inspect.getdoc(function) or "").partition("Args:")[2], re.M)
+    described = re.findall(
+        r"^ {4}\*{0,2}(\w+):", (inspect.getdoc(function) or "").partition("Args:")[2], re.M
+    )
     wanted = [argument for argument in inspect.signature(function).parameters if argument != "self"]
     assert [argument for argument in wanted if argument not in described] == []
 

@@ -174,7 +174,8 @@ def test_an_older_hot_ledger_is_brought_forward(
     with pytest.raises(StoreError, match=f"has schema 0, and nothing here brings it to {VERSION}"):
         DuckDBStore(folder)
     step = "ALTER TABLE sessions ADD COLUMN pruned_messages INTEGER NOT NULL DEFAULT 0"
-    monkeypatch.setattr(migrate, "HOT_STEPS", {0: lambda db: db.execute(step), 1: lambda db: None})
+    later = dict.fromkeys(range(1, VERSION), lambda db: None)
+    monkeypatch.setattr(migrate, "HOT_STEPS", {0: lambda db: db.execute(step), **later})
     again = DuckDBStore(folder, background=False)
     assert again.totals("s").used == 15
     assert again.check() == []
@@ -214,9 +215,8 @@ def test_an_older_record_is_brought_forward(
             db.execute(f"DROP VIEW IF EXISTS {view[0]} CASCADE")
         db.execute("ALTER TABLE calls DROP COLUMN raw_usage")
     step = "ALTER TABLE calls ADD COLUMN raw_usage VARCHAR"
-    monkeypatch.setattr(
-        migrate, "RECORD_STEPS", {0: lambda db, hot: db.execute(step), 1: lambda db, hot: None}
-    )
+    later = dict.fromkeys(range(1, VERSION), lambda db, hot: None)
+    monkeypatch.setattr(migrate, "RECORD_STEPS", {0: lambda db, hot: db.execute(step), **later})
     again = DuckDBStore(folder, background=False)
     assert again.sql("SELECT count(*), count(raw_usage) FROM calls").rows == [(1, 0)]
     spend(again)
