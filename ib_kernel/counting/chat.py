@@ -89,7 +89,12 @@ def _add_messages(messages: Sequence[Any], total: TokenAccumulator) -> None:
         position += 1
         if not isinstance(message, Mapping):
             raise TypeError("a message is not an object")
-        roles.append(message.get("role"))
+        role, content = message.get("role"), message.get("content")
+        roles.append(role)
+        if len(message) == 2 and "role" in message and type(content) is str and content:
+            more = total.profile.per_assistant if role == "assistant" else 0
+            total.tokens += total.profile.per_message + more + total.text(content)
+            continue
         _note_fields(message, total)
         calls = message.get("tool_calls")
         if isinstance(calls, list | tuple) and len(calls) > 1:

@@ -333,3 +333,16 @@ def test_tools_that_change_between_two_counts_are_counted_anew() -> None:
         ib_tiktoken.count_request(body, "gpt-4").tokens
         != ib_tiktoken.count_request(body, "gpt-4-turbo").tokens
     )
+
+
+@given(PLAIN, st.sampled_from(["gpt-4o", "gpt-5", "o3-mini"]))
+def test_plain_messages_cost_the_same_beside_one_with_more_fields(
+    talk: list[tuple[str, str]], model: str
+) -> None:
+    """One message with a name adds its own cost and changes that of no other message."""
+    plain = [{"role": role, "content": text} for role, text in talk]
+    named = {**HI, "name": "ada"}
+    both = ib_tiktoken.count_request({"messages": [*plain, named]}, model).tokens
+    alone = ib_tiktoken.count_request({"messages": plain}, model).tokens
+    empty = ib_tiktoken.count_request({"messages": [named]}, model).tokens
+    assert both == alone + empty - ib_tiktoken.count_request({"messages": []}, model).tokens
