@@ -608,6 +608,17 @@ def test_the_doctor_tells_everything_but_the_key(nb, monkeypatch):
     assert "not-a-key" not in ran.text + ran.html
 
 
+def test_the_doctor_names_a_misspelt_variable(nb, monkeypatch):
+    """A variable that nothing reads is shown with what it may have meant, and without its value."""
+    monkeypatch.setenv("IB_MODLE", "gpt-secret")
+    monkeypatch.setenv("IB_DEMO_DELAYS", "1")
+    shown = nb.ok("%interview doctor").text
+    assert "IB_MODLE" in shown
+    assert "nothing reads this variable; did you mean IB_MODEL?" in shown
+    assert "nothing reads this variable; did you mean IB_DEMO_DELAY_S?" in shown
+    assert "gpt-secret" not in shown
+
+
 class Lacking:
     """A counter plugin whose library is not installed."""
 

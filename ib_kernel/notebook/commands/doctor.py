@@ -7,15 +7,19 @@ It never raises for what it is there to report: a broken part becomes a line. Th
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from htpy import div, strong
 
 from ib_kernel.errors import BuddyError, did_you_mean
 from ib_kernel.notebook.output.show import Output
+from ib_kernel.settings import FIELD_NAMES
+from ib_kernel.settings.sources import env_name
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
@@ -95,7 +99,17 @@ def _plugin_settings(engine: Engine, settings: Settings) -> Section:
         if name not in declared:
             hint = did_you_mean(name, declared)
             rows.append([f"plugins.{name}", f"no plugin that is installed reads this table{hint}", "unused"])
+    for name, hint in _unread_variables(declared).items():
+        rows.append([name, f"nothing reads this variable{hint}", "unused"])
     return ("Settings of plugins", ["setting", "value", "from"], rows)
+
+
+def _unread_variables(declared: Mapping[str, type[Any]]) -> dict[str, str]:
+    """Return the variables that look like ours and are nobody's, each with what it may have meant."""
+    known = {"IB_CONFIG", *map(env_name, FIELD_NAMES)}
+    known |= {env_name(name, field.name) for name, kind in declared.items() for field in fields(kind)}
+    unread = sorted(name for name in os.environ if name.startswith("IB_") and name not in known)
+    return {name: did_you_mean(name, known) for name in unread}
 
 
 def _plugin_value(found: PluginValue) -> str:

@@ -19,7 +19,7 @@ Watch the budget
   %budget 30000                            set the total; --usd 0.50 one in US dollars
   %budget --live                           follows the session; --controls adds buttons
   %budget resolve ID --write-off           decide about a call in doubt (or --settle IN+OUT)
-  %usage · %usage all · %usage accuracy     this session; every session; our counts against the bills
+  %usage · %usage all · %usage accuracy    this session; every session; our counts against the bills
   %%usage
   SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
 
