@@ -13,44 +13,39 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from ib_kernel.budget.lock import fixes as lock_fixes
-from ib_kernel.budget.lock import is_locked, require_same_turn
+from ib_kernel.budget.lock import is_locked
 from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.sessions import default_candidate
-from ib_kernel.budget.unresolved import left_behind
-from ib_kernel.errors import ConfigError, Locked, NoSession, UnknownSession, did_you_mean
+from ib_kernel.errors import ConfigError, Locked, NoSession
 from ib_kernel.interview.challenges import Challenge, load_challenge
+from ib_kernel.interview.clients import Clients, default_model
+from ib_kernel.interview.compose import Wishes, compose
 from ib_kernel.interview.fields import (
     check_messages,
-    parse_reply_tokens,
-    read_extra,
     text_of_message,
 )
+from ib_kernel.interview.given import GivenChallenges
 from ib_kernel.interview.prompts import build_messages, prompt_version, system_prompt
+from ib_kernel.interview.resume import find_session, no_session_line
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.text import well_formed, well_formed_value
-from ib_kernel.turn.admission import inactive
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.retry import RetryBudget
-from ib_kernel.turn.turn import Shared, Turn, TurnRequest, TurnResult
+from ib_kernel.turn.turn import Shared, Turn, TurnResult
 from ib_kernel.values import (
-    ChatRequest,
     LLMClient,
     Message,
     NewSession,
     RateLimits,
     Session,
-    Status,
-    private_part,
 )
 
 
@@ -74,13 +69,10 @@ class Interview:
         self.service = service or TokenService(self.settings, plugins=self.plugins)
         self._owns_service = service is None
         self._loop = BackgroundLoop()
-        self._clients: dict[tuple[str, str], LLMClient] = {}
-        self._factories: dict[tuple[str, str], Any] = {}
-        self._replaced: list[LLMClient] = []
+        self._clients = Clients(self.plugins)
+        self._given = GivenChallenges(self.settings.data_dir, self.plugins)
         self._shared = Shared(RetryBudget(self.settings.retry_budget))
-        self._lock = threading.RLock()
         self._session_id: str | None = None
-        self._challenges: dict[str, Challenge | None] = {}
         if session_id is not None:
             self.use(session_id)
 
@@ -136,14 +128,12 @@ class Interview:
         version = prompt_version(settings.persona)
         given = load_challenge(challenge, self.plugins) if challenge else None
         chosen = self.client(settings.client_name, settings.api)
-        model = model or self._default_model(chosen, settings)
+        model = model or default_model(chosen, settings)
         self.plugins.model(model, settings, settings.client_name)
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if api is not None:
             meta["api"] = settings.api
-        if given and given.origin != "shipped":  # the file may change or go: keep what was given
-            private_id = private_part.keep(self.settings.data_dir, given.notes, given.rubric)
-            meta["challenge"] = {"title": given.title, "text": given.text, "private_id": private_id}
+        meta |= self._given.to_record(given)
         session = self.service.create_session(
             candidate=candidate or settings.candidate or default_candidate(),
             token_budget=token_budget,
@@ -161,7 +151,7 @@ class Interview:
             unlock=unlock,
             budget_usd=budget_usd,
         )
-        self._challenges[session.session_id] = given
+        self._given.note(session.session_id, given)
         self._session_id = session.session_id
         return session
 
@@ -177,12 +167,7 @@ class Interview:
         Raises:
             UnknownSession: There is no such session; the line says which is meant.
         """
-        try:
-            session = self.service.get_session(session_id)
-        except UnknownSession:
-            known = [s.session_id for s in self.service.store.sessions(limit=200)]
-            hint = did_you_mean(session_id, known) or ". %interview sessions lists them."
-            raise UnknownSession(f"no session {session_id!r} in this ledger{hint}") from None
+        session = find_session(self.service, session_id)
         self._session_id = session.session_id
         return session
 
@@ -195,7 +180,7 @@ class Interview:
     def session(self) -> Session:
         """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
         if self._session_id is None:
-            raise NoSession(self._no_session_line())
+            raise NoSession(no_session_line(self.service.store))
         return self.service.get_session(self._session_id)
 
     def history(self) -> list[Message]:
@@ -233,9 +218,9 @@ class Interview:
         text = well_formed(text)
         session = self.session
         history = self.service.store.history(session.session_id)
-        messages = build_messages(session, self._challenge(session), history, text)
+        messages = build_messages(session, self._given.of(session), history, text)
         question = asked_now("user", text)
-        return self._send(session, messages, question, max_tokens, model, temperature, {})
+        return self._send(session, messages, question, Wishes(max_tokens, model, temperature))
 
     async def say(self, text: str, **options: Any) -> TurnResult:
         """Ask and wait for the whole reply.
@@ -311,13 +296,12 @@ class Interview:
         if is_locked(session):
             self._require_own_prompt(session, messages)
         question = replace(question, content=text_of_message(messages[-1]) or question.content)
-        return self._send(
-            session, messages, question, max_tokens, model, temperature, well_formed_value(extra or {})
-        )
+        wishes = Wishes(max_tokens, model, temperature, well_formed_value(extra or {}))
+        return self._send(session, messages, question, wishes)
 
     def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
         """In a locked session, the only system text is the one that the engine composed."""
-        own, _ = system_prompt(session, self._challenge(session))
+        own, _ = system_prompt(session, self._given.of(session))
         if any(m.get("role") in ("system", "developer") and m.get("content") != own for m in messages):
             raise Locked(
                 f"session {session.session_id} is locked: its prompt stays as it is; leave system messages "
@@ -325,37 +309,10 @@ class Interview:
             )
 
     def _send(
-        self,
-        session: Session,
-        messages: Sequence[Mapping[str, Any]],
-        question: Message,
-        max_tokens: int | None,
-        model: str | None,
-        temperature: float | None,
-        extra: Mapping[str, Any],
+        self, session: Session, messages: Sequence[Mapping[str, Any]], question: Message, wishes: Wishes
     ) -> Reply:
-        extra, n, max_tokens = read_extra(extra, max_tokens, session.meta.get("api") or self.settings.api)
-        if session.status is not Status.ACTIVE:  # said before anything about tokens
-            raise inactive(session.status)
-        asked = session.client or self.settings.client_name
-        client, name = self.client(asked, session.meta.get("api")), model or session.model
-        info = self.plugins.model(name, self.settings, asked)
-        fixed = lock_fixes(session)
-        if temperature is None:
-            default = fixed.get("temperature", self.settings.temperature)
-            temperature = session.meta.get("temperature", default)
-        longest = min(self.settings.reply_tokens, fixed.get("reply_tokens", self.settings.reply_tokens))
-        reply_tokens = parse_reply_tokens(longest if max_tokens is None else max_tokens)
-        require_same_turn(session, model=name, temperature=temperature, reply_tokens=reply_tokens)
-        request = ChatRequest(
-            model=name,
-            messages=tuple(messages),
-            max_completion_tokens=reply_tokens,
-            temperature=temperature if info.accepts_temperature else None,
-            n=n,
-            extra=extra,
-        )
-        ask = TurnRequest(session, request, info, question, explicit=max_tokens is not None)
+        ask = compose(session, messages, question, wishes, self.settings, self.plugins)
+        client = self.client(session.client or self.settings.client_name, session.meta.get("api"))
         return Reply(self._loop, lambda emit: Turn(self.service, client, ask, emit, self._shared))
 
     # --- parts
@@ -370,22 +327,11 @@ class Interview:
         Raises:
             ConfigError: There is no such client, or it cannot be built.
         """
-        settings = self.settings.replace(client=name, api=api)
-        key = name, settings.api
-        with self._lock:
-            self.plugins.load()
-            offered = self.plugins.catalog.clients.offered(name)
-            if key in self._clients and self._factories.get(key) is not offered:
-                self._replaced.append(self._clients.pop(key))  # a turn may still be using it
-            if key not in self._clients:
-                self._clients[key], self._factories[key] = self.plugins.client(settings), offered
-            return self._clients[key]
+        return self._clients.get(self.settings.replace(client=name, api=api))
 
     def rate_limits(self) -> dict[str, RateLimits]:
         """Return what the services said last about their rate limits, by model."""
-        with self._lock:
-            clients = list(self._clients.values())
-        return {model: told for c in clients for model, told in getattr(c, "rate_limits", {}).items()}
+        return self._clients.rate_limits()
 
     def call(self, work: Any) -> Any:
         """Run a client's coroutine on the interview's loop and wait for its result.
@@ -407,36 +353,14 @@ class Interview:
         Returns:
             Title and task without notes and criteria; None when it was given no challenge.
         """
-        whole = self._challenge(session)
+        whole = self._given.of(session)
         return whole.candidates_part() if whole else None
-
-    def _challenge(self, session: NewSession) -> Challenge | None:
-        """Return the whole challenge, notes and criteria included: for the prompt, not for people."""
-        if session.session_id not in self._challenges:
-            self._challenges[session.session_id] = self._recorded_challenge(session)
-        return self._challenges[session.session_id]
-
-    def _recorded_challenge(self, session: NewSession) -> Challenge | None:
-        recorded = session.meta.get("challenge")
-        if not isinstance(recorded, Mapping):
-            return load_challenge(session.challenge, self.plugins) if session.challenge else None
-        notes, rubric = private_part.read(self.settings.data_dir, recorded.get("private_id"))
-        return Challenge(
-            name=session.challenge,
-            title=str(recorded.get("title", "")),
-            text=str(recorded.get("text", "")),
-            notes=notes,
-            rubric=rubric,
-            origin="recorded",
-        )
 
     def close(self) -> None:
         """Close clients, the loop and the ledger. Idempotent."""
-        with self._lock:
-            clients, self._clients, self._replaced = [*self._clients.values(), *self._replaced], {}, []
         if self._shared.draining:
             self._loop.call(self._shared.end_draining())
-        for client in clients:
+        for client in self._clients.take_all():
             self._loop.call(client.aclose())
         self._loop.close()
         if self._owns_service:
@@ -449,25 +373,6 @@ class Interview:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
-
-    def _default_model(self, client: LLMClient, settings: Settings) -> str:
-        """A client may name its own default (`default_model`); a model that the user chose comes first."""
-        own: str | None = getattr(client, "default_model", None)
-        return own if own and settings.origins.get("model") == "default" else settings.model
-
-    def _no_session_line(self) -> str:
-        active = [
-            s for s in self.service.store.sessions(limit=20) if s.status in (Status.ACTIVE, Status.PAUSED)
-        ]
-        line = 'no session yet. Type %interview start "Backend engineer" to begin'
-        if not active:
-            return f"{line}, or %interview use ID to go on with an earlier one."
-        last = active[0]
-        line = (
-            f"{line}, or %interview use {last.session_id} to go on with {last.candidate}'s ({last.status})."
-        )
-        doubts = left_behind(self.service.store.reservations(last.session_id), own=last.session_id)
-        return f"{line} There {doubts}" if doubts else line
 
 
 def asked_now(role: str, text: str) -> Message:

@@ -1,0 +1,59 @@
+"""What was asked as the request of one turn: the session's choices, its lock, and the caller's wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ib_kernel.budget.lock import fixes as lock_fixes
+from ib_kernel.budget.lock import require_same_turn
+from ib_kernel.interview.fields import parse_reply_tokens, read_extra
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.settings import Settings
+from ib_kernel.turn.admission import inactive
+from ib_kernel.turn.turn import TurnRequest
+from ib_kernel.values import ChatRequest, Message, Session, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller asks for beside the messages; None leaves it to the session."""
+
+    max_tokens: int | None = None
+    model: str | None = None
+    temperature: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def compose(
+    session: Session,
+    messages: Sequence[Mapping[str, Any]],
+    question: Message,
+    wishes: Wishes,
+    settings: Settings,
+    plugins: Plugins,
+) -> TurnRequest:
+    """Return the turn's request. Raises what refuses it before anything about tokens is known."""
+    api = session.meta.get("api") or settings.api
+    extra, n, max_tokens = read_extra(wishes.extra, wishes.max_tokens, api)
+    if session.status is not Status.ACTIVE:  # said before anything about tokens
+        raise inactive(session.status)
+    name = wishes.model or session.model
+    info = plugins.model(name, settings, session.client or settings.client_name)
+    fixed, temperature = lock_fixes(session), wishes.temperature
+    if temperature is None:
+        default = fixed.get("temperature", settings.temperature)
+        temperature = session.meta.get("temperature", default)
+    longest = min(settings.reply_tokens, fixed.get("reply_tokens", settings.reply_tokens))
+    reply_tokens = parse_reply_tokens(longest if max_tokens is None else max_tokens)
+    require_same_turn(session, model=name, temperature=temperature, reply_tokens=reply_tokens)
+    request = ChatRequest(
+        model=name,
+        messages=tuple(messages),
+        max_completion_tokens=reply_tokens,
+        temperature=temperature if info.accepts_temperature else None,
+        n=n,
+        extra=extra,
+    )
+    return TurnRequest(session, request, info, question, explicit=max_tokens is not None)
