@@ -67,6 +67,19 @@ def forward(part: str, method: Callable[Concatenate[Part, P], R]) -> Callable[Co
     return call
 
 
+LONGEST_NAME = 500
+"""Characters of a candidate's name, a role or a level at most: they stand in tables and prompts."""
+
+
+def parse_name(name: str, value: Any) -> str:
+    """Return *value* if it is text of at most `LONGEST_NAME` characters; else raise `ConfigError`."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} cannot be of type {type(value).__name__}; give a text")
+    if len(value) > LONGEST_NAME:
+        raise ConfigError(f"{name} has {len(value):,} characters; give at most {LONGEST_NAME}")
+    return value
+
+
 def parse_tokens(name: str, value: Any) -> int:
     """Return *value* if it is a whole number of tokens, 0 or more; else raise `ConfigError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ib_kernel.budget import lock
-from ib_kernel.budget.access import LedgerAccess, parse_id, parse_tokens
+from ib_kernel.budget.access import LedgerAccess, parse_id, parse_name, parse_tokens
 from ib_kernel.errors import ConfigError, Locked, SessionInactive
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.plugin.events import SessionEnded
@@ -85,7 +85,7 @@ class SessionManager:
         settings = self._settings
         budget = settings.token_budget if token_budget is None else parse_tokens("token_budget", token_budget)
         limit = settings.time_limit_s if time_limit_s is None else time_limit_s
-        if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
+        if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < math.inf):
             raise ConfigError(
                 f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
             )
@@ -96,7 +96,9 @@ class SessionManager:
             details["budget_nano_usd"] = parse_nano_usd(money)
         if details.get("budget_nano_usd") is not None:
             require_price(info)
-        person = candidate or settings.candidate or default_candidate()
+        person = parse_name("candidate", candidate or settings.candidate or default_candidate())
+        for field in ("role", "level"):
+            parse_name(field, details.get(field) or "")
         self._require_no_lock(person, (unlock, passphrase))
         if passphrase is not None:
             meta = details.get("meta", {})
@@ -385,7 +387,8 @@ def _is_wrong_try(event: LedgerEvent, since: float) -> bool:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 def parse_nano_usd(budget_usd: Any) -> int:

@@ -53,6 +53,22 @@ def sid(service: TokenService) -> str:
     return service.create_session(candidate="Ada", token_budget=1_000).session_id
 
 
+@pytest.mark.parametrize("field", ["candidate", "role", "level"])
+@pytest.mark.parametrize("value", [5, b"x", ["Ada"], "x" * 501])
+def test_a_name_is_a_text_that_fits_a_table(service: TokenService, field: str, value: object) -> None:
+    """Anything else is one line, and no session is opened."""
+    with pytest.raises(ConfigError, match=f"^{field} (cannot be of type|has 501 characters)"):
+        service.create_session(**{field: value})  # type: ignore[arg-type]
+    assert service.store.sessions() == []
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), 0, -1, "9"])
+def test_a_time_limit_is_a_number_of_seconds(service: TokenService, limit: object) -> None:
+    """Also not without end: no limit is to leave it out."""
+    with pytest.raises(ConfigError, match="give seconds above 0"):
+        service.create_session(candidate="Ada", time_limit_s=limit)  # type: ignore[arg-type]
+
+
 def test_a_reservation_holds_what_it_says(service: TokenService, sid: str) -> None:
     """Held tokens are gone for everybody else until they are settled or released."""
     hold = service.reserve_tokens(sid, 700)
