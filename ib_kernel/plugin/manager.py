@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,9 +17,8 @@ import pluggy
 from ib_kernel.errors import BrokenPlugin, BuddyError, NameClash, UnknownName
 from ib_kernel.models.limits import get_model, list_models
 from ib_kernel.models.rows import ModelInfo
-from ib_kernel.plugin import hookspecs
+from ib_kernel.plugin import hookspecs, loading
 from ib_kernel.plugin.registry import Catalog, Factory, Registry, did_you_mean
-from ib_kernel.secrets import scrub
 from ib_kernel.settings import Settings
 from ib_kernel.settings.plugins import PluginValue, plugin_values
 from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
@@ -30,12 +28,6 @@ T = TypeVar("T")
 
 GROUP = "ib_kernel"
 """The entry-point group that plugins register under."""
-
-OURS = "interview-buddy-kernel"
-"""The distribution whose plugins load first, so that in a clash of names it is the other that is told."""
-
-HOOKS = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec"))
-"""The names of all hooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +69,10 @@ class Plugins:
             self._loaded = True
             try:
                 if self._entry_points:
-                    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=_order):
+                    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=loading.order):
                         self._add_installed(entry)
                 for plugin in self._extra:
-                    self._replace(_name_of(plugin), plugin)
+                    self._replace(loading.name_of(plugin), plugin)
             except BaseException:  # an interrupt: the next use starts over, instead of missing the rest
                 for name in list(self.infos):
                     self._remove(name)
@@ -100,7 +92,7 @@ class Plugins:
             BrokenPlugin: It implements no hook, or its registration failed; the line says why.
         """
         self.load()
-        name = name or _name_of(plugin)
+        name = name or loading.name_of(plugin)
         with self._lock:
             self._replace(name, plugin)
             problem = self.infos[name].problem
@@ -197,7 +189,7 @@ class Plugins:
         try:
             return said if isinstance(said, str) else str(said(settings) or "")
         except Exception as error:  # noqa: BLE001 - it is logged, and the model then has no price
-            log.debug("the provider of the client %s failed\n%s", client, _trace(error))
+            log.debug("the provider of the client %s failed\n%s", client, loading.trace(error))
             return ""
 
     def settings_values(self, settings: Settings) -> list[PluginValue]:
@@ -221,21 +213,17 @@ class Plugins:
             event: The frozen event.
         """
         self.load()
-        for implementation in self._implementations(hook):
+        for implementation in loading.implementations(self._manager, hook):
             try:
-                _call(implementation, event=event)
+                loading.call(implementation, event=event)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - also SystemExit, or a compiled library's panic
                 name = implementation.plugin_name
-                log.warning("the plugin %s failed in %s and is skipped\n%s", name, hook, _trace(error))
-
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
-        caller = getattr(self._manager.hook, hook, None)
-        return list(reversed(caller.get_hookimpls())) if caller is not None else []
+                log.warning("the plugin %s failed in %s and is skipped\n%s", name, hook, loading.trace(error))
 
     def _add_installed(self, entry: importlib.metadata.EntryPoint) -> None:
-        distribution, version = _distribution(entry)
+        distribution, version = loading.distribution(entry)
         source = f"{distribution} {version}".strip() or entry.value
         # Two distributions may use one entry name; the second must not take the first one's place.
         name = entry.name if entry.name not in self.infos else f"{entry.name} ({source})"
@@ -258,38 +246,22 @@ class Plugins:
         try:
             plugin = load()
             self._manager.register(plugin, name=name)
-            self._check(plugin, name)
+            loading.check(self._manager, plugin, name)
             self.catalog.plugin, self.catalog.source = name, source if version else name
-            for implementation in self._implementations("ib_register"):
+            for implementation in loading.implementations(self._manager, "ib_register"):
                 if implementation.plugin_name == name:
-                    _call(implementation, catalog=self.catalog)
+                    loading.call(implementation, catalog=self.catalog)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - an import can raise anything, SystemExit too
-            problem = _reason(error)
-            log.debug("plugin %s cannot be loaded\n%s", name, _trace(error))
+            problem = loading.reason(error)
+            log.debug("plugin %s cannot be loaded\n%s", name, loading.trace(error))
             self._remove(name)
             if isinstance(error, NameClash) and source != "registered here":
                 self._clashes[error.kind, error.name] = (str(error), error.plugins)
         finally:
             self.catalog.plugin = self.catalog.source = "you"
         self.infos[name] = PluginInfo(name, source, version, problem)
-
-    def _check(self, plugin: Any, name: str) -> None:
-        """Raise for what pluggy accepts in silence: misspelt, unmarked, wrapping or missing hooks."""
-        mine = [hook for hook in self._manager.hook.__dict__ if not hook.startswith("_")]
-        found = {hook: i for hook in mine for i in self._implementations(hook) if i.plugin_name == name}
-        for hook, implementation in found.items():
-            if hook not in HOOKS and not implementation.optionalhook:
-                hint = did_you_mean(hook, HOOKS) or f"; there are: {', '.join(HOOKS)}"
-                raise BrokenPlugin(f"there is no hook {hook}{hint}")
-            if implementation.wrapper or implementation.hookwrapper:
-                raise BrokenPlugin(f"{hook} is a wrapper; hooks here observe, they wrap nothing")
-        for hook in HOOKS:
-            if hook not in found and callable(getattr(plugin, hook, None)):
-                raise BrokenPlugin(f"{hook} lacks its @hookimpl (from ib_kernel import hookimpl)")
-        if not found:
-            raise BrokenPlugin(f"it implements no hook; there are: {', '.join(HOOKS)}")
 
     def _build(self, registry: Registry[Factory[T]], name: str, settings: Settings) -> T:
         self.settings_values(settings)  # a mistake in a table is told before anything is built
@@ -309,40 +281,10 @@ class Plugins:
         except BuddyError:
             raise
         except Exception as error:  # noqa: BLE001 - it is logged; exc_info could show the key
-            log.debug("the factory of %s %s failed\n%s", registry.kind, name, _trace(error, key))
+            log.debug("the factory of %s %s failed\n%s", registry.kind, name, loading.trace(error, key))
             raise BrokenPlugin(
-                f"the {registry.kind} {name!r} cannot be built: {_reason(error, key)}"
+                f"the {registry.kind} {name!r} cannot be built: {loading.reason(error, key)}"
             ) from None
         if product is None:
             raise BrokenPlugin(f"the {registry.kind} {name!r} cannot be built: its factory returned None")
         return product
-
-
-def _name_of(plugin: Any) -> str:
-    return str(getattr(plugin, "__name__", None) or type(plugin).__name__)
-
-
-def _distribution(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    try:
-        return (entry.dist.name or "", entry.dist.version or "") if entry.dist else ("", "")
-    except Exception:  # noqa: BLE001 - metadata that cannot be read is no reason to miss a plugin
-        return "", ""
-
-
-def _order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
-    return _distribution(entry)[0] != OURS, entry.name, entry.value
-
-
-def _call(implementation: pluggy.HookImpl, **given: object) -> None:
-    implementation.function(*(given[name] for name in implementation.argnames))
-
-
-def _reason(error: BaseException, secret: str | None = None) -> str:
-    """Return the error as one line of at most 300 characters, without *secret*."""
-    message = scrub(" ".join(str(error).split()), secret)
-    kind = "" if isinstance(error, BrokenPlugin) else type(error).__name__
-    return ": ".join(part for part in (kind, message) if part)[:300]
-
-
-def _trace(error: BaseException, secret: str | None = None) -> str:
-    return scrub("".join(traceback.format_exception(error)), secret).rstrip()

@@ -30,7 +30,8 @@ from ib_kernel.plugin.events import (
     SessionChanged,
     SessionEnded,
 )
-from ib_kernel.plugin.manager import HOOKS, Plugins
+from ib_kernel.plugin.loading import HOOKS
+from ib_kernel.plugin.manager import Plugins
 from ib_kernel.plugin.registry import Catalog, did_you_mean
 from ib_kernel.settings import Settings
 from ib_kernel.values import CallEnd, Count, Session, Totals

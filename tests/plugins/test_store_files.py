@@ -346,3 +346,31 @@ def test_a_fork_in_the_middle_of_a_write_is_one_line(
         done.set()
         thread.join()
     spend(store)
+
+
+@pytest.mark.parametrize("name", ["hot.sqlite3", "hot.sqlite3-wal", "hot.sqlite3-shm"])
+@pytest.mark.parametrize("change", ["removed", "replaced", "folder"])
+def test_a_change_in_a_folder_that_was_quiet_is_seen(tmp_path: Path, name: str, change: str) -> None:
+    """One look at the folder is enough only as long as nothing in it was made, removed or renamed."""
+    folder = tmp_path / "ledger"
+    store = DuckDBStore(folder, background=False)
+    os.utime(folder, (1_000_000_000, 1_000_000_000))
+    guard = store._hot._guard
+    assert guard.in_place()
+    assert guard._quiet is not None or not files.GUARDED
+    moved = folder.rename(tmp_path / "away") if change == "folder" else folder
+    if change == "folder":
+        folder.mkdir()
+    else:
+        kept = moved / name
+        kept.rename(moved / "kept")
+        if change == "replaced":
+            kept.write_bytes((moved / "kept").read_bytes())
+    assert not guard.in_place()
+    if change == "folder":
+        folder.rmdir()
+        moved.rename(folder)
+    else:
+        (folder / "kept").replace(folder / name)
+    assert guard.in_place()
+    store.close()
