@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ib_kernel.text import well_formed
@@ -16,6 +17,17 @@ def read_json(text: str) -> Any:
     """Return the value of a JSON text, or None when it is none (null is no answer either)."""
     try:
         return json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    except ValueError:  # a number of thousands of digits, which Python does not convert: the rest is good
+        return _read_without_giants(text)
+    except RecursionError:
+        return None
+
+
+def _read_without_giants(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 100 else math.inf)
     except (ValueError, RecursionError):
         return None
 

@@ -54,6 +54,19 @@ def test_a_kind_of_answer_is_understood(trial: AnswerTrial, kind: dict[str, Any]
     check(kind, seen)
 
 
+def test_a_figure_of_thousands_of_digits_spoils_no_reply(trial: AnswerTrial) -> None:
+    """Python does not even read it: the text is kept, and the figures are ours."""
+    giant = "9" * 20_000
+    data = (
+        '{"choices": [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}], '
+        f'"usage": {{"prompt_tokens": {giant}, "completion_tokens": 2}}}}'
+    )
+    seen = trial.run(written({"data": [data, "[DONE]"]}))
+    must_hold(seen)
+    assert (seen.text, seen.error, seen.source, seen.requests) == ("Yes.", "", "counted", 1)
+    assert "not a count" in repr(seen.events)
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_case_of_the_folder_is_right(trial: AnswerTrial, case: dict[str, Any]) -> None:
     """What the words of the case say is what is seen."""
