@@ -80,7 +80,7 @@ def parse_reply_tokens(value: Any) -> int:
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse messages that hold anything which nobody counts.
+    """Refuse messages with anything in them that nobody counts.
 
     Args:
         messages: Chat Completions messages.
