@@ -20,6 +20,9 @@ FENCE = "+++"
 _MARK = re.compile(r"<!--+\s*interviewer\s*--+>", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+_LOOK_ALIKES = str.maketrans("іıеоѵνηпѕԝтгІЕОΙΕΝТТГ", "iieovvnnswtrIEOIENTTR")
+"""Letters of other alphabets that look like those of the mark (Unicode's confusables, version 16)."""
+
 _MARK_LETTERS = re.compile(
     r"(?:lt)?(?:notes?|hints?|only)?(?:for)?(?:the|your)?interviewers?(?:notes?|hints?|only|guide)?(?:gt)?"
 )
@@ -72,7 +75,7 @@ def opens_front_matter(first: str, origin: str) -> bool:
 def _plain(line: str) -> str:
     """Return *line* as a person sees it: one width, one kind of dash, nothing invisible, no outer space."""
     line = _INVISIBLE.sub("", unicodedata.normalize("NFKC", line[:2000]))
-    return _DASHES.sub("--", line).strip()
+    return _DASHES.sub("--", line.translate(_LOOK_ALIKES)).strip()
 
 
 def _almost(line: str) -> bool:

@@ -177,7 +177,9 @@ class Hot:
 
     def _connection(self) -> apsw.Connection:
         if self._closed or self._db is None:
-            raise StoreError("this ledger has been closed; build a new store")
+            raise StoreError(
+                "this ledger was closed here; type %reload_ext ib_kernel (in Python: build a new store)"
+            )
         return self._db
 
     def _in_place(self) -> apsw.Connection:

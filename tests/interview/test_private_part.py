@@ -54,7 +54,11 @@ def parsed_or_refused(source: str, advice: str) -> Challenge | None:
 
 def cased(word: str) -> st.SearchStrategy[str]:
     """The word in any mixture of cases, now and then with something invisible in it."""
-    letters = [st.sampled_from([c.lower(), c.upper(), c + "\u200b", c + "\ufeff", c]) for c in word]
+    alike = str.maketrans("ieowvnt", "\u0456\u0435\u043e\u051d\u0475\u043f\u0442")
+    letters = [
+        st.sampled_from([c, c.lower(), c.upper(), c + "\u200b", c + "\ufeff", c.translate(alike)])
+        for c in word
+    ]
     return st.tuples(*letters).map("".join)
 
 
