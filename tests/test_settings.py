@@ -313,6 +313,8 @@ def test_but_changes_only_what_it_is_told() -> None:
 )
 def test_a_copy_looks_nothing_up_again(make_copy: Any, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key or a broken config file that appears later does not reach a copy of older settings."""
+    for name in [name for name in os.environ if name.startswith("IB_")]:
+        monkeypatch.delenv(name)
     before = Settings(model="gpt-5.5")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     config("this is not toml")

@@ -27,7 +27,8 @@ LIMIT_S = 20.0
 class Expected:
     """How a faulty attempt must end: an error of one of `kinds`, with these properties.
 
-    `whole_outcome` is the outcome where the answer was not streamed (None: the same; "" left to the client).
+    `whole_outcome` is the outcome where the answer was not streamed (None: the same; "" left to the client),
+    and `whole_retry_is_free` leaves it to the client whether such an answer is asked for again.
     """
 
     kinds: tuple[type[errors.ClientError], ...]
@@ -35,6 +36,7 @@ class Expected:
     retryable: bool | None = False
     retry_after_s: float | None = None
     whole_outcome: str | None = None
+    whole_retry_is_free: bool = False
 
 
 _RATE, _DOWN = (errors.RateLimited,), (errors.ServerFailed,)
@@ -60,7 +62,7 @@ EXPECTED: dict[str, Expected] = {
     "close-before-headers": Expected(_BROKEN, "unknown", True),
     "reset": Expected(_BROKEN, "unknown", True),
     "close": Expected(_BROKEN, "unknown", True),
-    "no-finish": Expected(_BROKEN, "unknown", True),
+    "no-finish": Expected(_BROKEN, "unknown", True, whole_retry_is_free=True),
     "malformed": Expected(_BROKEN, "unknown", True),
     "error-event": Expected(_DOWN, "unknown", True, whole_outcome=""),
     "filtered-prompt": Expected((errors.ContentFiltered,), "prompt_billed"),
