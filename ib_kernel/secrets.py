@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import html
 import json
 import os
 import re
@@ -165,10 +164,12 @@ def _is_worth_hiding(text: str) -> bool:
 
 
 def _spellings(text: str) -> set[str]:
+    from html import escape
+
     raw = text.encode("utf-8", "surrogatepass")
     encoded = base64.b64encode(raw).decode().rstrip("=")
     quoted = quote(text, safe="", errors="replace")
-    return {text, json.dumps(text)[1:-1], quoted, html.escape(text), encoded}
+    return {text, json.dumps(text)[1:-1], quoted, escape(text), encoded}
 
 
 _known = _Known()

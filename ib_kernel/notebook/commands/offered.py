@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ib_kernel.errors import BrokenPlugin, BuddyError
 from ib_kernel.notebook.commands import args, words
-from ib_kernel.notebook.output.show import publish, show_lines
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
@@ -54,6 +53,8 @@ def run(engine: Engine, command: Command, line: str) -> None:
 
 
 def _show(text: str) -> None:
+    from ib_kernel.notebook.output.show import publish, show_lines
+
     output = show_lines(text)
     publish(output.content, output.text)
 
