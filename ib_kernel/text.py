@@ -7,6 +7,7 @@ what a terminal would obey. What is counted, sent or stored passes `well_formed`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -64,15 +65,23 @@ def well_formed_value(value: T) -> T:
 
     The very object when all are; a tuple with one that is not becomes a list.
     """
+    try:  # nearly always: what JSON can write as UTF-8 holds no surrogate, and this is quick
+        json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return _made_well_formed(value)
+    return value
+
+
+def _made_well_formed(value: T) -> T:
     clean: Any = value
     if isinstance(value, str):
         clean = well_formed(value)
     elif isinstance(value, Mapping):
-        clean = {well_formed_value(key): well_formed_value(item) for key, item in value.items()}
+        clean = {_made_well_formed(key): _made_well_formed(item) for key, item in value.items()}
         if all(key is old and clean[key] is value[old] for key, old in zip(clean, value, strict=False)):
             return value
     elif isinstance(value, (list, tuple)):
-        clean = [well_formed_value(item) for item in value]
+        clean = [_made_well_formed(item) for item in value]
         if all(new is old for new, old in zip(clean, value, strict=True)):
             return value
     result: T = clean
