@@ -285,7 +285,7 @@ def scrub_value(value: T) -> T:
     """
     clean: Any = value
     if isinstance(value, str):
-        if len(value) < SHORTEST:
+        if len(value) < SHORTEST // 2:
             return value
         clean = scrub_keys(value)
         return value if clean == value else clean

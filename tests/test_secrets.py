@@ -358,3 +358,12 @@ def test_a_known_secret_is_found_in_any_case_and_beside_any_letter(text: str) ->
     odd = "\u212a\u0131lo-\u017f\u0131erra-\u0130nd\u0131a-77"
     for spelling in ("Kilo-Sierra-India-77", "KILO-SIERRA-INDIA-77", odd):
         assert "77" not in scrub_keys(text.format(f" {spelling} "))
+
+
+@pytest.mark.parametrize("key", ["sk-test", "pw-1", "a1b2c3d"])
+def test_a_short_key_is_hidden_in_rows_too(key: str) -> None:
+    """What is known to be a key is hidden in a value that is nothing but the key, as it is in a sentence."""
+    Secret(key)
+    assert scrub_value(Message(1, "user", key)) == Message(1, "user", "[redacted]")
+    assert scrub_value({key: [key]}) == {"[redacted]": ["[redacted]"]}
+    assert scrub_keys(f"it is {key}.") == "it is [redacted]."

@@ -72,7 +72,7 @@ def test_rate_limits_are_waited_out_as_the_peer_asks(buddy: Interview, llmock: A
 
 
 def test_an_outage_ends_after_four_attempts(buddy: Interview, llmock: Any) -> None:
-    """503 for ever is given up, without a storm of requests and without a charge."""
+    """A service that always answers 503 is given up, without a storm of requests and without a charge."""
     llmock.outage()
     with pytest.raises(ServerFailed):
         say(buddy)
