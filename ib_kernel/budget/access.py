@@ -1,15 +1,15 @@
-"""What the parts of `TokenService` share: the settings, the plugins and the ledger."""
+"""What the parts of `TokenService` share: the settings, the plugins, the ledger and who acts."""
 
 from __future__ import annotations
 
 import functools
+import getpass
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ib_kernel.budget.scrubbed import scrubbed
-from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.events import SessionChanged
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
@@ -67,28 +67,9 @@ def forward(part: str, method: Callable[Concatenate[Part, P], R]) -> Callable[Co
     return call
 
 
-LONGEST_NAME = 500
-"""Characters of a candidate's name, a role or a level at most: they stand in tables and prompts."""
-
-
-def parse_name(name: str, value: Any) -> str:
-    """Return *value* if it is text of at most `LONGEST_NAME` characters; else raise `ConfigError`."""
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} cannot be of type {type(value).__name__}; give a text")
-    if len(value) > LONGEST_NAME:
-        raise ConfigError(f"{name} has {len(value):,} characters; give at most {LONGEST_NAME}")
-    return value
-
-
-def parse_tokens(name: str, value: Any) -> int:
-    """Return *value* if it is a whole number of tokens, 0 or more; else raise `ConfigError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"{name} cannot be {value!r}; give a whole number of tokens, 0 or more")
-    return value
-
-
-def parse_id(session_id: Any) -> str:
-    """Return *session_id* if it is text; else raise `ConfigError`."""
-    if not isinstance(session_id, str):
-        raise ConfigError(f"session_id cannot be {session_id!r}; pass the session's session_id (text)")
-    return session_id
+def default_candidate() -> str:
+    """Return the system's user name, or "candidate" where there is none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "candidate"

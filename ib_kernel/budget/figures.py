@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.budget import forecast
-from ib_kernel.budget.access import LedgerAccess, parse_id, parse_tokens
-from ib_kernel.budget.sessions import SessionManager, require_active
+from ib_kernel.budget.access import LedgerAccess
+from ib_kernel.budget.parsing import parse_id, parse_tokens, require_active
+from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.errors import UnknownSession
 from ib_kernel.values import Totals
 

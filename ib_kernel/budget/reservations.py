@@ -11,8 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ib_kernel.budget.access import LedgerAccess, parse_id, parse_tokens
-from ib_kernel.budget.sessions import SessionManager, default_candidate, require_active
+from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.parsing import parse_id, parse_tokens, require_active
+from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.errors import ReservationError, StoreError
 from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, Refusal, Reservation
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import threading
 
-from ib_kernel.budget.access import LedgerAccess, forward, parse_tokens
+from ib_kernel.budget.access import LedgerAccess, forward
 from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.figures import Figures, TokenUsage, percentage_used, warning_level
+from ib_kernel.budget.limits import SessionLimits
+from ib_kernel.budget.parsing import parse_tokens
 from ib_kernel.budget.reservations import ReservationManager
 from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.plugin.manager import Plugins
@@ -43,6 +45,7 @@ class TokenService:
         self.plugins = self._access.plugins
         self._counting = Counting(self._access.settings, self.plugins)
         self._sessions = SessionManager(self._access)
+        self._limits = SessionLimits(self._access, self._sessions)
         self._reservations = ReservationManager(self._access, self._sessions)
         self._figures = Figures(self._access, self._sessions)
 
@@ -73,12 +76,14 @@ class TokenService:
     resume = forward("_sessions", SessionManager.resume)
     complete = forward("_sessions", SessionManager.complete)
     cancel = forward("_sessions", SessionManager.cancel)
-    extend_budget = forward("_sessions", SessionManager.extend_budget)
-    set_budget = forward("_sessions", SessionManager.set_budget)
-    set_money_budget = forward("_sessions", SessionManager.set_money_budget)
-    set_time_limit = forward("_sessions", SessionManager.set_time_limit)
     is_locked = forward("_sessions", SessionManager.is_locked)
     unlock = forward("_sessions", SessionManager.unlock)
+
+    # limits
+    extend_budget = forward("_limits", SessionLimits.extend_budget)
+    set_budget = forward("_limits", SessionLimits.set_budget)
+    set_money_budget = forward("_limits", SessionLimits.set_money_budget)
+    set_time_limit = forward("_limits", SessionLimits.set_time_limit)
 
     # reservations
     reserve_tokens = forward("_reservations", ReservationManager.reserve_tokens)

@@ -1,34 +1,29 @@
-"""Opening, steering and limiting sessions: what spends nothing.
-
-Every change is recorded with who made it. A locked session's limits change with its passphrase only
-(`ib_kernel.budget.lock`); enforced here, so that magics, widgets and Python all go through it.
-"""
+"""Opening, steering and ending sessions: what spends nothing. Every change is recorded with who made it."""
 
 from __future__ import annotations
 
-import getpass
 import math
 import time
-import unicodedata
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from ib_kernel.budget import lock
-from ib_kernel.budget.access import LedgerAccess, parse_id, parse_name, parse_tokens
-from ib_kernel.errors import ConfigError, Locked, SessionInactive
-from ib_kernel.models.limits import ModelInfo
+from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.guard import SessionGuard
+from ib_kernel.budget.parsing import parse_id, parse_name, parse_nano_usd, parse_tokens, require_price
+from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.events import SessionEnded
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
-from ib_kernel.values import BudgetStore, LedgerEvent, NewSession, Session, Status
+from ib_kernel.values import BudgetStore, NewSession, Session, Status
 
 
 class SessionManager:
-    """Sessions of one ledger, and the lock that guards their limits."""
+    """Sessions of one ledger."""
 
     def __init__(self, access: LedgerAccess) -> None:
         self._access = access
+        self._guard = SessionGuard(access)
 
     @property
     def _store(self) -> BudgetStore:
@@ -99,7 +94,7 @@ class SessionManager:
         person = parse_name("candidate", candidate or settings.candidate or default_candidate())
         for field in ("role", "level"):
             parse_name(field, details.get(field) or "")
-        self._require_no_lock(person, (unlock, passphrase))
+        self._guard.require_no_lock(person, (unlock, passphrase))
         if passphrase is not None:
             meta = details.get("meta", {})
             fixes = {"reply_tokens": settings.reply_tokens, "temperature": meta.get("temperature")}
@@ -132,7 +127,7 @@ class SessionManager:
         """
         session = self.get_session(session_id)
         if session.status is not Status.CREATED:  # or it would be a way around the lock of `resume`
-            self._unlock(session, None, "resuming")
+            self._guard.unlock(session, None, "resuming")
         return self._move(session_id, Status.ACTIVE, "started")
 
     def get_session(self, session_id: str) -> Session:
@@ -176,7 +171,7 @@ class SessionManager:
             Locked: It is locked, and *passphrase* is not given or wrong.
             SessionInactive: It has ended, or its time is used up.
         """
-        self._unlock(self.get_session(session_id), passphrase, "resuming")
+        self._guard.unlock(self.get_session(session_id), passphrase, "resuming")
         return self._move(session_id, Status.ACTIVE, "resumed")
 
     def complete(self, session_id: str) -> Session:
@@ -209,100 +204,6 @@ class SessionManager:
         """
         return self._end(session_id, Status.CANCELLED)
 
-    def extend_budget(
-        self, session_id: str, additional_tokens: int, *, passphrase: str | None = None
-    ) -> Session:
-        """Add tokens to the total.
-
-        Args:
-            session_id: The session.
-            additional_tokens: Tokens to add; a negative number takes away.
-            passphrase: The session's, if it is locked.
-
-        Returns:
-            The session with its new budget.
-
-        Raises:
-            BudgetRefused: Less than is used, held or in doubt.
-            Locked: It is locked, and *passphrase* is not given or wrong.
-            SessionInactive: It has ended.
-        """
-        session = self._open(session_id)
-        if isinstance(additional_tokens, bool) or not isinstance(additional_tokens, int):
-            raise ConfigError(f"additional_tokens cannot be {additional_tokens!r}; give a whole number")
-        self._unlock(session, passphrase, "another budget")
-        session = self._store.extend_budget(session_id, additional_tokens, who=default_candidate())
-        return self._access.changed(session, "budget")
-
-    def set_budget(self, session_id: str, token_budget: int, *, passphrase: str | None = None) -> Session:
-        """Set the total.
-
-        Args:
-            session_id: The session.
-            token_budget: The new total in tokens.
-            passphrase: The session's, if it is locked.
-
-        Returns:
-            The session with its new budget.
-
-        Raises:
-            BudgetRefused: Less than is used, held or in doubt.
-            Locked: It is locked, and *passphrase* is not given or wrong.
-            SessionInactive: It has ended.
-        """
-        session = self._open(session_id)
-        tokens = parse_tokens("token_budget", token_budget)
-        self._unlock(session, passphrase, "another budget")
-        return self._access.changed(
-            self._store.set_budget(session_id, tokens=tokens, who=default_candidate()), "budget"
-        )
-
-    def set_money_budget(self, session_id: str, budget_usd: Any, *, passphrase: str | None = None) -> Session:
-        """Set the total in US dollars, also where there was none.
-
-        Args:
-            session_id: The session.
-            budget_usd: The new total in US dollars.
-            passphrase: The session's, if it is locked.
-
-        Returns:
-            The session with its new budget.
-
-        Raises:
-            ConfigError: It is no sum of money, or the model has no known price.
-            BudgetRefused: Less than is spent or held.
-            Locked: It is locked, and *passphrase* is not given or wrong.
-            SessionInactive: It has ended.
-        """
-        session = self._open(session_id)
-        nano = parse_nano_usd(budget_usd)
-        require_price(self._plugins.model(session.model, self._settings, session.client))
-        self._unlock(session, passphrase, "another budget")
-        changed = self._store.set_budget(session_id, nano_usd=nano, who=default_candidate())
-        return self._access.changed(changed, "budget")
-
-    def set_time_limit(
-        self, session_id: str, seconds: float | None, *, passphrase: str | None = None
-    ) -> Session:
-        """Set the time limit.
-
-        Args:
-            session_id: The session.
-            seconds: Active seconds from the session's start; None lifts the limit.
-            passphrase: The session's, if it is locked.
-
-        Returns:
-            The session with its new limit.
-
-        Raises:
-            Locked: It is locked, and *passphrase* is not given or wrong.
-            SessionInactive: It has ended.
-        """
-        self._unlock(self._open(session_id), passphrase, "another time limit")
-        return self._access.changed(
-            self._store.set_time_limit(session_id, seconds, who=default_candidate()), "time"
-        )
-
     def is_locked(self, session_id: str) -> bool:
         """Return True if changes of the session's limits need its passphrase.
 
@@ -313,6 +214,19 @@ class SessionManager:
             UnknownSession: There is no such session.
         """
         return lock.is_locked(self.get_session(session_id))
+
+    def unlock(self, session_id: str, passphrase: str | None, what: str) -> None:
+        """Let a change of a session pass if it is not locked, or if its passphrase is given.
+
+        Args:
+            session_id: The session.
+            passphrase: What was given, if anything.
+            what: What is to be changed, for the refusal's line.
+
+        Raises:
+            Locked: It is locked, and the passphrase is not given or wrong; wrong ones are recorded.
+        """
+        self._guard.unlock(self.get_session(session_id), passphrase, what)
 
     # --- inside
 
@@ -328,91 +242,6 @@ class SessionManager:
         self._plugins.notify("ib_session_ended", SessionEnded(session, totals))
         return session
 
-    def _open(self, session_id: str) -> Session:
-        session = self.get_session(session_id)
-        if session.status in (Status.COMPLETED, Status.CANCELLED):
-            raise SessionInactive(
-                f"session {session_id} is {session.status}; it can no longer be changed", session.status
-            )
-        return session
-
-    def unlock(self, session_id: str, passphrase: str | None, what: str) -> None:
-        """Let a change of a session pass if it is not locked, or if its passphrase is given.
-
-        Args:
-            session_id: The session.
-            passphrase: What was given, if anything.
-            what: What is to be changed, for the refusal's line.
-
-        Raises:
-            Locked: It is locked, and the passphrase is not given or wrong; wrong ones are recorded.
-        """
-        self._unlock(self.get_session(session_id), passphrase, what)
-
-    def _unlock(self, session: Session, passphrase: str | None, what: str) -> None:
-        """Let a change of a locked session pass; a wrong passphrase is recorded, and so many are taken."""
-        if passphrase and lock.is_locked(session):
-            self._require_few_tries(session)
-        try:
-            lock.require(session, passphrase, what)
-        except Locked as refused:
-            if refused.wrong:
-                fact = LedgerEvent(session.session_id, "refused", 0.0, default_candidate(), {"what": what})
-                self._store.add_event(fact)
-            raise
-
-    def _require_few_tries(self, session: Session) -> None:
-        since = time.time() - lock.TRIES_WITHIN_S
-        tries = [e.created_at for e in self._store.events(session.session_id) if _is_wrong_try(e, since)]
-        if len(tries) >= lock.TRIES:
-            wait = max(1.0, tries[-lock.TRIES] - since)
-            raise Locked(
-                f"session {session.session_id} took {len(tries)} wrong passphrases; it takes the next in "
-                f"{math.ceil(wait / 60)} min"
-            )
-
-    def _require_no_lock(self, candidate: str, passphrases: Sequence[str | None]) -> None:
-        """Raise `Locked` while a lock guards what *candidate* starts and none of *passphrases* opens it."""
-        now, name = time.time(), _folded(candidate)
-        for session in self._store.sessions(limit=200):
-            ended = session.ended_at is not None and now - session.ended_at > lock.STAYS_S
-            if not lock.is_locked(session) or _folded(session.candidate) != name or ended:
-                continue
-            given = next((p for p in passphrases if p), None)
-            self._unlock(session, given, f"another session for {session.candidate}")
-
-
-def _is_wrong_try(event: LedgerEvent, since: float) -> bool:
-    return event.kind == "refused" and "what" in event.detail and event.created_at > since
-
-
-def _folded(name: str) -> str:
-    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return " ".join(seen.casefold().split())
-
-
-def parse_nano_usd(budget_usd: Any) -> int:
-    """Return US dollars as whole nano-dollars. `ConfigError` for what is no sum of money."""
-    from ib_kernel.settings import parsing
-
-    try:
-        return int(parsing.dollars(budget_usd) * 10**9)
-    except parsing.REFUSED:
-        raise ConfigError(
-            f"a budget in money cannot be {budget_usd!r}; allowed: {parsing.dollars.__doc__}"
-        ) from None
-
-
-def require_price(model: ModelInfo) -> None:
-    """Refuse a budget in money for a model without a known price; a scripted model costs nothing."""
-    from ib_kernel.models import prices
-
-    if not model.counts_as and prices.worst_case(model, 0, 0) is None:
-        raise ConfigError(
-            f"a budget in money needs a price, and none is known for {model.name}; leave --budget-usd out, "
-            "or choose another model (%interview models)"
-        )
-
 
 def new_session_id() -> str:
     """Return a new session's id: the second it was made in, then chance, so that ids sort by time.
@@ -420,20 +249,3 @@ def new_session_id() -> str:
     A ledger that keeps history in the order of time finds such a session without looking through all of it.
     """
     return f"{int(time.time()):08x}{uuid.uuid4().hex[:6]}"
-
-
-def default_candidate() -> str:
-    """Return the system's user name, or "candidate" where there is none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "candidate"
-
-
-def require_active(session: Session) -> None:
-    """Raise `SessionInactive` unless *session* is active."""
-    if session.status is not Status.ACTIVE:
-        raise SessionInactive(
-            f"session {session.session_id} is {session.status}, not active; resume it or start another",
-            session.status,
-        )

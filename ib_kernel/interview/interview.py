@@ -19,9 +19,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from ib_kernel.budget.access import default_candidate
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.budget.service import TokenService
-from ib_kernel.budget.sessions import default_candidate
 from ib_kernel.errors import ConfigError, Locked, NoSession
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.clients import Clients, default_model

@@ -337,7 +337,7 @@ def test_a_lock_guards_for_a_day_after_the_end(buddy, monkeypatch):
     """Next week's interview with the same person needs nobody's old passphrase."""
     buddy.service.complete(buddy.session_id)
     now = time.time()
-    monkeypatch.setattr("ib_kernel.budget.sessions.time.time", lambda: now + lock.STAYS_S + 60)
+    monkeypatch.setattr("ib_kernel.budget.guard.time.time", lambda: now + lock.STAYS_S + 60)
     assert buddy.start("Engineer", candidate="Ada")
 
 
@@ -350,7 +350,7 @@ def test_guesses_are_limited(service, monkeypatch):
         service.set_budget("s", 2_000, passphrase=PASS)
     assert service.get_session("s").token_budget == 1_000
     now = time.time()
-    monkeypatch.setattr("ib_kernel.budget.sessions.time.time", lambda: now + lock.TRIES_WITHIN_S + 60)
+    monkeypatch.setattr("ib_kernel.budget.guard.time.time", lambda: now + lock.TRIES_WITHIN_S + 60)
     assert service.set_budget("s", 2_000, passphrase=PASS).token_budget == 2_000
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from notebook_shell import Notebook, Paced, notebook
 
 from ib_kernel.budget import forecast
+from ib_kernel.budget.parsing import parse_nano_usd
 from ib_kernel.budget.service import TokenService
-from ib_kernel.budget.sessions import parse_nano_usd
 from ib_kernel.budget.unresolved import find, settle
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError
 from ib_kernel.settings import Settings
