@@ -131,8 +131,9 @@ class InterviewMagics(Magics):
         The gauge shows tokens used (in and out), held, in doubt and left, cost, turns left at this rate, and
         time left. A total below what is used and held is refused.
         """
-        from ib_kernel.notebook.output.gauge import gauge_html, gauge_text, read_budget
+        from ib_kernel.notebook.output.gauge import gauge_html, gauge_text
         from ib_kernel.notebook.output.show import publish
+        from ib_kernel.show.figures import read_budget
 
         if line.split()[:1] == ["resolve"]:
             from ib_kernel.notebook.commands.resolve import resolve

@@ -9,9 +9,9 @@ from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_kernel.notebook.output.markdown import MAX_CELLS, MAX_HTML
-from ib_kernel.notebook.output.render import Growing, to_html
-from ib_kernel.notebook.output.sanitize import LINK, STYLES, TAGS
+from ib_kernel.show.markdown import MAX_CELLS, MAX_HTML
+from ib_kernel.show.render import Growing, to_html
+from ib_kernel.show.sanitize import LINK, STYLES, TAGS
 from ib_kernel.text import plain
 
 ATOMS = st.one_of(

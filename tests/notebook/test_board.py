@@ -13,7 +13,7 @@ from ib_kernel import BudgetWidget, Interview, SessionsWidget, TokenService
 from ib_kernel.budget import lock
 from ib_kernel.notebook.widgets.board import MESSAGES, PAGE
 from ib_kernel.notebook.widgets.controls import act
-from ib_kernel.notebook.widgets.spending import POINTS, TURNS, burn_down, tokens_per_turn
+from ib_kernel.show.spending import POINTS, TURNS, burn_down, tokens_per_turn
 from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, Session, Spent
 
 PASS = "correct horse battery"

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.notebook.output.sanitize import TAGS
 from ib_kernel.notebook.output.transcripts import (
     Call,
     Transcript,
@@ -25,6 +24,7 @@ from ib_kernel.notebook.output.transcripts import (
     escaped,
     quoted,
 )
+from ib_kernel.show.sanitize import TAGS
 from ib_kernel.values import Message, Session, Totals
 from ib_kernel.values.files import write_private
 from ib_kernel.values.results import QueryResult

@@ -13,7 +13,7 @@ from notebook_shell import notebook
 
 from ib_kernel import BudgetWidget, Interview, TokenService
 from ib_kernel.errors import NoSession, QueryError, UnknownSession
-from ib_kernel.notebook.widgets.spending import spent
+from ib_kernel.show.spending import spent
 
 
 @pytest.fixture

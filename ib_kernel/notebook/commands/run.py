@@ -136,7 +136,7 @@ def _start_past_a_lock(interview: Interview, role: str, given: dict[str, Any]) -
 
 
 def _with_time(interview: Interview, verb: str) -> Output:
-    from ib_kernel.notebook.output.gauge import time_line
+    from ib_kernel.show.figures import time_line
 
     session = interview.session
     left = interview.service.get_remaining_budget(session.session_id)
@@ -147,7 +147,7 @@ def _with_time(interview: Interview, verb: str) -> Output:
 
 
 def _end(engine: Engine, parsed: Parsed) -> Output:
-    from ib_kernel.notebook.output.gauge import several
+    from ib_kernel.show.figures import several
 
     interview = engine.interview
     session = interview.session

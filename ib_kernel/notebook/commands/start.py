@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from htpy import div, strong
 
 from ib_kernel.budget.lock import is_locked
-from ib_kernel.notebook.output.gauge import money_left, time_line
-from ib_kernel.notebook.output.render import to_html
 from ib_kernel.notebook.output.show import Output, as_divs
+from ib_kernel.show.figures import money_left, time_line
+from ib_kernel.show.render import to_html
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge

@@ -11,9 +11,9 @@ from htpy import div, strong
 from ib_kernel.errors import StoreError
 from ib_kernel.notebook.commands.words import UsageError
 from ib_kernel.notebook.output import transcripts
-from ib_kernel.notebook.output.render import to_html_each
 from ib_kernel.notebook.output.show import Output, show_lines, speaker
 from ib_kernel.secrets import scrub_keys, scrub_value
+from ib_kernel.show.render import to_html_each
 from ib_kernel.text import plain
 from ib_kernel.values.files import write_private
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from htpy import div
 
 from ib_kernel.errors import NoSession, QueryError
-from ib_kernel.notebook.output.gauge import cost_line, read_budget
 from ib_kernel.notebook.output.show import Output, markup, show_lines
+from ib_kernel.show.figures import cost_line, read_budget
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from htpy import Node, div
 
-from ib_kernel.notebook.output.render import Growing
 from ib_kernel.notebook.output.screen import Screen, foot
 from ib_kernel.notebook.output.show import publish
+from ib_kernel.show.render import Growing
 
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from htpy import Node, div
 
-from ib_kernel.notebook.output.render import to_html
 from ib_kernel.notebook.output.show import publish
+from ib_kernel.show.render import to_html
 from ib_kernel.text import plain
 
 if TYPE_CHECKING:

@@ -13,11 +13,9 @@ from htpy import Element, Node, div, pre
 from markupsafe import Markup
 
 from ib_kernel.secrets import scrub_keys
+from ib_kernel.show.sanitize import NO_TYPESETTING
 from ib_kernel.text import plain, without_controls
 from ib_kernel.values import Message, Session
-
-NO_TYPESETTING = ".tex2jax_ignore.mathjax_ignore"
-"""The classes that keep a typesetter out: names and replies are other people's text, TeX in it is shown."""
 
 
 def to_text_html(content: Node) -> str:

@@ -20,10 +20,10 @@ from htpy import title as title_element
 from markupsafe import Markup
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.notebook.output.gauge import format_usd, several
-from ib_kernel.notebook.output.markdown import FORMULA
-from ib_kernel.notebook.output.render import to_html
 from ib_kernel.notebook.output.show import speaker
+from ib_kernel.show.figures import format_usd, several
+from ib_kernel.show.markdown import FORMULA
+from ib_kernel.show.render import to_html
 from ib_kernel.text import one_line, plain, without_controls
 
 if TYPE_CHECKING:

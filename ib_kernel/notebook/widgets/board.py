@@ -1,7 +1,7 @@
 """`SessionsWidget`: the interviewer's board of all sessions in the ledger, and one of them in full.
 
 Filtering, sorting and paging happen here, so that the front end has one page however long the ledger is. The
-conversation is sent as HTML that `ib_kernel.notebook.output.render` made and sanitised; everything else
+conversation is sent as HTML that `ib_kernel.show.render` made and sanitised; everything else
 as text.
 """
 
@@ -17,13 +17,13 @@ from htpy import div
 
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import UnknownSession
-from ib_kernel.notebook.output.gauge import read_budget, time_line
-from ib_kernel.notebook.output.render import to_html_each
 from ib_kernel.notebook.output.show import mime_bundle, speaker
 from ib_kernel.notebook.widgets.budget import view_traits
 from ib_kernel.notebook.widgets.modules import one_module, read
-from ib_kernel.notebook.widgets.spending import burn_down, spent, tokens_per_turn
 from ib_kernel.notebook.widgets.watching import Watching, find_service
+from ib_kernel.show.figures import read_budget, time_line
+from ib_kernel.show.render import to_html_each
+from ib_kernel.show.spending import burn_down, spent, tokens_per_turn
 from ib_kernel.text import plain
 from ib_kernel.values import Status
 from ib_kernel.values.table import table_html, table_text

@@ -16,21 +16,12 @@ from htpy import details, summary
 
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import NoSession
-from ib_kernel.notebook.output.gauge import (
-    BudgetView,
-    facts,
-    gauge_html,
-    gauge_text,
-    legend,
-    money_line,
-    read_budget,
-    title,
-    warnings,
-)
+from ib_kernel.notebook.output.gauge import facts, gauge_html, gauge_text, legend, title, warnings
 from ib_kernel.notebook.output.show import as_divs, has_front_end, mime_bundle, publish
 from ib_kernel.notebook.widgets.modules import one_module, read
-from ib_kernel.notebook.widgets.spending import spent, tokens_per_turn
 from ib_kernel.notebook.widgets.watching import Watching, find_service
+from ib_kernel.show.figures import BudgetView, money_line, read_budget
+from ib_kernel.show.spending import spent, tokens_per_turn
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService

@@ -2,7 +2,7 @@
 
 HTML in the Markdown is text, images become links (nothing is fetched), only http, https and mailto links
 are links, code is highlighted with inline colours, and the result passes the allow-list of
-`ib_kernel.notebook.output.sanitize`. A text that costs too much is shown as it is, without markup.
+`ib_kernel.show.sanitize`. A text that costs too much is shown as it is, without markup.
 Mathematics is not typeset: the front end's typesetter is kept out.
 """
 
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from htpy import Node, div, pre
 from markupsafe import Markup
 
-from ib_kernel.notebook.output.markdown import MAX_CPU_S, TooMuch, parse, render
-from ib_kernel.notebook.output.sanitize import PLAIN_STYLE
-from ib_kernel.notebook.output.show import NO_TYPESETTING
+from ib_kernel.show.markdown import MAX_CPU_S, TooMuch, parse, render
+from ib_kernel.show.sanitize import NO_TYPESETTING, PLAIN_STYLE
 from ib_kernel.text import cut, plain
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from htpy import a, code, fragment, pre
 from markupsafe import escape
 
-from ib_kernel.notebook.output.highlight import highlight
-from ib_kernel.notebook.output.sanitize import CODE_STYLE, LINK, PRE_STYLE, clean
+from ib_kernel.show.highlight import highlight
+from ib_kernel.show.sanitize import CODE_STYLE, LINK, PRE_STYLE, clean
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

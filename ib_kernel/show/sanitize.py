@@ -1,6 +1,6 @@
 """The second belt: an allow-list for HTML that was rendered from untrusted Markdown.
 
-The renderer already lets no HTML through (`ib_kernel.notebook.output.render`). This keeps what remains to a
+The renderer already lets no HTML through (`ib_kernel.show.render`). This keeps what remains to a
 short list of elements, to the inline styles that we write ourselves, and to links that a person may follow:
 ``http``, ``https`` and ``mailto``. Nothing that fetches, runs, submits or styles by class survives.
 """
@@ -25,6 +25,9 @@ TAGS = frozenset(
     ]
 )
 """Elements that a reply may contain. No image, form, media, frame, style, script, SVG or MathML."""
+
+NO_TYPESETTING = ".tex2jax_ignore.mathjax_ignore"
+"""The classes that keep a typesetter out: names and replies are other people's text, TeX in it is shown."""
 
 PRE_STYLE = "background-color:#f6f8fa;color:#1f2328;padding:8px"
 """Code keeps its own light background, so that its colours are readable in light and dark themes."""

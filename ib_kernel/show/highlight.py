@@ -15,7 +15,7 @@ from typing import Any
 from htpy import span
 from markupsafe import Markup, escape
 
-from ib_kernel.notebook.output.sanitize import TOKEN_STYLES
+from ib_kernel.show.sanitize import TOKEN_STYLES
 
 MAX_CODE = 10_000
 """Code blocks of more characters are shown without colours."""

@@ -10,11 +10,11 @@ from attacks import ATTACKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_kernel.notebook.output.highlight import LEXERS, MAX_CODE, highlight
-from ib_kernel.notebook.output.markdown import MAX_CELLS, MAX_TEXT, TooMuch, parse
-from ib_kernel.notebook.output.render import Growing, to_html, to_html_each
-from ib_kernel.notebook.output.sanitize import LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
 from ib_kernel.notebook.output.show import Output, mime_bundle, show_lines
+from ib_kernel.show.highlight import LEXERS, MAX_CODE, highlight
+from ib_kernel.show.markdown import MAX_CELLS, MAX_TEXT, TooMuch, parse
+from ib_kernel.show.render import Growing, to_html, to_html_each
+from ib_kernel.show.sanitize import LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
 from ib_kernel.text import one_line, plain
 from ib_kernel.values.results import QueryResult
 
@@ -260,7 +260,7 @@ def test_a_text_that_costs_too_much_is_shown_as_it_is(text: str) -> None:
 def test_parsing_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser looks at its clock at every step, in blocks and in lines, and gives up."""
     clock = iter(range(10**9))
-    monkeypatch.setattr("ib_kernel.notebook.output.markdown.time.thread_time", lambda: float(next(clock)))
+    monkeypatch.setattr("ib_kernel.show.markdown.time.thread_time", lambda: float(next(clock)))
     for text in ("- a\n" * 1_000, "[" * 1_000):
         with pytest.raises(TooMuch):
             parse(text, {}, 100.0)
@@ -273,7 +273,7 @@ def test_parsing_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_texts_that_are_shown_together_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the newest have used it up, the older ones are shown as they are."""
     clock = iter(x / 1_000 for x in range(10**9))
-    monkeypatch.setattr("ib_kernel.notebook.output.render.time.thread_time", lambda: next(clock))
+    monkeypatch.setattr("ib_kernel.show.render.time.thread_time", lambda: next(clock))
     html = to_html_each(["- a\n" * 400, *["**b** " * 40] * 3])
     assert html[0].endswith("</pre></div>")
     assert "<strong>b</strong>" in html[-1]
