@@ -15,6 +15,7 @@
     │   └── Locked                the session is locked, and the passphrase is missing or wrong
     ├── BudgetRefused             not sent: the turn does not fit into what is left
     ├── ReservationError          an unknown reservation, or one that has already ended otherwise
+    ├── RepeatedRequest           a request of this id was admitted before; nothing was reserved again
     ├── StoreError                the ledger cannot do what was asked
     │   ├── StoreBusy             another process holds the analysis file
     │   └── QueryError            a mistake in the user's SQL
@@ -129,6 +130,17 @@ class BudgetRefused(BuddyError):
 
 class ReservationError(BuddyError):
     """An unknown reservation, or one that has already ended in another way."""
+
+
+class RepeatedRequest(BuddyError):
+    """A request of this id was admitted before; nothing was reserved again.
+
+    `request` is what the ledger knows about it (an `ib_kernel.values.StoredRequest`).
+    """
+
+    def __init__(self, message: str, request: Any = None) -> None:
+        super().__init__(message)
+        self.request = request
 
 
 class StoreError(BuddyError):

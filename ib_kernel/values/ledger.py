@@ -37,12 +37,24 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 left, that is, a raised time limit."""
 
 
+Charge = Literal["billed", "new"]
+"""What a session charges: every token that the service bills, or what each turn adds."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewSession:
     """What a session is opened with. `session_id` is any non-empty text, unique in the ledger.
 
-    `token_budget` is in tokens (input + output), `budget_nano_usd` an optional budget in money beside it,
-    `time_limit_s` counts active seconds only (None: no limit). `meta` is JSON-able and for the caller.
+    `token_budget` is in charged tokens, `budget_nano_usd` an optional budget in money beside it, and
+    `time_limit_s` counts active seconds only (None: no limit). `charge` says what is charged: "billed" (all
+    that the service bills) or "new" (what each turn adds); `billed_ceiling` limits what may be billed beside
+    it (None under "new": 10 × the budget; under "billed": no other limit). `meta` is JSON-able and for the
+    caller.
+
+    `external_id` names the person where a name does not (a candidate's id), `challenge_sha` the candidate's
+    part of the challenge that was given. `notice_version` is the notice that was shown, `keep_until` when the
+    rows may be erased (seconds since 1970), `accommodation` what was adapted for this person ("time=1.25"):
+    it is in no SQL, and for coordinators only.
     """
 
     session_id: str
@@ -58,6 +70,13 @@ class NewSession:
     time_limit_s: float | None = None
     budget_nano_usd: int | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    charge: Charge = "billed"
+    billed_ceiling: int | None = None
+    external_id: str = ""
+    challenge_sha: str = ""
+    notice_version: str = ""
+    keep_until: float | None = None
+    accommodation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +84,8 @@ class Session(NewSession):
     """A session as the ledger has it now.
 
     `active_s` is how long it has been active so far, `time_left_s` what its time limit leaves (None: no
-    limit; never negative).
+    limit; never negative). `billed_ceiling` is the one in force. `token_budget_at_start` and
+    `time_limit_at_start_s` are what the limits were when it first became active (None: not yet).
     """
 
     status: Status = Status.CREATED
@@ -74,6 +94,8 @@ class Session(NewSession):
     ended_at: float | None = None
     active_s: float = 0.0
     time_left_s: float | None = None
+    token_budget_at_start: int | None = None
+    time_limit_at_start_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +106,10 @@ class CallStart:
     the same write (`Reservation.turn` says which). A retry passes that number on with its own `attempt`,
     from 2 on; 0 is a call outside any turn. `counted_tokens` is the counter's best estimate of the prompt,
     `counted_exact` whether it claimed to be exact. The text of the prompt is deliberately absent:
-    transcripts live in messages.
+    transcripts live in messages. `history_from_turn` is the oldest turn that the prompt has (None: all).
+
+    `request_id` is the client's own id of the request ("": none), unique in its session, and `request_sha`
+    the hash of its body; a retry passes them on. `sent_hmac` is the keyed hash (hex) of the body as sent.
     """
 
     turn: int | None = 0
@@ -94,6 +119,10 @@ class CallStart:
     counted_tokens: int | None = None
     counted_exact: bool | None = None
     prompt_version: str = ""
+    history_from_turn: int | None = None
+    request_id: str = ""
+    request_sha: str = ""
+    sent_hmac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +132,7 @@ class CallEnd:
     `finish_reason` is the service's word, or ours: "stopped" (the user), "cap" (our own hard stop).
     `error` is the name of our error class when the attempt failed. `price_source` names the price list
     and its version. `raw_usage` is the service's usage object as it came (JSON text), when it sent one.
+    `charged_tokens` is what the session is charged for it (None: what was billed, input + output).
     """
 
     input_tokens: int
@@ -119,11 +149,20 @@ class CallEnd:
     latency_ms: float | None = None
     first_piece_ms: float | None = None
     raw_usage: str | None = None
+    charged_tokens: int | None = None
+
+    @property
+    def charged(self) -> int:
+        """Tokens that the session is charged: `charged_tokens`, or what was billed."""
+        return self.input_tokens + self.output_tokens if self.charged_tokens is None else self.charged_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a session's transcript. `partial` marks a reply that was cut short.
+
+    `role` is "user", "assistant" or "interviewer": a line from the person who interviews, outside any turn
+    (0), shown and exported and never sent to a model.
 
     `asked_at` is when the turn's question was asked (None: not known), for the question and for its reply;
     `created_at` is when this message was complete, so that a reply took ``created_at - asked_at`` seconds.
@@ -141,9 +180,10 @@ class Message:
 class Reservation:
     """Tokens that are held for one attempt until it ends; always truthy.
 
-    `tokens` is what is held, `lease_until` when it becomes unresolved (*in doubt* on screen and in SQL)
-    unless renewed, `in_doubt` whether it has. `owner` names the process that made it. `owner_token` makes
-    whoever has it the owner: only the value that `BudgetStore.reserve` returned has it, no listing does.
+    `tokens` is what is held of the budget, `billed_tokens` what that may be billed as. `lease_until` is when
+    it becomes unresolved (*in doubt* on screen and in SQL) unless renewed, `in_doubt` whether it has. `owner`
+    names the process that made it. `owner_token` makes whoever has it the owner: only the value that
+    `BudgetStore.reserve` returned has it, no listing does.
     """
 
     reservation_id: str
@@ -157,6 +197,7 @@ class Reservation:
     doubt_reason: str = ""
     call: CallStart = field(default_factory=CallStart)
     owner_token: str = field(default="", repr=False, compare=False)
+    billed_tokens: int = 0
 
     @property
     def turn(self) -> int:
@@ -166,9 +207,13 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing was reserved; always falsy. `left` is what could still have been held, in tokens."""
+    """Why nothing was reserved; always falsy. `left` is what could still have been held, in tokens.
 
-    reason: Literal["budget", "money", "inactive", "expired", "unknown_session"]
+    `reason` is "budget" (charged tokens), "billed" (the session's ceiling on what is billed), "money" (its
+    budget in money), "ceiling" (what all sessions together may cost), or what is wrong with the session.
+    """
+
+    reason: Literal["budget", "billed", "money", "ceiling", "inactive", "expired", "unknown_session"]
     left: int = 0
     status: str = ""
 
@@ -176,13 +221,20 @@ class Refusal:
         return False
 
 
+AS_BILLED = -1
+"""In `Totals.charged_tokens`: as many as were billed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A session's sums: `input_tokens + output_tokens` are used; `held` and `in_doubt` are charged too.
+    """A session's sums: `charged_tokens` are used; `held` and `in_doubt` are charged too until they end.
+
+    What the service bills is `input_tokens + output_tokens`; `held_billed` is what may yet be billed (held
+    and in doubt), and `billed_ceiling` limits both together (None: no limit beside the budget).
 
     `calls` counts settled attempts that used tokens, `turns` the turns among them, `messages` the stored
     messages. `overdraft` is how far used exceeds the budget. `cost_nano_usd` is None when no call had a
-    price; `unpriced_calls` counts those without.
+    price; `unpriced_calls` counts those without. `chain_head` is the newest link of the session's hash chain.
     """
 
     token_budget: int
@@ -199,11 +251,24 @@ class Totals:
     unpriced_calls: int = 0
     budget_nano_usd: int | None = None
     held_nano_usd: int = 0
+    charged_tokens: int = AS_BILLED
+    held_billed: int = 0
+    billed_ceiling: int | None = None
+    chain_head: str = ""
+
+    def __post_init__(self) -> None:
+        if self.charged_tokens == AS_BILLED:
+            object.__setattr__(self, "charged_tokens", self.billed)
+
+    @property
+    def billed(self) -> int:
+        """Tokens that the service has billed so far, input and output together."""
+        return self.input_tokens + self.output_tokens
 
     @property
     def used(self) -> int:
-        """Tokens settled so far, input and output together."""
-        return self.input_tokens + self.output_tokens
+        """Tokens charged so far."""
+        return self.charged_tokens
 
     @property
     def left(self) -> int:
@@ -223,7 +288,8 @@ class LedgerEvent:
     Kinds that the core and every store use: "opened", "status" (details *from*, *to*), "budget",
     "time_limit", "in_doubt", "written_off", "resolved", "settled_again" (a second, different settle; details
     *reservation_id* and its figures), "budget_warning", "counted" (what the calls to a model are made of from
-    *turn* on; details *model*, *constructs*).
+    *turn* on; details *model*, *constructs*); of a host "invited", "joined", "revoked", "notice",
+    "clock_stopped" (*seconds*, *reason*) and "note" (an interviewer's private one).
     """
 
     session_id: str
@@ -238,7 +304,7 @@ class Spent:
     """One settled attempt that used tokens: when it ended, and the session's budget at that moment.
 
     `counted_tokens` is our own count of the prompt (None: it was not counted), `source` where the figures
-    come from (`Source`).
+    come from (`Source`), `charged_tokens` what the session was charged (None: as billed).
     """
 
     turn: int
@@ -249,3 +315,4 @@ class Spent:
     model: str = ""
     counted_tokens: int | None = None
     source: str = ""
+    charged_tokens: int | None = None
