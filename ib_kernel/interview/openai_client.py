@@ -14,7 +14,8 @@ from ib_kernel.budget.access import forward
 from ib_kernel.budget.counting import Counting
 from ib_kernel.errors import ConfigError
 from ib_kernel.interview.fields import check_messages, text_of_message
-from ib_kernel.interview.interview import Interview, asked_now
+from ib_kernel.interview.interview import Interview
+from ib_kernel.interview.turns import asked_now
 from ib_kernel.settings import Settings
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.turn import TurnResult

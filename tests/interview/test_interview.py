@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ib_kernel import Interview, Settings
-from ib_kernel.interview.interview import asked_now
+from ib_kernel.interview.turns import asked_now
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.plugin.registry import Catalog

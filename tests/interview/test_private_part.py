@@ -186,7 +186,7 @@ def test_the_notes_outlive_their_file_and_the_kernel(settings: Settings, own: Pa
         session_id = buddy.start("Engineer", challenge=str(own)).session_id
     own.unlink()
     with Interview(settings, session_id=session_id) as again:
-        kept = again._given.of(again.session)
+        kept = again._parts.given.of(again.session)
         assert kept is not None
         assert (kept.notes, kept.rubric) == (SECRET, (f"knows {SECRET}",))
     (private,) = (settings.data_dir / "challenges").iterdir()

@@ -51,7 +51,7 @@ def test_a_resumed_session_is_given_its_notes_and_nobody_else_is(folder: Path) -
     """The model's prompt has notes and criteria; no value, row or file of the ledger has."""
     with Interview(Settings(data_dir=folder, client="demo"), session_id="first") as buddy:
         assert "zebrafish" in json.dumps(buddy.ask("Go on")._turn.ask.request.messages[0], ensure_ascii=False)
-        kept = buddy._given.of(buddy.session)
+        kept = buddy._parts.given.of(buddy.session)
         assert kept is not None
         assert (kept.text, kept.notes, kept.rubric) == ("Do it.", NOTES, RUBRIC)
         shown = repr([(s, s.meta) for s in buddy.service.store.sessions()])

@@ -223,7 +223,9 @@ def test_a_wait_is_interrupted_at_once_and_leaves_nothing_held(
     assert waiting.is_set()
     totals = buddy.service.totals(buddy.session.session_id)
     assert (totals.held, totals.in_doubt) == (0, 0)
-    assert buddy._shared.retries.left == buddy.settings.retry_budget, "a retry that was not made is not spent"
+    assert buddy._turns.shared.retries.left == buddy.settings.retry_budget, (
+        "a retry that was not made is not spent"
+    )
     assert len(server.requests) == seen + (wait == "retry")
 
 

@@ -1,0 +1,27 @@
+"""What the parts of an `Interview` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.interview.clients import Clients
+from ib_kernel.interview.given import GivenChallenges
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.settings import Settings
+from ib_kernel.values import LLMClient
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One person's settings, plugins and ledger, and what was built from them."""
+
+    settings: Settings
+    plugins: Plugins
+    service: TokenService
+    clients: Clients
+    given: GivenChallenges
+
+    def client(self, name: str, api: str | None = None) -> LLMClient:
+        """Return a client plugin's client; *api* None: the settings'."""
+        return self.clients.get(self.settings.replace(client=name, api=api))

@@ -1,0 +1,145 @@
+"""The session that an interview has in use: opened, found again, read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ib_kernel.budget.access import default_candidate
+from ib_kernel.errors import NoSession
+from ib_kernel.interview.challenges import Challenge, load_challenge
+from ib_kernel.interview.clients import default_model
+from ib_kernel.interview.parts import Parts
+from ib_kernel.interview.prompts import prompt_version
+from ib_kernel.interview.resume import find_session, no_session_line
+from ib_kernel.values import Message, NewSession, Session
+
+
+class SessionInUse:
+    """Opens sessions for one interview and remembers which of them is in use."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._session_id: str | None = None
+
+    def start(
+        self,
+        role: str = "",
+        *,
+        candidate: str | None = None,
+        level: str = "",
+        challenge: str | None = None,
+        token_budget: int | None = None,
+        time_limit_s: float | None = None,
+        model: str | None = None,
+        client: str | None = None,
+        api: str | None = None,
+        temperature: float | None = None,
+        persona: str | None = None,
+        session_id: str | None = None,
+        passphrase: str | None = None,
+        unlock: str | None = None,
+        budget_usd: Any = None,
+    ) -> Session:
+        """Open a session and make it the one in use. What is not given comes from the settings.
+
+        Args:
+            role: What the interview is for, such as "Backend engineer".
+            candidate: Who is interviewed; None: the settings', or the system's user.
+            level: Such as "senior".
+            challenge: A challenge's name or a file; None: none.
+            token_budget: Tokens, input and output together.
+            time_limit_s: Active seconds.
+            model: The model to ask.
+            client: The client plugin to ask it through.
+            api: "chat" or "responses".
+            temperature: What the service is asked with.
+            persona: "interviewer" or "assistant".
+            session_id: An id of your own; None: a new one.
+            passphrase: Locks the session's limits (see `TokenService.create_session`).
+            unlock: The passphrase of an earlier session that locks this candidate.
+            budget_usd: A budget in US dollars beside the one in tokens.
+
+        Returns:
+            The session, active.
+
+        Raises:
+            ConfigError: Something cannot be used; nothing is recorded then, and the line says what is meant
+                or allowed.
+            Locked: An earlier session locks this candidate.
+        """
+        settings = self._parts.settings.replace(
+            client=client, api=api, temperature=temperature, persona=persona
+        )
+        version = prompt_version(settings.persona)
+        given = load_challenge(challenge, self._parts.plugins) if challenge else None
+        asked = self._parts.clients.get(settings)
+        model = model or default_model(asked, settings)
+        self._parts.plugins.model(model, settings, settings.client_name)
+        meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
+        if api is not None:
+            meta["api"] = settings.api
+        meta |= self._parts.given.to_record(given)
+        session = self._parts.service.create_session(
+            candidate=candidate or settings.candidate or default_candidate(),
+            token_budget=token_budget,
+            model=model,
+            time_limit_s=time_limit_s,
+            session_id=session_id,
+            role=role.strip(),
+            level=level.strip(),
+            challenge=given.name if given else "",
+            persona=settings.persona,
+            client=asked.name,
+            prompt_version=version,
+            meta=meta,
+            passphrase=passphrase,
+            unlock=unlock,
+            budget_usd=budget_usd,
+        )
+        self._parts.given.note(session.session_id, given)
+        self._session_id = session.session_id
+        return session
+
+    def use(self, session_id: str) -> Session:
+        """Make an existing session the one in use.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            The session as it is now.
+
+        Raises:
+            UnknownSession: There is no such session; the line says which is meant.
+        """
+        session = find_session(self._parts.service, session_id)
+        self._session_id = session.session_id
+        return session
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session in use, or None."""
+        return self._session_id
+
+    @property
+    def session(self) -> Session:
+        """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
+        if self._session_id is None:
+            raise NoSession(no_session_line(self._parts.service.store))
+        return self._parts.service.get_session(self._session_id)
+
+    def history(self) -> list[Message]:
+        """Return the transcript of the session in use."""
+        return self._parts.service.store.history(self.session.session_id)
+
+    def challenge(self, session: NewSession) -> Challenge | None:
+        """Return the candidate's part of the challenge that *session* was given, as it was at its start.
+
+        Args:
+            session: The session.
+
+        Returns:
+            Title and task without notes and criteria; None when it was given no challenge.
+        """
+        whole = self._parts.given.of(session)
+        return whole.candidates_part() if whole else None
