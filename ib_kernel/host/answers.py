@@ -11,10 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ib_kernel import __version__
 from ib_kernel.errors import (
-    BudgetRefused,
     BuddyError,
+    BudgetRefused,
     ClientError,
     ConfigError,
     Locked,
@@ -24,6 +23,7 @@ from ib_kernel.errors import (
     UnknownName,
     UnknownSession,
 )
+from ib_kernel.values.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +120,11 @@ def text_of(value: Mapping[str, Any], name: str, *, longest: int, default: str |
     if not isinstance(found, str):
         raise Refused(400, "bad_field", f"{name} must be a text")
     if len(found) > longest:
-        raise Refused(413, "too_large", f"{name} has {len(found):,} characters; at most {longest:,} are taken")
+        raise Refused(
+            413, "too_large", f"{name} has {len(found):,} characters; at most {longest:,} are taken"
+        )
     return found
 
 
 def _value(code: str, message: str, kind: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "type": kind, "version": __version__}}
+    return {"error": {"code": code, "message": message, "type": kind, "version": VERSION}}

@@ -174,7 +174,10 @@ def allowed_names(address: str, listen: str) -> set[tuple[str, str]]:
     parts = urlsplit(address)
     usual = {"http": "80", "https": "443"}[parts.scheme]
     name, port = parts.netloc.lower(), str(parts.port or usual)
-    names = {name, f"{parts.hostname}:{port}" if ":" not in str(parts.hostname) else f"[{parts.hostname}]:{port}"}
+    names = {
+        name,
+        f"{parts.hostname}:{port}" if ":" not in str(parts.hostname) else f"[{parts.hostname}]:{port}",
+    }
     if is_loopback(parts.hostname or "") and not listen.startswith("unix:"):
         bound = listen.rpartition(":")[2]
         names |= {f"{own}:{bound}" for own in ("127.0.0.1", "localhost", "[::1]")}
@@ -184,7 +187,7 @@ def allowed_names(address: str, listen: str) -> set[tuple[str, str]]:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     host: Host = app.state.host
-    await run_in_threadpool(lambda: host.secret)
+    await run_in_threadpool(host.store.sessions, limit=1)  # a ledger that cannot be opened ends it here
     yield
 
 

@@ -111,5 +111,7 @@ def _require_own_page(request: Request, token: str) -> None:
 
 def _unauthorized() -> Refused:
     return Refused(
-        401, "unauthorized", "this token is not valid here, or not any more; ask the interviewer to invite again"
+        401,
+        "unauthorized",
+        "this token is not valid here, or not any more; ask the interviewer to invite again",
     )

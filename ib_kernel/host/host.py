@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel import __version__
 from ib_kernel.budget.service import TokenService
 from ib_kernel.interview.interview import Interview
+from ib_kernel.values.version import VERSION
 
 if TYPE_CHECKING:
     from ib_kernel.settings import Settings
@@ -62,7 +62,7 @@ class Host:
     service: TokenService
     options: HostOptions = field(default_factory=HostOptions)
     clock: Callable[[], float] = time.time
-    version: str = __version__
+    version: str = VERSION
 
     @property
     def store(self) -> Any:

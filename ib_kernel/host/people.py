@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import TYPE_CHECKING, Any, Literal
 
 from ib_kernel.budget.parsing import parse_name
@@ -85,5 +84,3 @@ def grant_token(host: Host, kind: Literal["link", "interviewer"], name: str, sec
     token, now = new_token(kind), host.clock()
     host.store.add_grant(Grant(hashed(token), kind, name, now, now + seconds, None, name))
     return token
-
-

@@ -34,7 +34,7 @@ def derived_token(kind: Kind, secret: bytes, code: str, nonce: str) -> str:
 
 
 def hashed(text: str) -> str:
-    """Return what is stored of a code, a token or a nonce: SHA-256 in hex (all have 80 random bits or more)."""
+    """Return what is stored of a code, a token or a nonce (80 random bits or more): SHA-256 in hex."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
