@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from ib_kernel.budget.parsing import parse_name
-from ib_kernel.budget.sessions import default_candidate
+from ib_kernel.budget.parsing import default_candidate, parse_name
 from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.host.tokens import hashed, new_token
 from ib_kernel.values.host import Grant, Person, Role
@@ -76,7 +75,7 @@ def sign_in(host: Host, link_token: str) -> tuple[Person, str] | None:
     if not host.store.revoke_grants(token_hash=found.token_hash, who=found.subject):
         return None  # somebody else was faster
     person = next((p for p in present(host) if p.name == found.subject), None)
-    return person and (person, grant_token(host, "interviewer", person.name, SIGNED_IN_S))
+    return None if person is None else (person, grant_token(host, "interviewer", person.name, SIGNED_IN_S))
 
 
 def grant_token(host: Host, kind: Literal["link", "interviewer"], name: str, seconds: float) -> str:
