@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from ib_kernel.budget.parsing import default_candidate, parse_name
+from ib_kernel.budget.access import default_candidate
+from ib_kernel.budget.parsing import parse_name
 from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.host.tokens import hashed, new_token
 from ib_kernel.values.host import Grant, Person, Role
