@@ -6,7 +6,9 @@ import functools
 import getpass
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ib_kernel.budget.scrubbed import scrubbed
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 Part = TypeVar("Part")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_actor: ContextVar[str] = ContextVar("ib_actor", default="")
 
 
 class LedgerAccess:
@@ -65,6 +69,27 @@ def forward(part: str, method: Callable[Concatenate[Part, P], R]) -> Callable[Co
         return method(getattr(self, part), *args, **kwargs)
 
     return call
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Record what is done within the block under *name*, in this thread or task only.
+
+    A host serves several people with one ledger; without this, changes are recorded under the system's user.
+
+    Args:
+        name: The person's name.
+    """
+    before = _actor.set(name)
+    try:
+        yield
+    finally:
+        _actor.reset(before)
+
+
+def actor() -> str:
+    """Return whose name a change is recorded under: that of `acting_as`, or the system's user."""
+    return _actor.get() or default_candidate()
 
 
 def default_candidate() -> str:

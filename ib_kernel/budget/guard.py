@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ib_kernel.budget import lock
-from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.access import LedgerAccess, actor
 from ib_kernel.errors import Locked
 from ib_kernel.values import LedgerEvent, Session
 
@@ -36,7 +36,7 @@ class SessionGuard:
             lock.require(session, passphrase, what)
         except Locked as refused:
             if refused.wrong:
-                fact = LedgerEvent(session.session_id, "refused", 0.0, default_candidate(), {"what": what})
+                fact = LedgerEvent(session.session_id, "refused", 0.0, actor(), {"what": what})
                 self._access.store.add_event(fact)
             raise
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.access import LedgerAccess, actor
 from ib_kernel.budget.guard import SessionGuard
 from ib_kernel.budget.parsing import parse_nano_usd, parse_tokens, require_price
 from ib_kernel.budget.sessions import SessionManager
@@ -132,7 +132,7 @@ class SessionLimits:
                 f"session {session_id} is {session.status}; it can no longer be changed", session.status
             )
         self._guard.unlock(session, passphrase, _CHANGED[change])
-        return self._access.changed(write(session, default_candidate()), change)
+        return self._access.changed(write(session, actor()), change)
 
 
 _CHANGED = {"budget": "another budget", "time": "another time limit"}

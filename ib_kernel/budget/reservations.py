@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.access import LedgerAccess, actor
 from ib_kernel.budget.parsing import parse_id, parse_tokens, require_active
 from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.errors import ReservationError, StoreError
@@ -196,7 +196,7 @@ class ReservationManager:
             ReservationError: When it is unknown, still held, released or written off.
         """
         found = self._unlock(reservation_id, passphrase, "settling")
-        done = self._access.store.resolve(reservation_id, end, who=default_candidate(), reason=reason)
+        done = self._access.store.resolve(reservation_id, end, who=actor(), reason=reason)
         if done and found is not None:
             self._access.changed(self._sessions.get_session(found.session_id), "resolved")
         return done
@@ -217,7 +217,7 @@ class ReservationManager:
             ReservationError: When it is unknown, still held or settled.
         """
         found = self._unlock(reservation_id, passphrase, "writing off")
-        done = self._access.store.write_off(reservation_id, who=default_candidate(), reason=reason)
+        done = self._access.store.write_off(reservation_id, who=actor(), reason=reason)
         if done and found is not None:
             self._access.changed(self._sessions.get_session(found.session_id), "written off")
         return done

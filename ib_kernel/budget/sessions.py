@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from ib_kernel.budget import lock
-from ib_kernel.budget.access import LedgerAccess, default_candidate
+from ib_kernel.budget.access import LedgerAccess, actor, default_candidate
 from ib_kernel.budget.guard import SessionGuard
 from ib_kernel.budget.parsing import parse_id, parse_name, parse_nano_usd, parse_tokens, require_price
 from ib_kernel.errors import ConfigError
@@ -231,9 +231,7 @@ class SessionManager:
     # --- inside
 
     def _move(self, session_id: str, status: Status, change: str) -> Session:
-        return self._access.changed(
-            self._store.set_status(parse_id(session_id), status, who=default_candidate()), change
-        )
+        return self._access.changed(self._store.set_status(parse_id(session_id), status, who=actor()), change)
 
     def _end(self, session_id: str, status: Status) -> Session:
         session = self._move(session_id, status, str(status))

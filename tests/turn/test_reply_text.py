@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_kernel.secrets import known, learn
+from ib_kernel import secrets
+from ib_kernel.secrets import learn
 from ib_kernel.text import well_formed
 from ib_kernel.turn.reply_text import THOUGHTS, ReplyText
 
@@ -70,11 +71,11 @@ def test_surrogates(text: str, shown: str) -> None:
 @given(before=st.text("oddk 0x", max_size=30), after=st.text("oddk 0x", max_size=30), cuts=CUTS)
 def test_a_known_key_is_taken_out_wherever_it_is_cut(before: str, after: str, cuts: list[int]) -> None:
     """A key in play is in no reply, whatever its shape."""
-    before_this = known.registry
-    known.registry = known.Known()
+    known = secrets._known
+    secrets._known = secrets._Known()
     try:
         learn(KEY)
         shown = read(before + KEY + after, cuts)[1]
     finally:
-        known.registry = before_this
+        secrets._known = known
     assert shown == (before + KEY + after).replace(KEY, "[redacted]")
