@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ib_kernel.budget import forecast
 from ib_kernel.budget.access import LedgerAccess
 from ib_kernel.budget.parsing import parse_id, parse_tokens, require_active
 from ib_kernel.budget.sessions import SessionManager
@@ -144,22 +143,6 @@ class Figures:
             UnknownSession: There is no such session.
         """
         return warning_level(self.totals(session_id), self._access.settings.warn_at)
-
-    def estimate_turns_left(self, session_id: str) -> int | None:
-        """Return how many more turns fit, when prompts go on growing as they have; None before the first.
-
-        A ledger that cannot list a session's calls cheaply gives turns of the average size so far.
-
-        Args:
-            session_id: The session.
-
-        Raises:
-            UnknownSession: There is no such session.
-        """
-        totals, spent = self.totals(session_id), getattr(self._access.store, "spent", None)
-        if spent is None:
-            return forecast.average_turns_left(totals)
-        return forecast.turns_left(spent(session_id), totals.left)
 
 
 def percentage_used(totals: Totals) -> float:

@@ -1,57 +1,146 @@
-"""How many turns are left: prompts grow from turn to turn, because each carries the conversation so far.
+"""How many turns are left: each prompt carries the conversation so far, and so is longer than the last.
 
-A straight line through the prompts so far (least squares) says how much the next one needs; replies are taken
-at their mean. The view `forecast` of the embedded ledger does the same in SQL, `forecast_error` shows how far
-such forecasts were off.
+What is sent again is known to the token: it is what was said. Only what comes next is guessed, by what a
+session's own questions and replies have been like, and by `QUESTION` and `REPLY` before there are any.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ib_kernel.values import Spent, Totals
 
+QUESTION = 150
+REPLY = 400
+"""Tokens of a question and of a reply until a session has its own (our assumption, 2026-11)."""
 
-def turns_left(spent: Sequence[Spent], left: int) -> int | None:
-    """Return how many more turns fit into *left* tokens; None before the first turn."""
-    turns = tokens_per_turn(spent)
+FRAME = 8
+"""Tokens that the question and the reply of one turn have around them when they are sent again: two messages
+of four (docs/counting.md)."""
+
+RECENT = 8
+"""Turns whose sizes are looked at, the newest."""
+
+KEEP = 4
+"""Turns that stay in a prompt at the least when older ones are left out to spare the bill."""
+
+MOST = 10_000
+"""No more turns than this are foretold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the next turns of one session are like, in tokens.
+
+    Attributes:
+        prompt: What goes along with the next question: prompt, task and everything said so far.
+        question: A question.
+        reply: A reply, reasoning included.
+        again: What of a question and its reply is sent again with every later turn.
+        prefix: The part of `prompt` that was not said in the conversation: system prompt and task.
+    """
+
+    prompt: float
+    question: float = QUESTION
+    reply: float = REPLY
+    again: float = QUESTION + REPLY + FRAME
+    prefix: float = 0.0
+
+    @property
+    def least_prompt(self) -> float:
+        """The prompt when only the last `KEEP` turns go along."""
+        return min(self.prompt, self.prefix + KEEP * self.again) + self.question
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is to spend, in tokens.
+
+    Attributes:
+        left: What can still be charged.
+        least_reply: A turn that leaves less for its reply is refused.
+        new: Only the question and the reply are charged, not what is sent again.
+        bill_left: What can still be billed, where that is limited as well.
+        room: What a prompt may have at most; older turns are left out to keep to it.
+    """
+
+    left: float
+    least_reply: int = 1
+    new: bool = False
+    bill_left: float | None = None
+    room: float | None = None
+
+
+def turns_left(pace: Pace, means: Means) -> int:
+    """Return how many turns of this *pace* are admitted before one is refused; `MOST` at most."""
+    left, bill, prompt = means.left, means.bill_left, pace.prompt + pace.question
+    least = pace.least_prompt
+    for turns in range(MOST):
+        sent = prompt if means.room is None else min(prompt, means.room)
+        charged = pace.question if means.new else sent
+        fits = left - charged
+        if bill is not None:
+            sent = min(sent, least) if means.new else sent  # under `new`, a tight bill leaves out old turns
+            fits = min(fits, bill - sent)
+        if fits < means.least_reply:
+            return turns
+        reply = min(pace.reply, fits)
+        left -= charged + reply
+        bill = None if bill is None else bill - sent - reply
+        prompt += pace.again
+    return MOST
+
+
+def first_pace(prefix: int, reply_tokens: int) -> Pace:
+    """Return the pace of a session that has said nothing yet.
+
+    Args:
+        prefix: Tokens of its prompt and task, without a question.
+        reply_tokens: Tokens that are asked for a reply at most.
+    """
+    reply = min(REPLY, reply_tokens)
+    return Pace(prefix, reply=reply, again=QUESTION + reply + FRAME, prefix=prefix)
+
+
+def pace_of(spent: Sequence[Spent], said: Sequence[tuple[int, int]]) -> Pace | None:
+    """Return the pace of a session that has had turns.
+
+    Args:
+        spent: Its settled attempts, in order.
+        said: (question, reply) of its transcript's turns in order, in tokens of text; empty where none is
+            kept: then prompts are taken to go on growing as they did.
+
+    Returns:
+        None while no turn has been answered.
+    """
+    answered = {call.turn: call for call in spent if call.turn > 0 and call.output_tokens > 0}
+    turns = [answered[turn] for turn in sorted(answered)]
     if not turns:
         return None
-    growth, next_turn = fit(turns)
-    if next_turn <= 0:
-        return None
-    if growth <= 0:
-        return int(left / next_turn)
-    half = growth / 2
-    return int((math.sqrt((next_turn - half) ** 2 + 2 * growth * left) - (next_turn - half)) / growth)
+    last, recent = turns[-1], turns[-RECENT:]
+    reply = sum(call.output_tokens for call in recent) / len(recent)
+    if not said:
+        return _without_texts(recent, reply)
+    ratio = last.input_tokens / last.counted_tokens if last.counted_tokens and last.input_tokens else 1.0
+    questions, replies = zip(*said[-RECENT:], strict=True)
+    question, shown = ratio * sum(questions) / len(questions), ratio * sum(replies) / len(replies)
+    return Pace(
+        prompt=last.input_tokens + ratio * replies[-1] + FRAME,
+        question=question,
+        reply=reply,
+        again=question + shown + FRAME,
+        prefix=max(0.0, turns[0].input_tokens - ratio * said[0][0]),
+    )
+
+
+def _without_texts(turns: Sequence[Spent], reply: float) -> Pace:
+    """Return the pace that rows alone show: what prompts have grown by from turn to turn, if they have."""
+    first, last = turns[0].input_tokens, turns[-1].input_tokens
+    growth = max(0.0, (last - first) / (len(turns) - 1)) if len(turns) > 1 else 0.0
+    return Pace(last + growth, question=0, reply=reply, again=growth, prefix=first)
 
 
 def average_turns_left(totals: Totals) -> int | None:
     """Return how many turns of the average size so far still fit; None before the first."""
     return totals.left * totals.turns // totals.used if totals.turns and totals.used else None
-
-
-def tokens_per_turn(spent: Sequence[Spent]) -> list[tuple[int, int, int]]:
-    """Return each turn's number, input and output tokens, in order; attempts outside turns are left out."""
-    sums: dict[int, list[int]] = {}
-    for call in spent:
-        if call.turn > 0:
-            row = sums.setdefault(call.turn, [0, 0])
-            row[0] += call.input_tokens
-            row[1] += call.output_tokens
-    return [(turn, *sums[turn]) for turn in sorted(sums)]  # type: ignore[misc]
-
-
-def fit(turns: Sequence[tuple[int, int, int]]) -> tuple[float, float]:
-    """Return by how many tokens prompts grow per turn (never negative), and what the next turn needs."""
-    count = len(turns)
-    numbers, prompts = [turn for turn, _, _ in turns], [prompt for _, prompt, _ in turns]
-    middle, mean = sum(numbers) / count, sum(prompts) / count
-    spread = sum((number - middle) ** 2 for number in numbers)
-    growth = 0.0
-    if spread:
-        pairs = zip(numbers, prompts, strict=True)
-        growth = max(0.0, sum((n - middle) * (p - mean) for n, p in pairs) / spread)
-    reply = sum(reply for _, _, reply in turns) / count
-    return growth, mean + growth * (numbers[-1] + 1 - middle) + reply

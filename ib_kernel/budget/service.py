@@ -14,6 +14,7 @@ from ib_kernel.budget.access import LedgerAccess, forward
 from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.figures import Figures, TokenUsage, percentage_used, warning_level
 from ib_kernel.budget.limits import SessionLimits
+from ib_kernel.budget.outlook import Outlook
 from ib_kernel.budget.parsing import parse_tokens
 from ib_kernel.budget.reservations import ReservationManager
 from ib_kernel.budget.sessions import SessionManager
@@ -48,6 +49,7 @@ class TokenService:
         self._limits = SessionLimits(self._access, self._sessions)
         self._reservations = ReservationManager(self._access, self._sessions)
         self._figures = Figures(self._access, self._sessions)
+        self._outlook = Outlook(self._access, self._sessions, self._counting)
 
     @property
     def settings(self) -> Settings:
@@ -103,7 +105,11 @@ class TokenService:
     get_usage_stats = forward("_figures", Figures.get_usage_stats)
     is_budget_exhausted = forward("_figures", Figures.is_budget_exhausted)
     get_warning_level = forward("_figures", Figures.get_warning_level)
-    estimate_turns_left = forward("_figures", Figures.estimate_turns_left)
+
+    # what is to come
+    estimate_turns_left = forward("_outlook", Outlook.estimate_turns_left)
+    pace = forward("_outlook", Outlook.pace)
+    means = forward("_outlook", Outlook.means)
 
     # counting
     count_tokens = forward("_counting", Counting.count_tokens)

@@ -207,7 +207,8 @@ FROM session_usage AS u
 WHERE u.challenge <> '';
 
 -- Turns and minutes that are left, when prompts go on growing as they have (least squares over the turns so
--- far; a prompt that does not grow counts with its mean) and replies stay as long as they were on average.
+-- far; after one, by its reply and by a question of 150 tokens) and replies stay as long as they were on average.
+-- %budget knows the texts, and so each next prompt to the token.
 CREATE OR REPLACE VIEW forecast AS
 WITH per_turn AS (
     SELECT session_id, session_key, turn, sum(input_tokens) AS prompt, sum(output_tokens) AS reply
@@ -217,7 +218,7 @@ WITH per_turn AS (
 ), fitted AS (
     SELECT
         session_id, session_key, count(*) AS turns, max(turn) AS last_turn, avg(reply) AS reply,
-        CASE WHEN count(*) > 1 THEN greatest(regr_slope(prompt, turn), 0) ELSE 0 END AS growth,
+        CASE WHEN count(*) > 1 THEN greatest(regr_slope(prompt, turn), 0) ELSE avg(reply) + 158 END AS growth,
         avg(prompt) + growth * (max(turn) - avg(turn)) AS prompt
     FROM per_turn
     GROUP BY session_id, session_key

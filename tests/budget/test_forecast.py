@@ -1,48 +1,160 @@
-"""How many turns are left, worked out by hand."""
+"""How many turns are left: worked out by hand, and against conversations that are spent turn by turn."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ib_kernel.budget.forecast import fit, turns_left
-from ib_kernel.values import Spent
+from ib_kernel import TokenService
+from ib_kernel.budget.forecast import (
+    FRAME,
+    KEEP,
+    MOST,
+    QUESTION,
+    REPLY,
+    Means,
+    Pace,
+    average_turns_left,
+    first_pace,
+    pace_of,
+    turns_left,
+)
+from ib_kernel.budget.outlook import FIRST_PROMPT
+from ib_kernel.settings import Settings
+from ib_kernel.values import CallEnd, CallStart, Message, Spent, Totals
 
 
-def turns(*tokens: tuple[int, int]) -> list[Spent]:
-    """Return calls that took (input, output) tokens, one for each turn."""
-    return [Spent(n, float(n), i, o, i + o) for n, (i, o) in enumerate(tokens, 1)]
+def spent(*turns: tuple[int, int]) -> list[Spent]:
+    """Return one settled attempt per turn, given as input and output tokens."""
+    return [Spent(number, 0.0, *tokens, 10**6) for number, tokens in enumerate(turns, start=1)]
 
 
 @pytest.mark.parametrize(
-    ("spent", "left", "expected"),
+    ("pace", "means", "turns"),
     [
-        ([(1, 0)], 100, 100),
-        ([(4, 1)], 100, 20),
-        ([(4, 1)], 99, 19),
-        ([(1, 0), (2, 0)], 12, 3),  # 3 + 4 + 5
-        ([(1, 0), (2, 0)], 11, 2),
-        ([(100, 50), (300, 50)], 1_300, 2),  # 550 + 750
-        ([(100, 50), (300, 50)], 1_299, 1),
-        ([(300, 50), (100, 50)], 1_000, 4),  # prompts that shrink are taken at their mean: 250 each
-        ([(10, 0)], 0, 0),
+        (Pace(10, question=0, reply=5, again=0), Means(100), 6),  # 6 × 15, and 10 leave no reply
+        (Pace(10, question=0, reply=5, again=0), Means(101), 7),  # the last reply is cut to one token
+        (Pace(10, question=0, reply=5, again=0), Means(104, least_reply=5), 6),
+        (Pace(100, question=10, reply=50, again=60), Means(700), 3),  # 160 + 220 + 280
+        (Pace(100, question=10, reply=50, again=60), Means(160, new=True), 3),  # 60 + 60 + (10 + 30)
+        (Pace(100, question=10, reply=50, again=60), Means(10**9, room=0.0), MOST),
+        (Pace(100, question=10, reply=50, again=60), Means(0), 0),
     ],
 )
-def test_turns_that_fit_are_foretold(spent: list[tuple[int, int]], left: int, expected: int) -> None:
-    """Each further prompt is longer by what prompts have grown so far; replies are taken at their mean."""
-    assert turns_left(turns(*spent), left) == expected
+def test_turns_are_counted_as_they_are_admitted(pace: Pace, means: Means, turns: int) -> None:
+    """One after another, the last one with a reply as short as admission allows."""
+    assert turns_left(pace, means) == turns
 
 
-def test_nothing_is_foretold_from_turns_that_cost_nothing() -> None:
-    """Any number of them would fit."""
-    assert turns_left(turns((0, 0)), 100) is None
+def test_a_window_bounds_what_a_prompt_costs() -> None:
+    """Prompts that have reached the window grow no further, so that more turns fit."""
+    pace = Pace(1_000, question=100, reply=100, again=200)
+    assert turns_left(pace, Means(20_000, room=1_500)) > turns_left(pace, Means(20_000))
 
 
-def test_one_turn_says_nothing_about_growth() -> None:
-    """The next is taken to need as much."""
-    assert fit([(3, 10, 5)]) == (0.0, 15.0)
+def test_a_tight_bill_leaves_out_old_turns_before_it_ends_the_interview() -> None:
+    """Under `new` the bill is spared by sending fewer old turns; the forecast knows that."""
+    pace = Pace(1_000, question=150, reply=400, again=558, prefix=1_000)
+    means = Means(20_000, least_reply=256, new=True, bill_left=200_000)
+    assert pace.least_prompt == 1_150  # nothing was said yet
+    later = Pace(1_000 + 9 * 558, question=150, reply=400, again=558, prefix=1_000)
+    assert later.least_prompt == 1_000 + KEEP * 558 + 150
+    assert turns_left(pace, means) == turns_left(pace, Means(20_000, least_reply=256, new=True))
+    assert turns_left(later, Means(20_000, least_reply=256, new=True, bill_left=8_000)) == 2
 
 
-def test_attempts_of_one_turn_are_added_up() -> None:
-    """A turn that was tried twice has cost both; charges outside turns are no turn."""
-    spent = [Spent(1, 0.0, 10, 0, 10), Spent(1, 1.0, 20, 5, 25), Spent(0, 2.0, 900, 0, 900)]
-    assert turns_left(spent, 70) == 2
+def test_before_the_first_turn_sizes_are_assumed() -> None:
+    """A start knows its prompt to the token and assumes the rest; a short reply is taken at its cap."""
+    assert first_pace(984, 1_200) == Pace(984, QUESTION, REPLY, QUESTION + REPLY + FRAME, 984)
+    assert first_pace(984, 100).reply == 100
+
+
+def test_nothing_is_foretold_from_attempts_that_got_no_answer() -> None:
+    """No turn, no figure; attempts outside turns and failures that were billed do not count."""
+    assert pace_of([], []) is None
+    assert pace_of([Spent(0, 0.0, 5, 5, 10), Spent(1, 0.0, 900, 0, 10)], []) is None
+
+
+def test_without_texts_prompts_go_on_growing_as_they_did() -> None:
+    """Where no transcript is kept, rows are all there is."""
+    pace = pace_of(spent((200, 100), (400, 100), (600, 100)), [])
+    assert pace == Pace(800, question=0, reply=100, again=200, prefix=200)
+
+
+def test_a_retried_turn_counts_once() -> None:
+    """The attempt that was answered says what a turn is like."""
+    tried = [Spent(1, 0.0, 500, 0, 10**6), Spent(1, 1.0, 500, 40, 10**6)]
+    pace = pace_of(tried, [(10, 40)])
+    assert pace is not None
+    assert (pace.prompt, pace.reply, pace.again) == (500 + 40 + FRAME, 40, 10 + 40 + FRAME)
+
+
+def test_texts_are_scaled_to_the_services_tokens() -> None:
+    """Where a service bills twice what we count, what is sent again costs twice as much, too."""
+    row = Spent(1, 0.0, 2_000, 100, 10**6, counted_tokens=1_000)
+    pace = pace_of([row], [(50, 100)])
+    assert pace is not None
+    assert (pace.question, pace.again) == (100, 100 + 200 + FRAME)
+
+
+@given(
+    prefix=st.integers(10, 3_000), question=st.integers(1, 600), reply=st.integers(1, 900),
+    past=st.integers(1, 20), left=st.integers(0, 300_000), new=st.booleans(),
+)  # fmt: skip
+def test_a_steady_conversation_is_foretold_from_its_first_turn_on(
+    prefix: int, question: int, reply: int, past: int, left: int, new: bool
+) -> None:
+    """As many turns fit as spending them one by one shows, whatever was said so far."""
+    again = question + reply + FRAME
+    rows = spent(*((prefix + question + again * n, reply) for n in range(past)))
+    pace = pace_of(rows, [(question, reply)] * past)
+    assert pace is not None
+    fits, rest, prompt = 0, left, prefix + question + again * past
+    while rest - (charged := question if new else prompt) >= 256:
+        rest, fits, prompt = rest - charged - min(reply, rest - charged), fits + 1, prompt + again
+    assert turns_left(pace, Means(left, least_reply=256, new=new)) == min(fits, MOST)
+
+
+def test_turns_of_the_average_size_are_a_last_resort() -> None:
+    """There is no estimate before the first turn."""
+    assert average_turns_left(Totals(1_000)) is None
+    assert average_turns_left(Totals(1_000, input_tokens=200, calls=2, turns=2)) == 8
+    assert average_turns_left(Totals(0)) is None
+
+
+@pytest.fixture
+def service(settings: Settings) -> TokenService:
+    return TokenService(settings)
+
+
+def test_the_service_knows_the_texts(service: TokenService) -> None:
+    """After one turn the next prompt is known: what was sent, its answer and a question like the last."""
+    session = service.create_session(token_budget=10_000, model="gpt-4.1-mini").session_id
+    assert service.estimate_turns_left(session) is None
+    said = [Message(1, "user", "word " * 100), Message(1, "assistant", "word " * 200)]
+    service.store.charge(session, CallEnd(1_100, 201), call=CallStart(turn=1), messages=said)
+    pace = service.pace(service.get_session(session))
+    assert pace is not None
+    assert (pace.prompt, pace.question, pace.reply) == (1_100 + 201 + FRAME, 101, 201)
+    assert service.estimate_turns_left(session) == 4  # 1,611 + 1,921 + 2,231 and 2,541 of 8,699
+    service.close()
+
+
+def test_a_start_that_was_counted_foretells_its_turns(service: TokenService) -> None:
+    """Before the first turn, the counted prompt is what a forecast has."""
+    session = service.create_session(token_budget=20_000, meta={FIRST_PROMPT: 984}).session_id
+    assert service.estimate_turns_left(session) == 6
+    service.close()
+
+
+def test_money_bounds_the_turns_too(service: TokenService) -> None:
+    """What is left of a budget in money pays for so many tokens at the session's price so far."""
+    session = service.create_session(
+        token_budget=100_000, model="gpt-4.1-mini", budget_nano_usd=2_000_000
+    ).session_id
+    end = CallEnd(900, 100, cost_nano_usd=1_000_000)
+    service.store.charge(session, end, call=CallStart(turn=1))
+    assert service.means(service.get_session(session), service.totals(session)).bill_left == 1_000
+    assert service.estimate_turns_left(session) == 0  # 900 + 256 do not fit into 1,000
+    service.close()

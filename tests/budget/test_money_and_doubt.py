@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from notebook_shell import Notebook, Paced, notebook
 
-from ib_kernel.budget import forecast
 from ib_kernel.budget.parsing import parse_nano_usd
 from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.unresolved import find, settle
 from ib_kernel.errors import BudgetRefused, ConfigError, Locked, ReservationError
 from ib_kernel.settings import Settings
-from ib_kernel.values import CallEnd, CallStart, Reservation, Spent, Usage
+from ib_kernel.values import CallStart, Reservation, Usage
 
 NANO = 10**9
 
@@ -156,44 +153,6 @@ def test_settling_a_doubt_of_a_locked_session_needs_its_passphrase(service: Toke
         settle(service, doubt, 1, 1)
     settle(service, doubt, 100, 10, passphrase="correct horse")
     assert service.totals(session).used == 110
-
-
-# --- forecasts
-
-
-def spent(*turns: tuple[int, int]) -> list[Spent]:
-    """One settled attempt per turn, given as input and output tokens."""
-    return [Spent(number, 0.0, *tokens, 10**6) for number, tokens in enumerate(turns, start=1)]
-
-
-def test_before_the_first_turn_nothing_is_foretold() -> None:
-    """No turn, no figure; attempts outside turns do not count."""
-    assert forecast.turns_left([], 1_000) is None
-    assert forecast.turns_left([Spent(0, 0.0, 5, 5, 10)], 1_000) is None
-
-
-@given(
-    start=st.integers(10, 2_000), growth=st.integers(0, 400), reply=st.integers(1, 800),
-    turns=st.integers(2, 30), left=st.integers(0, 400_000),
-)  # fmt: skip
-def test_steady_growth_is_foretold_to_the_turn(
-    start: int, growth: int, reply: int, turns: int, left: int
-) -> None:
-    """When prompts grow evenly, as many turns fit as spending them one by one shows."""
-    past = spent(*((start + growth * n, reply) for n in range(turns)))
-    fits, cost = 0, start + growth * turns + reply
-    rest = left
-    while rest >= cost:
-        rest, fits, cost = rest - cost, fits + 1, cost + growth
-    assert abs((forecast.turns_left(past, left) or 0) - fits) <= (1 if rest + 1 >= cost or rest <= 1 else 0)
-
-
-def test_the_service_uses_the_ledgers_calls(service: TokenService) -> None:
-    """Prompts that grow leave fewer turns than their average would."""
-    session = service.create_session(token_budget=10_000).session_id
-    for turn, prompt in enumerate((200, 400, 600), start=1):
-        service.store.charge(session, CallEnd(prompt, 100), call=CallStart(turn=turn))
-    assert service.estimate_turns_left(session) == 6  # 900, 1,100, … of 8,500; the average would say 17
 
 
 def test_an_unaffordable_session_is_refused_not_clipped(service: TokenService) -> None:

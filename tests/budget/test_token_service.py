@@ -13,7 +13,6 @@ import pytest
 
 from ib_duckdb.store import DuckDBStore
 from ib_kernel import Settings, TokenService, TokenUsage, get_token_service
-from ib_kernel.budget.forecast import average_turns_left
 from ib_kernel.budget.service import warning_level
 from ib_kernel.errors import (
     BudgetRefused,
@@ -301,13 +300,6 @@ def test_the_warning_level_follows_what_is_charged(used: int, level: str) -> Non
     """Used, held and in doubt count alike."""
     assert warning_level(Totals(1_000, input_tokens=used), (0.75, 0.9)) == level
     assert warning_level(Totals(1_000, held=used), (0.75, 0.9)) == level
-
-
-def test_turns_left_are_estimated_from_the_turns_so_far() -> None:
-    """There is no estimate before the first turn."""
-    assert average_turns_left(Totals(1_000)) is None
-    assert average_turns_left(Totals(1_000, input_tokens=200, calls=2, turns=2)) == 8
-    assert average_turns_left(Totals(0)) is None
 
 
 def test_there_is_one_service_per_settings(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""How far a session's budget goes: what its next turns are like, and what there is to spend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ib_kernel.budget import forecast
+from ib_kernel.budget.access import LedgerAccess
+from ib_kernel.budget.counting import Counting
+from ib_kernel.budget.forecast import RECENT, Means, Pace
+from ib_kernel.budget.sessions import SessionManager
+from ib_kernel.errors import UnknownModel
+from ib_kernel.values import Message, Session, Totals
+
+FIRST_PROMPT = "first_prompt"
+"""The key of `Session.meta` under which a session's start keeps the tokens of its prompt and task."""
+
+
+class Outlook:
+    """Forecasts for the sessions of one ledger. Unknown sessions raise `UnknownSession`."""
+
+    def __init__(self, access: LedgerAccess, sessions: SessionManager, counting: Counting) -> None:
+        self._access, self._sessions, self._counting = access, sessions, counting
+
+    def estimate_turns_left(self, session_id: str) -> int | None:
+        """Return how many more turns are admitted, when they go on as they have.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            None where nothing is known of its turns: before the first of a session that no `Interview` has
+            started. A ledger that cannot list a session's calls cheaply gives turns of the average size.
+
+        Raises:
+            UnknownSession: There is no such session.
+        """
+        session = self._sessions.get_session(session_id)
+        totals = self._access.store.totals(session.session_id)
+        if getattr(self._access.store, "spent", None) is None and totals.turns:
+            return forecast.average_turns_left(totals)
+        pace = self.pace(session)
+        return None if pace is None else forecast.turns_left(pace, self.means(session, totals))
+
+    def pace(self, session: Session) -> Pace | None:
+        """Return what the session's next turns are like; None where nothing is known of them.
+
+        Args:
+            session: The session.
+        """
+        spent = getattr(self._access.store, "spent", None)
+        known = spent(session.session_id) if spent is not None else []
+        pace = forecast.pace_of(known, self._said(session) if known else [])
+        first = session.meta.get(FIRST_PROMPT)
+        if pace is None and isinstance(first, int):
+            return forecast.first_pace(first, self._access.settings.reply_tokens)
+        return pace
+
+    def means(self, session: Session, totals: Totals) -> Means:
+        """Return what there is to spend on the session's next turns.
+
+        Args:
+            session: The session.
+            totals: Its sums.
+        """
+        settings = self._access.settings
+        return Means(
+            totals.left,
+            least_reply=min(settings.min_reply_tokens, settings.reply_tokens),
+            bill_left=_money_as_tokens(totals),
+            room=self._room(session),
+        )
+
+    def _room(self, session: Session) -> int | None:
+        """Return what the model's window leaves for a prompt beside a whole reply."""
+        settings = self._access.settings
+        try:
+            model = self._access.plugins.model(session.model, settings, session.client)
+        except UnknownModel:
+            return None
+        room = model.context_window - min(settings.reply_tokens, model.max_output)
+        return room if model.max_input is None else min(room, model.max_input)
+
+    def _said(self, session: Session) -> list[tuple[int, int]]:
+        """Return the tokens of each turn's question and reply: of the first turn, and of the last ones."""
+        turns: dict[int, list[Message]] = {}
+        for message in self._access.store.history(session.session_id):
+            if message.role in ("user", "assistant") and message.content:
+                turns.setdefault(message.turn, []).append(message)
+        numbers = sorted(turns)
+        looked_at = dict.fromkeys([*numbers[:1], *numbers[-RECENT:]])
+        return [self._tokens(session, turns[number]) for number in looked_at]
+
+    def _tokens(self, session: Session, messages: Sequence[Message]) -> tuple[int, int]:
+        def of(role: str) -> int:
+            said = [m.content for m in messages if m.role == role]
+            return sum(self._counting.count_tokens(text, session.model) for text in said)
+
+        return of("user"), of("assistant")
+
+
+def _money_as_tokens(totals: Totals) -> float | None:
+    """Return the tokens that what is left of a budget in money pays for, at the session's price so far."""
+    cost: Any = totals.cost_nano_usd
+    if totals.budget_nano_usd is None or not cost:
+        return None
+    left = max(0, totals.budget_nano_usd - cost - totals.held_nano_usd)
+    return float(left * (totals.input_tokens + totals.output_tokens) / cost)
