@@ -10,6 +10,9 @@ from typing import Any
 TEXT_PARTS = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})
 IMAGE_PARTS = frozenset({"image_url", "input_image"})
 
+SYSTEM = ("system", "developer")
+"""The roles of messages that instruct the model."""
+
 
 @dataclass(slots=True)
 class Content:
@@ -86,3 +89,13 @@ def _read_part(part: Any, found: Content, texts: list[str]) -> None:
         found.foreign.append("audio" if "audio" in kind else "a file")
     else:
         found.foreign.append(f"a content part of type {str(kind)[:40]!r}")
+
+
+def role_of(message: Any) -> Any:
+    """Return a message's role; None for what is no message."""
+    return message.get("role") if isinstance(message, Mapping) else None
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text of a message's content, its parts joined."""
+    return read(message.get("content")).text

@@ -11,6 +11,7 @@ from typing import Any
 from ib_kernel.counting import typescript
 from ib_kernel.counting.accumulator import TokenAccumulator
 from ib_kernel.counting.content import as_text
+from ib_kernel.counting.schema_comments import comment
 
 _KEPT_CHARS = 50_000  # JSON of tools that are written once for all turns; 32 of them at most
 
@@ -51,7 +52,7 @@ class Tools:
     @property
     def first_is_undescribed(self) -> bool:
         """Whether the first tool has no, or a blank, description."""
-        return not typescript.comment(self.functions[0].get("description"))
+        return not comment(self.functions[0].get("description"))
 
 
 @functools.lru_cache(maxsize=32)

@@ -7,28 +7,33 @@ Each construct that a tool uses is noted by name, so that a claim of exactness c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ib_kernel.counting.references import References
+from ib_kernel.counting.schema_comments import (
+    FLOAT_LIMITS,
+    OTHER_LIMITS,
+    as_json,
+    comment,
+    heading_of,
+    limits_of,
+)
+
 MAX_DEPTH = 8
 """Objects nested deeper than this are written as ``any``."""
-MAX_REFS = 5
-"""``$ref`` chains longer than this are written as ``any``."""
 MAX_TYPES = 5_000
 """Types written per tool: a schema that refers to itself several times would grow without end."""
 MAX_SAFE = 2**53 - 1
 """Limits from here on are not written as they stand (seen twice on gpt-5-nano, 23 tokens less, 2026)."""
 
 HEAD = "# Tools\n\n"
-_FLOAT_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_OTHER_LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "pattern", "format")
 _WORDS = {"string": "string", "boolean": "boolean", "null": "null", "number": "number", "integer": "number"}
 _KNOWN = frozenset(
     {
         *("type", "properties", "required", "items", "description", "title", "default", "enum", "const"),
         *("anyOf", "oneOf", "allOf", "nullable", "examples", "$ref", "$defs", "definitions", "$schema"),
-        *("additionalProperties", "strict", *_FLOAT_LIMITS, *_OTHER_LIMITS),
+        *("additionalProperties", "strict", *FLOAT_LIMITS, *OTHER_LIMITS),
     }
 )
 _LEFT_OUT = ("additionalProperties", "strict", "$schema")
@@ -57,47 +62,9 @@ class Namespace:
         rendered = [_Tool(tool, self) for tool in tools]
         body = "".join(tool.render() for tool in rendered)
         self.text = "## functions\n\nnamespace functions {\n\n" + body + "} // namespace functions"
-        self.cut = any(tool.cut for tool in rendered)
+        self.cut = any(tool.cut or tool.references.cut for tool in rendered)
         if early:
             self.uses = {"tools as they were written in 2023"}
-
-
-def comment(text: Any) -> str:
-    """Return *text* as comment lines: stripped, each line stripped, inner blank lines kept; "" for none."""
-    if not isinstance(text, str) or not text.strip():
-        return ""
-    lines = (line.strip() for line in text.strip().split("\n"))
-    return "".join(f"// {line}\n" if line else "//\n" for line in lines)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=repr)
-
-
-def _heading(schema: Any, *, titles: bool = True) -> str:
-    if not isinstance(schema, Mapping):
-        return ""
-    if not titles:
-        return comment(schema.get("description"))
-    title, description = comment(schema.get("title")), comment(schema.get("description"))
-    return title + ("//\n" if title and description else "") + description
-
-
-def _limits(schema: Any) -> list[str]:
-    """Return default and limits as they are written behind a type, in their order."""
-    if not isinstance(schema, Mapping):
-        return []
-    items = []
-    if "default" in schema:
-        value = schema["default"]
-        bare = isinstance(value, str) and "enum" in schema
-        items.append(f"default: {value if bare else _json(value)}")
-    for key in _FLOAT_LIMITS:
-        value = schema.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            items.append(f"{key}: {float(value)}")
-    items += [f"{key}: {schema[key]}" for key in _OTHER_LIMITS if schema.get(key) is not None]
-    return items
 
 
 class _Tool:
@@ -113,10 +80,11 @@ class _Tool:
         self.types = 0
         self.early = space.early
         self.cut = False
+        self.references = References(self.root, self.use)
 
     def render(self) -> str:
         """Return the tool's declaration, its comment in front."""
-        about, heading = comment(self.description), "" if self.early else _heading(self.root)
+        about, heading = comment(self.description), "" if self.early else heading_of(self.root)
         self.use("tool with a description" if about else "tool without a description")
         if about.count("\n") > 1:
             self.use("tool description of several lines")
@@ -134,12 +102,12 @@ class _Tool:
         for key in schema.keys() - _KNOWN:
             construct = f"tool keyword {str(key)[:40]!r}"
             self.use(construct)
-            self.unknown[construct] = self.unknown.get(construct, "") + _json({str(key): schema[key]})
+            self.unknown[construct] = self.unknown.get(construct, "") + as_json({str(key): schema[key]})
         if any(schema.get(key) is not None for key in _LEFT_OUT):
             self.use("tool keyword that is left out")
         if schema.get("allOf") is not None:
             self.use("tool allOf")
-        for key in _FLOAT_LIMITS:
+        for key in FLOAT_LIMITS:
             value = schema.get(key)
             if isinstance(value, int | float) and abs(value) >= MAX_SAFE:
                 self.use("tool limit of 2**53 - 1 or more")
@@ -154,7 +122,7 @@ class _Tool:
         required = required if isinstance(required, list | tuple) else ()
         rows = []
         for key, given in self._rows_of(schema).items():
-            value = self._resolve(given)
+            value = self.references.resolve(given)
             if key not in required:
                 self.use("tool optional property")
             rows.append(self._row(f"{key}{'' if key in required else '?'}", value, depth))
@@ -173,7 +141,7 @@ class _Tool:
         if not isinstance(schema, Mapping):
             self.use("tool property without a type")
             return "", f"{key}: any", ""
-        before, limits = self._comments(schema), _limits(schema)
+        before, limits = self._comments(schema), limits_of(schema)
         for item in limits:
             self.use(f"tool {item.partition(':')[0]}")
         if lines := self._lines(schema, depth):
@@ -193,7 +161,7 @@ class _Tool:
         return before, row, f" // {', '.join(limits)}"
 
     def _comments(self, schema: Mapping[str, Any]) -> str:
-        before = _heading(schema, titles=not self.early)
+        before = heading_of(schema, titles=not self.early)
         if comment(schema.get("title")):
             self.use("tool property title")
         if about := comment(schema.get("description")):
@@ -203,7 +171,7 @@ class _Tool:
         examples = schema.get("examples")
         if isinstance(examples, list | tuple) and examples:
             self.use("tool examples")
-            before += "// Examples:\n" + "".join(f"// - {_json(value)}\n" for value in examples)
+            before += "// Examples:\n" + "".join(f"// - {as_json(value)}\n" for value in examples)
         return before
 
     def _lines(self, schema: Mapping[str, Any], depth: int) -> str:
@@ -213,14 +181,16 @@ class _Tool:
         the property is nested and has a description, which is then repeated.
         """
         given = schema.get("anyOf")
-        options = [self._resolve(option) for option in given] if isinstance(given, list | tuple) else []
-        if any(_heading(option) or _limits(option) for option in options):
+        options = (
+            [self.references.resolve(option) for option in given] if isinstance(given, list | tuple) else []
+        )
+        if any(heading_of(option) or limits_of(option) for option in options):
             self.use("tool anyOf with a line for each alternative")
             lines = ""
             for option in options:
-                limits = ", ".join(_limits(option))
+                limits = ", ".join(limits_of(option))
                 after = f", // {limits}" if limits else ""
-                lines += f"{_heading(option)} | {self._type(option, depth + 1)}{after}\n"
+                lines += f"{heading_of(option)} | {self._type(option, depth + 1)}{after}\n"
             return lines
         kinds, again = schema.get("type"), comment(schema.get("description"))
         if depth >= 1 and isinstance(kinds, list | tuple) and again:
@@ -228,33 +198,8 @@ class _Tool:
             return "".join(f"{again} | {self._kind(schema, kind, depth)}\n" for kind in kinds)
         return ""
 
-    def _resolve(self, schema: Any) -> Any:
-        for _ in range(MAX_REFS):
-            if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
-                return schema
-            self.use("tool $ref")
-            target = self._target(schema["$ref"])
-            if not isinstance(target, Mapping):
-                return target
-            schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-        self.cut = True
-        return {}
-
-    def _target(self, reference: str) -> Any:
-        if not reference.startswith("#/"):
-            self.cut = True
-            return {}
-        found: Any = self.root
-        for step in reference[2:].split("/"):
-            step = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, Mapping) or step not in found:
-                self.cut = True
-                return {}
-            found = found[step]
-        return found
-
     def _type(self, given: Any, depth: int) -> str:
-        schema = self._resolve(given)
+        schema = self.references.resolve(given)
         if not isinstance(schema, Mapping):
             self.use("tool property without a type")
             return "any"
@@ -281,14 +226,14 @@ class _Tool:
         if isinstance(schema.get("enum"), list | tuple) and kind != "array":
             strings = all(isinstance(value, str) for value in schema["enum"])
             self.use("tool enum" if strings else "tool enum of other values than strings")
-            return " | ".join(_json(value) for value in schema["enum"])
+            return " | ".join(as_json(value) for value in schema["enum"])
         if "const" in schema:
             self.use("tool const")
-            return _json(schema["const"])
+            return as_json(schema["const"])
         return self._kind(schema, kind, depth)
 
     def _is_array(self, option: Any) -> bool:
-        option = self._resolve(option)
+        option = self.references.resolve(option)
         return isinstance(option, Mapping) and option.get("type") == "array"
 
     def _kind(self, schema: Mapping[str, Any], kind: Any, depth: int) -> str:
@@ -306,10 +251,10 @@ class _Tool:
 
     def _array(self, given: Any, depth: int) -> str:
         """Return an array type: ``TYPE[]``, or ``Array<…>`` where the items have comments or alternatives."""
-        items, heading = self._resolve(given), ""
+        items, heading = self.references.resolve(given), ""
         if isinstance(items, Mapping):
-            heading = _heading(items, titles=not self.early)
-            if _limits(items):
+            heading = heading_of(items, titles=not self.early)
+            if limits_of(items):
                 self.use("tool default or limit of an array's items")
         else:
             self.use("tool array without items")
