@@ -14,11 +14,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ib_kernel import secrets
 from ib_kernel.secrets import (
     PLACEHOLDERS,
     Secret,
     StreamScrubber,
+    known,
     learn,
     learn_environment,
     scrub,
@@ -206,7 +206,7 @@ ODD_KEYS = [
 @pytest.fixture(autouse=True)
 def _nobodys_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test makes known is forgotten after it: other tests' texts may hold it by chance."""
-    monkeypatch.setattr(secrets, "_known", secrets._Known())
+    monkeypatch.setattr(known, "registry", known.Known())
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
@@ -299,7 +299,7 @@ def test_no_secret_survives_being_cut_into_pieces(
     shape: str, body: str, before: str, after: str, inner: tuple[int, int], cuts: list[int]
 ) -> None:
     """Piece by piece shows what scrubbing the whole shows, also for a secret that holds another."""
-    secrets._known = secrets._Known()
+    known.registry = known.Known()
     if shape == "{}":
         learn(body, body[inner[0] : sum(inner)])
     body = body if shape == "{}" else f"{body.replace('_', '')}0123456789abcdef"

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import TracebackType
 from typing import Any
 
@@ -60,7 +61,7 @@ class Interview:
         self.settings = settings or (service.settings if service else Settings())
         self.plugins = plugins or (service.plugins if service else Plugins())
         self.service = service or TokenService(self.settings, plugins=self.plugins)
-        self._owns_service = service is None
+        self._owns_service, self._is_guest = service is None, False
         self._loop = BackgroundLoop()
         given = GivenChallenges(self.settings.data_dir, self.plugins)
         self._parts = Parts(self.settings, self.plugins, self.service, Clients(self.plugins), given)
@@ -84,6 +85,25 @@ class Interview:
     def session(self) -> Session:
         """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
         return self._sessions.session
+
+    def beside(self, session_id: str) -> Interview:
+        """Return an interview with another session in use that shares everything else with this one.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            An interview whose `close` does nothing: it ends with this one.
+
+        Raises:
+            UnknownSession: There is no such session; the line says which is meant.
+        """
+        other = copy.copy(self)
+        other._is_guest = True
+        other._sessions = SessionInUse(self._parts)
+        other._turns = self._turns.of(other._sessions)
+        other.use(session_id)
+        return other
 
     # turns
     ask = forward("_turns", Turns.ask)
@@ -154,6 +174,8 @@ class Interview:
 
     def close(self) -> None:
         """Close clients, the loop and the ledger. Idempotent."""
+        if self._is_guest:
+            return
         if self._turns.shared.draining:
             self._loop.call(self._turns.shared.end_draining())
         for client in self._parts.clients.take_all():

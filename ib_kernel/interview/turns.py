@@ -29,6 +29,12 @@ class Turns:
         self._parts, self._sessions, self._loop = parts, sessions, loop
         self.shared = Shared(RetryBudget(parts.settings.retry_budget))
 
+    def of(self, sessions: SessionInUse) -> Turns:
+        """Return the turns of another session in use, with this one's loop, clients and retries."""
+        other = Turns(self._parts, sessions, self._loop)
+        other.shared = self.shared
+        return other
+
     def ask(
         self,
         text: str,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from notebook_shell import notebook
 
-from ib_kernel import secrets
+from ib_kernel.secrets import known
 from ib_kernel.values import CallEnd, Message
 
 KEY = "q9-Zebra/4711+secret&<key>"
@@ -17,7 +17,7 @@ KEY = "q9-Zebra/4711+secret&<key>"
 @pytest.fixture(autouse=True)
 def _a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known yet, as when a kernel starts."""
-    monkeypatch.setattr(secrets, "_known", secrets._Known())
+    monkeypatch.setattr(known, "registry", known.Known())
 
 
 def test_no_output_or_file_shows_a_key_of_an_old_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

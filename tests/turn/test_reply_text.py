@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_kernel import secrets
-from ib_kernel.secrets import learn
+from ib_kernel.secrets import known, learn
 from ib_kernel.text import well_formed
 from ib_kernel.turn.reply_text import THOUGHTS, ReplyText
 
@@ -71,11 +70,11 @@ def test_surrogates(text: str, shown: str) -> None:
 @given(before=st.text("oddk 0x", max_size=30), after=st.text("oddk 0x", max_size=30), cuts=CUTS)
 def test_a_known_key_is_taken_out_wherever_it_is_cut(before: str, after: str, cuts: list[int]) -> None:
     """A key in play is in no reply, whatever its shape."""
-    known = secrets._known
-    secrets._known = secrets._Known()
+    before_this = known.registry
+    known.registry = known.Known()
     try:
         learn(KEY)
         shown = read(before + KEY + after, cuts)[1]
     finally:
-        secrets._known = known
+        known.registry = before_this
     assert shown == (before + KEY + after).replace(KEY, "[redacted]")

@@ -1,0 +1,117 @@
+"""Who asks: tokens and cookies, looked up in the ledger at every request, so that what is revoked is out.
+
+``Authorization: Bearer`` carries a candidate's, a gateway's or an interviewer's token. A browser carries the
+interviewer's in a cookie, and then every write needs ``X-IB-CSRF`` and an Origin that is the host's own.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from ib_kernel.host import people
+from ib_kernel.host.answers import Refused
+from ib_kernel.host.tokens import PREFIX, Kind, csrf_token, hashed
+from ib_kernel.values import Session
+
+if TYPE_CHECKING:
+    from ib_kernel.host.host import Host
+    from ib_kernel.values.host import Grant, Person
+
+COOKIE = "__Host-ib"
+CSRF_HEADER = "X-IB-CSRF"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_TOKEN = 200
+
+
+def host_of(request: Request) -> Host:
+    """Return the host that serves *request*."""
+    return cast("Host", request.app.state.host)
+
+
+async def require_candidate(request: Request) -> Session:
+    """Return the session of the candidate's token.
+
+    Raises:
+        Refused: 401 for no token, a wrong, expired or revoked one.
+    """
+    grant = await _grant(request, "candidate", _bearer(request))
+    return await _session(request, grant)
+
+
+async def require_gateway(request: Request) -> Session:
+    """Return the session of the gateway's token.
+
+    Raises:
+        Refused: 401 for no token, a wrong, expired or revoked one.
+    """
+    grant = await _grant(request, "gateway", _bearer(request))
+    return await _session(request, grant)
+
+
+async def require_interviewer(
+    request: Request, role: Literal["interviewer", "coordinator"] | None = None
+) -> Person:
+    """Return the person whose token or cookie the request has.
+
+    Args:
+        request: The request.
+        role: The role that is needed; None: either.
+
+    Raises:
+        Refused: 401 for no token, a wrong, expired or revoked one; 403 where the cookie comes without its
+            header or from another origin, or for another role.
+    """
+    token = _bearer(request)
+    if not token:
+        token = request.cookies.get(COOKIE, "")
+        if token and request.method not in SAFE:
+            _require_own_page(request, token)
+    grant = await _grant(request, "interviewer", token)
+    person = await run_in_threadpool(_person, host_of(request), grant.subject)
+    if person is None:
+        raise _unauthorized()
+    if role is not None and person.role != role:
+        raise Refused(403, "role", f"only a {role} may do that; {person.name} is {person.role}")
+    return person
+
+
+def _bearer(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+async def _grant(request: Request, kind: Kind, token: str) -> Grant:
+    if not token or len(token) > LONGEST_TOKEN or not token.startswith(PREFIX[kind]):
+        raise _unauthorized()
+    host = host_of(request)
+    grant: Any = await run_in_threadpool(host.store.grant, hashed(token))
+    if grant is None or grant.kind != kind or not grant.valid(host.clock()):
+        raise _unauthorized()
+    return cast("Grant", grant)
+
+
+async def _session(request: Request, grant: Grant) -> Session:
+    return await run_in_threadpool(host_of(request).service.get_session, grant.subject)
+
+
+def _person(host: Host, name: str) -> Person | None:
+    return next((p for p in people.present(host) if p.name == name), None)
+
+
+def _require_own_page(request: Request, token: str) -> None:
+    host = host_of(request)
+    sent = request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(sent.encode(), csrf_token(host.secret, token).encode()):
+        raise Refused(403, "csrf", "this page is out of date; load it again")
+
+
+def _unauthorized() -> Refused:
+    return Refused(
+        401,
+        "unauthorized",
+        "this token is not valid here, or not any more; ask the interviewer to invite again",
+    )

@@ -1,0 +1,96 @@
+"""`Host`: what every part of the other side shares, and nothing that must outlive the process.
+
+`Host.store` is the ledger with the tables of people, invitations and tokens (`HostStore`), `Host.service` the
+budget, `Host.interview` an engine with one session in use.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.interview.interview import Interview
+from ib_kernel.values.version import VERSION
+
+if TYPE_CHECKING:
+    from ib_kernel.settings import Settings
+
+__all__ = ["Host", "HostOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host is reached.
+
+    Attributes:
+        address: What people type: scheme, name and port.
+        listen: ``NAME:PORT`` or ``unix:PATH``.
+        fingerprint: SHA-256 of a certificate that no authority has signed; "" otherwise.
+        behind_proxy: Whether a proxy that is named by `trusted_proxies` ends TLS.
+        trusted_proxies: Addresses whose ``X-Forwarded-For`` is believed.
+    """
+
+    address: str = "http://127.0.0.1:8899"
+    listen: str = "127.0.0.1:8899"
+    fingerprint: str = ""
+    behind_proxy: bool = False
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach it over TLS."""
+        return self.address.startswith("https://")
+
+
+@dataclass(eq=False)
+class Host:
+    """One process of the other side.
+
+    Attributes:
+        settings: What the engine goes by.
+        service: The budget service; its store is the ledger.
+        options: How the host is reached.
+        clock: Returns the time in seconds since the epoch; a test may put another.
+    """
+
+    settings: Settings
+    service: TokenService
+    options: HostOptions = field(default_factory=HostOptions)
+    clock: Callable[[], float] = time.time
+    version: str = VERSION
+
+    @property
+    def store(self) -> Any:
+        """The ledger; it is a `BudgetStore` and a `HostStore`."""
+        return self.service.store
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of the ledger."""
+        return self.settings.data_dir
+
+    @functools.cached_property
+    def secret(self) -> bytes:
+        """The ledger's secret: what tokens and keyed hashes are made with."""
+        secret: bytes = self.store.host_secret()
+        return secret
+
+    @functools.cached_property
+    def engine(self) -> Interview:
+        """The engine that all sessions of this host share: one loop, one client of each kind."""
+        return Interview(self.settings, service=self.service)
+
+    def interview(self, session_id: str) -> Interview:
+        """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""
+        return self.engine.beside(session_id)
+
+    def close(self) -> None:
+        """Close the engine and the ledger."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+        self.service.close()

@@ -1,0 +1,232 @@
+"""`ib host`: bind, say where, serve until a signal, and leave nothing behind but the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.errors import ConfigError
+from ib_kernel.host.address import Address, remove_address, write_address
+from ib_kernel.host.host import Host, HostOptions
+from ib_kernel.host.people import first_person, new_link
+from ib_kernel.settings import Settings
+from ib_kernel.values.joining import is_loopback, parse_address
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LISTEN = "127.0.0.1:8899"
+
+LEASE_S = 10.0
+"""Seconds after which a dead host's reservations become unresolved, unless the settings say otherwise:
+candidates who come back wait no longer for what nobody reads any more."""
+
+STOP_S = 5.0
+"""Seconds that running requests get to end when the host is asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What `ib host` was asked for.
+
+    Attributes:
+        listen: ``HOST:PORT`` or ``unix:PATH``.
+        url: The address that people type; "": follows from *listen*.
+        tls_cert: A certificate's file (PEM), with its chain.
+        tls_key: Its key's file.
+        behind_proxy: Whether a proxy on this machine ends TLS.
+    """
+
+    listen: str = DEFAULT_LISTEN
+    url: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    behind_proxy: bool = False
+
+
+def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int:
+    """Serve until SIGINT or SIGTERM. *say* gets each line for the person who started it.
+
+    Raises:
+        ConfigError: What was asked for cannot be served; nothing has happened then.
+    """
+    uvicorn, build_app = _server()
+    require_safe(serving)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = host_settings(settings)
+    bound, shown = _bind(serving.listen)
+    with contextlib.closing(bound), contextlib.ExitStack() as stack:
+        options = options_of(serving, shown)
+        host = Host(settings, TokenService(settings), options)
+        stack.callback(host.close)
+        write_address(settings.data_dir, Address(options.address, options.fingerprint, os.getpid()))
+        stack.callback(remove_address, settings.data_dir)
+        for line in greeting(host):
+            say(line)
+        server = uvicorn.Server(_config(uvicorn, build_app(host), serving))
+        server.run(sockets=[bound])
+    if serving.listen.startswith("unix:"):
+        with contextlib.suppress(OSError):
+            os.unlink(serving.listen.removeprefix("unix:"))
+    return 0
+
+
+def host_settings(settings: Settings) -> Settings:
+    """Return the settings that a host goes by where its owner has said nothing."""
+    if settings.origins.get("lease_s") == "default":
+        return settings.replace("ib host", lease_s=LEASE_S)
+    return settings
+
+
+def require_safe(serving: Serving) -> None:
+    """Refuse what would show tokens on the way.
+
+    Raises:
+        ConfigError: One line that says what to add.
+    """
+    if bool(serving.tls_cert) != bool(serving.tls_key):
+        raise ConfigError("--tls-cert and --tls-key go together: the certificate's file and its key's")
+    if serving.tls_cert and serving.behind_proxy:
+        raise ConfigError("either the host ends TLS (--tls-cert) or a proxy does (--behind-proxy), not both")
+    if serving.behind_proxy and not serving.url.startswith("https://"):
+        raise ConfigError("--behind-proxy needs --url https://NAME, the address that people type")
+    local = serving.listen.startswith("unix:") or is_loopback(serving.listen.rpartition(":")[0])
+    if not local and not serving.tls_cert and not serving.behind_proxy:
+        raise ConfigError(
+            f"{serving.listen} can be reached from other machines, and without TLS every token would be seen "
+            "on the way; add --tls-cert FILE --tls-key FILE, or --behind-proxy --url https://NAME"
+        )
+    if serving.listen.startswith("unix:") and not serving.behind_proxy:
+        raise ConfigError("a unix socket is for a proxy: add --behind-proxy --url https://NAME")
+
+
+def options_of(serving: Serving, shown: str) -> HostOptions:
+    """Return how the host is reached, *shown* being where it listens now."""
+    scheme = "https" if serving.tls_cert else "http"
+    name, _, port = shown.rpartition(":")
+    if name.strip("[]") in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        name = socket.gethostname()
+    address = parse_address(serving.url or f"{scheme}://{name}:{port}")
+    fingerprint = fingerprint_of(serving, address) if serving.tls_cert else ""
+    return HostOptions(address, shown, fingerprint, serving.behind_proxy)
+
+
+def fingerprint_of(serving: Serving, address: str) -> str:
+    """Return the certificate's SHA-256 unless every machine knows who has signed it; then ""."""
+    name = address.split("://")[1].rpartition(":")[0] or address.split("://")[1]
+    try:
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server.load_cert_chain(serving.tls_cert, serving.tls_key)
+        text = Path(serving.tls_cert).read_text(encoding="ascii")
+        first = text[text.index("-----BEGIN CERTIFICATE") :]
+        first = first[: first.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")]
+        der = ssl.PEM_cert_to_DER_cert(first)
+    except (OSError, ValueError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or "they do not fit"
+        raise ConfigError(f"cannot use --tls-cert {serving.tls_cert} with its key: {reason}") from None
+    return "" if _is_known(server, name.strip("[]")) else hashlib.sha256(der).hexdigest()
+
+
+def _is_known(server: ssl.SSLContext, name: str) -> bool:
+    """Return True if a client with the system's authorities would accept the certificate for *name*."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    there = server.wrap_bio(up, down, server_side=True)
+    here = ssl.create_default_context().wrap_bio(down, up, server_hostname=name)
+    for _ in range(10):
+        try:
+            here.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return False
+        else:
+            return True
+        with contextlib.suppress(ssl.SSLError):
+            there.do_handshake()
+    return False
+
+
+def greeting(host: Host) -> list[str]:
+    """Return what `ib host` says first: the link for the interviewer, and what answers."""
+    link = new_link(host, first_person(host), host.options.address)
+    lines = [f"Interviewer's page (opens once, within a day; ib link makes another): {link}"]
+    if host.settings.client_name == "demo":
+        lines.append("No OPENAI_API_KEY is set, so the scripted demo interviewer answers.")
+    lines.append(f"Ledger: {host.data_dir} · Ctrl-C stops the host")
+    return lines
+
+
+def _server() -> tuple[Any, Any]:
+    try:
+        import uvicorn
+
+        from ib_kernel.host.app import build_app
+    except ImportError as missing:
+        raise ConfigError(
+            f"ib host needs {missing.name}, which is not installed; "
+            "pip install 'interview-buddy-kernel[host]'"
+        ) from None
+    return uvicorn, build_app
+
+
+def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=serving.behind_proxy,
+        forwarded_allow_ips="127.0.0.1" if not serving.listen.startswith("unix:") else "*",
+        timeout_graceful_shutdown=int(STOP_S),
+        timeout_keep_alive=30,
+        ssl_certfile=serving.tls_cert or None,
+        ssl_keyfile=serving.tls_key or None,
+    )
+
+
+def _bind(listen: str) -> tuple[socket.socket, str]:
+    """Return a bound socket, and where it listens with its real port."""
+    try:
+        if listen.startswith("unix:"):
+            return _bind_unix(listen.removeprefix("unix:")), listen
+        name, _, port = listen.rpartition(":")
+        if not name or not port.isdigit():
+            raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}, or unix:PATH")
+        family = socket.AF_INET6 if ":" in name else socket.AF_INET
+        bound = socket.create_server((name.strip("[]"), int(port)), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot listen on {listen}: {reason}; name another with --listen") from None
+    return bound, f"{name}:{bound.getsockname()[1]}"
+
+
+def _bind_unix(path: str) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        if socket_is_dead(path):
+            os.unlink(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        bound.bind(path)
+    finally:
+        os.umask(before)
+    bound.listen(2048)
+    return bound
+
+
+def socket_is_dead(path: str) -> bool:
+    """Return True if nobody listens on the unix socket *path* any more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        return False

@@ -1,0 +1,1 @@
+"""The engine's other implementation: an interview that a host holds, over HTTP. Needs no server."""

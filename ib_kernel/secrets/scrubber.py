@@ -1,0 +1,97 @@
+"""The one scrubber: every key in a text or a value becomes ``[redacted]``."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from ib_kernel.secrets import known
+from ib_kernel.secrets.known import SHORTEST, learn_environment
+from ib_kernel.secrets.shapes import KEYS, LABELLED, MARK, is_hinted, shapes_in
+
+T = TypeVar("T")
+
+
+def scrub(text: str, *more: str | None) -> str:
+    """Return *text* with every key and everything that may be one replaced by ``[redacted]``.
+
+    For what we say ourselves or pass on from a service: errors, logs, addresses.
+
+    Args:
+        text: Any text.
+        more: Further secrets, of any length, that are hidden in this text only.
+
+    Returns:
+        The text without keys (see `scrub_keys`), bearer tokens, passwords in addresses and other values that
+        a label such as ``api_key=`` announces.
+    """
+    for secret in sorted(filter(None, more), key=len, reverse=True):  # one may begin with another
+        text = text.replace(secret, MARK)
+    text = scrub_keys(text)
+    for pattern in shapes_in(text, LABELLED):
+        text = pattern.sub(_hidden, text)
+    return text
+
+
+def scrub_keys(text: str) -> str:
+    """Return *text* with every key replaced by ``[redacted]``, and every other word kept.
+
+    For what other people have written: questions, replies, names, code.
+
+    Returns:
+        The text without known secrets (in any case, and as JSON, an address or base64 spells them) and
+        without what has the shape of a provider's key.
+    """
+    if not known.registry.environment_read:
+        learn_environment()
+    pattern = known.registry.pattern()
+    if pattern is not None and known.registry.may_be_in(text):
+        text = pattern.sub(MARK, text)
+    if is_hinted(text):
+        for shape in shapes_in(text, KEYS):
+            text = shape.sub(MARK, text)
+    return text
+
+
+def scrub_value(value: T) -> T:
+    """Return *value* with the keys in every text of it hidden; what holds none is returned as it is.
+
+    Args:
+        value: A text, a frozen dataclass, a mapping, list or tuple of such, or anything else (kept).
+    """
+    clean: Any = value
+    if isinstance(value, str):
+        if len(value) < SHORTEST // 2:
+            return value
+        clean = scrub_keys(value)
+        return value if clean == value else clean
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {}
+        for name in _field_names(type(value)):
+            old = getattr(value, name)
+            new = scrub_value(old)
+            if new is not old:
+                changed[name] = new
+        return replace(value, **changed) if changed else value
+    if isinstance(value, dict):
+        clean = {scrub_value(key): scrub_value(item) for key, item in value.items()}
+        return value if clean == value else clean
+    if isinstance(value, (list, tuple)):
+        clean = [scrub_value(item) for item in value]
+        if all(new is old for new, old in zip(clean, value, strict=True)):
+            return value
+        return clean if isinstance(value, list) else tuple(clean)  # type: ignore[return-value]
+    return value
+
+
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"{found.groupdict().get('label') or ''}{MARK}"

@@ -1,0 +1,8 @@
+"""What the host's tests share: they are skipped where its extra is not installed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("starlette", reason="the host's extra is missing: pip install -e '.[host]'")
+pytest.importorskip("uvicorn", reason="the host's extra is missing: pip install -e '.[host]'")
