@@ -7,6 +7,7 @@ returns None and `check_budget` False.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 
@@ -64,6 +65,12 @@ class TokenService:
     def store(self) -> BudgetStore:
         """The ledger; opened at first use. To be read: what spends goes through the service."""
         return self._access.store
+
+    @functools.cached_property
+    def secret(self) -> bytes:
+        """The ledger's own secret for keyed hashes; b"" where a store has none."""
+        host_secret = getattr(self.store, "host_secret", None)
+        return bytes(host_secret()) if host_secret is not None else b""
 
     @property
     def counter(self) -> TokenCounter:

@@ -18,12 +18,17 @@ from ib_kernel.values import ChatRequest, Message, Session, Status
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a caller asks for beside the messages; None leaves it to the session."""
+    """What a caller asks for beside the messages; None leaves it to the session.
+
+    `request_id` and `request_sha` make a repeated request known (see `CallStart`).
+    """
 
     max_tokens: int | None = None
     model: str | None = None
     temperature: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str = ""
+    request_sha: str = ""
 
 
 def compose(
@@ -56,4 +61,12 @@ def compose(
         n=n,
         extra=extra,
     )
-    return TurnRequest(session, request, info, question, explicit=max_tokens is not None)
+    return TurnRequest(
+        session,
+        request,
+        info,
+        question,
+        explicit=max_tokens is not None,
+        request_id=wishes.request_id,
+        request_sha=wishes.request_sha,
+    )

@@ -42,6 +42,8 @@ class Turns:
         max_tokens: int | None = None,
         model: str | None = None,
         temperature: float | None = None,
+        request_id: str = "",
+        request_sha: str = "",
     ) -> Reply:
         """Ask: the reply is a context manager, and nothing happens before it is entered.
 
@@ -51,12 +53,15 @@ class Turns:
                 `Settings.reply_tokens`.
             model: Another model than the session's; None: its own.
             temperature: None: the session's.
+            request_id: An id of the caller's own: the same in the same session is admitted once.
+            request_sha: The hash of what was asked under that id.
 
         Returns:
             The reply; entering and reading it raise what refuses or fails the turn.
 
         Raises:
             ConfigError: The text is empty.
+            RepeatedRequest: Its id was admitted before (from reading the reply).
             NoSession: No session is in use.
         """
         if not text.strip():
@@ -66,7 +71,8 @@ class Turns:
         history = self._parts.service.store.history(session.session_id)
         messages = build_messages(session, self._parts.given.of(session), history, text)
         question = asked_now("user", text)
-        return self._send(session, messages, question, Wishes(max_tokens, model, temperature))
+        wishes = Wishes(max_tokens, model, temperature, request_id=request_id, request_sha=request_sha)
+        return self._send(session, messages, question, wishes)
 
     def send(
         self,

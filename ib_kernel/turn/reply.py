@@ -19,7 +19,7 @@ from ib_kernel.errors import Stopped
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.footer import footer
 from ib_kernel.turn.turn import Notice, Turn, TurnResult
-from ib_kernel.values import Piece
+from ib_kernel.values import Piece, Reservation
 
 _POLL_S = 0.05
 """How often a waiting reader looks up, so that Ctrl-C works where locks cannot be interrupted (Windows)."""
@@ -63,6 +63,11 @@ class Reply:
         if self.result is None:
             raise Stopped("The reply has not ended yet.")
         return footer(self.result)
+
+    @property
+    def reservation(self) -> Reservation | None:
+        """What the turn's last attempt has reserved; None before anything was."""
+        return self._turn.reservation
 
     @property
     def stopped(self) -> bool:

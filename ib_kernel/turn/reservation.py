@@ -15,6 +15,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BudgetRefused, ClientError
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan, plan_turn, refused
+from ib_kernel.turn.body_hash import sent_hmac
 from ib_kernel.turn.construct_log import note_constructs
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.notify import Notifier
@@ -41,7 +42,8 @@ class TurnRequest:
     """What one turn sends: `request` with the reply tokens asked for, `question` the message to keep.
 
     The question is the value that was built when it was asked; only its turn is still to be given.
-    `explicit` says that the person named the reply's length: then it is never shrunk.
+    `explicit` says that the person named the reply's length: then it is never shrunk. `request_id` and
+    `request_sha` make a repeated request known (see `CallStart`).
     """
 
     session: Session
@@ -49,6 +51,8 @@ class TurnRequest:
     model: ModelInfo
     question: Message
     explicit: bool = False
+    request_id: str = ""
+    request_sha: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class TurnReservation:
         self._service, self._settings = service, service.settings
         self._counts_as = counts_as
         self._count: Count | None = None
+        self._sent_hmac = ""
         self._bound = LearnedBound()
 
     def reserve(
@@ -89,6 +94,7 @@ class TurnReservation:
             count = self._count = self._service.counter.count_request(body, self._counts_as)
             if count.by_bytes:
                 self._bound = LearnedBound.read(self._service.store, self.ask.session.session_id, model)
+            self._sent_hmac = sent_hmac(body, self._service.secret)
             log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
         if limits is not None:
             wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
@@ -189,6 +195,9 @@ class TurnReservation:
             counted_tokens=count.tokens,
             counted_exact=count.exact,
             prompt_version=self.ask.session.prompt_version,
+            request_id=self.ask.request_id,
+            request_sha=self.ask.request_sha,
+            sent_hmac=self._sent_hmac,
         )
         return self._service.reserve(
             self.ask.session.session_id, plan.tokens, lease_s=self._settings.lease_s, nano_usd=nano, call=call

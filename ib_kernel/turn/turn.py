@@ -26,7 +26,7 @@ from ib_kernel.turn.receiving import Notice, Receiver
 from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
 from ib_kernel.turn.retry import Retries, RetryBudget
 from ib_kernel.turn.usage import Attempt, UsageRecorder
-from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Totals
+from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Reservation, Totals
 
 __all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
@@ -111,6 +111,11 @@ class Turn:
             self._wait,
         )
         self._waits_for = ""
+
+    @property
+    def reservation(self) -> Reservation | None:
+        """What the last attempt has reserved; None before the first."""
+        return self._attempt.reservation if self._attempt is not None else None
 
     async def run(self) -> TurnResult:
         """Run to the end and return the result, or raise what refused or failed the turn."""
