@@ -13,7 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, cast
 
 from ib_kernel.errors import StoreError
 from ib_kernel.text import well_formed
@@ -94,7 +94,7 @@ def read(kind: type[V], value: Any) -> V:
     if not isinstance(value, Mapping):
         raise _odd(kind.__name__)
     given = {}
-    for name, hint, has_default in _fields(kind):
+    for name, hint, has_default in _fields(cast("Any", kind)):
         if name in value:
             given[name] = _typed(hint, value[name], f"{kind.__name__}.{name}")
         elif not has_default:
