@@ -80,8 +80,8 @@ requirements: ## every package for development, by version and hash, for all sys
 coverage: $(VENV)/.installed ## branch coverage of tests/; the pages are in artifacts/coverage
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html
 
-mutation: $(VENV)/.installed ## FILES="ib_kernel/turn/*.py": does a test fail for each small change of a rule?
-	$(PY) tools/mutation.py $(FILES)
+mutation: $(VENV)/.installed ## FILES="ib_kernel/turn/*.py" SAMPLE=20: does a test fail for each small change of a rule?
+	$(PY) tools/mutation.py $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))
 
 test-pythons: ## the whole suite on every Python from 3.11 on that this machine has; ONLY=3.13 for one
 	$(PYTHON) tools/test_pythons.py $(ONLY)

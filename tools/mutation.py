@@ -1,13 +1,16 @@
 """Change the rules a little, one change at a time, and see whether a test fails: `python tools/mutation.py`.
 
 mutmut makes the changes ("mutants") in a copy of the project, `mutants/ROOM/`; nothing here is touched.
-Arguments are files of the rooms in `TESTS`; without one, all are tried, which takes hours. A mutant that no
-test notices is printed as a difference, unless `tools/mutants-equivalent.toml` says why it changes nothing.
+Arguments are files of the rooms in `TESTS`; without one, all are tried, which takes hours. `--sample 20`
+tries 20 mutants of each file, drawn by chance; the same `--seed` draws the same ones. A mutant that no test
+notices is printed as a difference, unless `tools/mutants-equivalent.toml` says why it changes nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -85,6 +88,22 @@ def mutants(folder: Path, files: list[str]) -> Iterator[Mutant]:
             yield Mutant(name, file, code)
 
 
+def drawn(folder: Path, files: list[str], size: int, seed: int) -> list[str]:
+    """Return the names of *size* mutants of each file at most, drawn by chance."""
+    mutmut(folder, "nothing.has.this.name", quiet=True)  # makes them, finds which tests know them, and stops
+    names: dict[str, list[str]] = {file: [] for file in files}
+    for mutant in mutants(folder, files):
+        names[mutant.file].append(mutant.name)
+    chance = random.Random(seed)  # noqa: S311 - a sample, no secret
+    return [name for found in names.values() for name in chance.sample(found, min(size, len(found)))]
+
+
+def mutmut(folder: Path, *names: str, quiet: bool = False) -> None:
+    """Let mutmut try the mutants of these names, or all."""
+    command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names]
+    subprocess.run(command, cwd=folder, check=False, capture_output=quiet)
+
+
 def with_lines(folder: Path, mutant: Mutant) -> Mutant:
     """Return *mutant* with the line that was and the line that it makes of it."""
     shown = subprocess.run(
@@ -128,25 +147,29 @@ def report(folder: Path, files: list[str]) -> tuple[int, int, int, int]:
     return killed, equivalent, survived, untested
 
 
-def main(wanted: list[str]) -> int:
-    """Try the files in *wanted*, or all; print the survivors and one line of figures for each room."""
+def main(arguments: list[str]) -> int:
+    """Try what *arguments* ask for, or all; print the survivors and one line of figures for each room."""
+    parser = argparse.ArgumentParser(description="change the rules a little: does a test fail?")
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--sample", type=int, default=0, help="mutants of each file; 0: all")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
     every = [
         path.relative_to(ROOT).as_posix()
         for room in TESTS
         for path in (ROOT / "ib_kernel" / room).glob("*.py")
     ]
-    if unknown := [name for name in wanted if name not in every]:
+    if unknown := [name for name in options.files if name not in every]:
         print(f"not a file of ib_kernel/{{{','.join(TESTS)}}}/: {', '.join(unknown)}")
         return 2
     left = 0
     for room in TESTS:
-        files = sorted(name for name in wanted or every if name.startswith(f"ib_kernel/{room}/"))
+        files = sorted(name for name in options.files or every if name.startswith(f"ib_kernel/{room}/"))
         if not files:
             continue
         folder = copied(room, files)
-        subprocess.run(
-            [sys.executable, "-m", "mutmut", "run", "--max-children", "1"], cwd=folder, check=False
-        )
+        names = drawn(folder, files, options.sample, options.seed) if options.sample else []
+        mutmut(folder, *names)
         killed, equivalent, survived, untested = report(folder, files)
         tried = killed + equivalent + survived + untested
         print(
