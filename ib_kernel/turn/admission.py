@@ -42,9 +42,22 @@ def plan_turn(
 ) -> Plan:
     """Choose the reply cap: the least of asked, output limit, room in the context, share of the budget.
 
-    An *explicit* wish is never shrunk: it is refused instead. A turn that would leave less than *minimum*
-    tokens (or than asked, if that is less) for its reply is refused. Raises `BudgetRefused` or
-    `ContextTooLong`, worded for the person who typed the turn.
+    Args:
+        count: The prompt's count, with the bound to go by.
+        model: The model's limits.
+        left: Tokens that the session has left.
+        budget: Tokens that it has altogether, for the refusal's line.
+        asked: The reply's tokens that are wished for.
+        explicit: Whether a person named that wish: it is refused then, never shrunk.
+        minimum: Tokens that a reply must have room for, or *asked* if that is less.
+        n: How many replies are asked for.
+
+    Returns:
+        The plan.
+
+    Raises:
+        BudgetRefused: The budget or the output limit has no room, worded for the person who typed the turn.
+        ContextTooLong: The context window has none.
     """
     if count.upper is None:
         raise BudgetRefused(f"not sent. No upper bound can be given for this prompt offline: {count.reason}.")
@@ -98,7 +111,16 @@ def _room(model: ModelInfo, prompt: int) -> int:
 
 
 def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:
-    """Word the ledger's refusal to reserve *plan* for the person who typed the turn."""
+    """Word the ledger's refusal to reserve for the person who typed the turn.
+
+    Args:
+        refusal: What the ledger said.
+        plan: What was to be reserved.
+        totals: The session's sums at that moment.
+
+    Returns:
+        The error to raise.
+    """
     if refusal.reason == "money":
         return BudgetRefused("not sent. This turn may cost more than what is left of the money budget.")
     if refusal.reason == "budget":
@@ -110,7 +132,14 @@ def refused(refusal: Refusal, plan: Plan, totals: Totals) -> BuddyError:
 
 
 def inactive(status: str) -> SessionInactive:
-    """Word that a session takes no turns in the state it is in, and what to type."""
+    """Word that a session takes no turns in the state it is in, and what to type.
+
+    Args:
+        status: The session's status; "" when it is not known.
+
+    Returns:
+        The error to raise.
+    """
     how = {
         "paused": "Go on with %interview resume.",
         "expired": "Its time is up: %interview resume --minutes N gives it more.",

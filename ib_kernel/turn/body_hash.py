@@ -18,6 +18,9 @@ def canonical_body(body: Mapping[str, Any]) -> bytes:
 
     The reply's cap is left out, because it follows from what is left at that moment. Keys are hidden as in
     the transcript, so that the same body can be rebuilt from it.
+
+    Args:
+        body: The request as the client sends it.
     """
     said = {name: value for name, value in body.items() if name not in CAPS}
     text = json.dumps(
@@ -27,5 +30,10 @@ def canonical_body(body: Mapping[str, Any]) -> bytes:
 
 
 def sent_hmac(body: Mapping[str, Any], secret: bytes) -> str:
-    """Return the HMAC-SHA-256 of a request's body in hex, "" without a *secret*."""
+    """Return the HMAC-SHA-256 of a request's body in hex.
+
+    Args:
+        body: The request as the client sends it.
+        secret: The ledger's key for it; empty: the result is "", too.
+    """
     return hmac.digest(secret, b"sent\0" + canonical_body(body), "sha256").hex() if secret else ""

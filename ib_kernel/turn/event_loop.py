@@ -29,10 +29,15 @@ class BackgroundLoop:
     def start(
         self, work: Coroutine[Any, Any, T], on_done: Callable[[asyncio.Task[T]], None]
     ) -> Callable[[], None]:
-        """Run *work* as a task and return a function that cancels it, from any thread.
+        """Run work as a task on the loop.
 
-        *on_done* gets the task on the loop's thread when it has really ended: a cancelled task may still
-        have a ledger write to finish.
+        Args:
+            work: The coroutine.
+            on_done: Gets the task on the loop's thread when it has really ended: a cancelled task may
+                still have a ledger write to finish.
+
+        Returns:
+            A function that cancels the task, from any thread.
         """
         loop = self._running()
         tasks: list[asyncio.Task[T]] = []
@@ -49,7 +54,14 @@ class BackgroundLoop:
         return cancel
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work* on the loop and wait for its result."""
+        """Run work on the loop and wait for its result.
+
+        Args:
+            work: The coroutine.
+
+        Returns:
+            Its result.
+        """
         return asyncio.run_coroutine_threadsafe(work, self._running()).result()
 
     def close(self) -> None:
@@ -90,10 +102,15 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def to_end(work: Callable[[], T]) -> tuple[T, bool]:
-    """Run blocking *work* in a worker thread and wait for its end, even when cancelled meanwhile.
+    """Run blocking work in a worker thread and wait for its end, even when cancelled meanwhile.
 
-    Returns its result and whether a cancellation came in; the caller decides what that means now. This
-    is how a ledger write is never left half-known.
+    This is how a ledger write is never left half-known.
+
+    Args:
+        work: What to run.
+
+    Returns:
+        Its result, and whether a cancellation came in; the caller decides what that means now.
     """
     future = asyncio.get_running_loop().run_in_executor(None, work)
     cancelled = False

@@ -11,6 +11,9 @@ def footer(result: TurnResult) -> str:
 
     Marks are added when figures are not the service's own (``counted``, ``upper bound``), when the cap was
     shrunk, when we stopped the reply, when it is empty or not whole, and when the budget is overdrawn.
+
+    Args:
+        result: How the turn ended.
     """
     end, totals = result.end, result.totals
     parts = [

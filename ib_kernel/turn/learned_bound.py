@@ -47,10 +47,14 @@ class LearnedBound:
 
     @classmethod
     def of(cls, spent: Iterable[Spent], model: str) -> LearnedBound:
-        """Return what the settled attempts *spent* teach about *model*.
+        """Return what settled attempts teach about a model.
 
         Only rows whose figures all came from the service teach: what we counted ourselves says nothing
         new, and figures that were rejected are not the service's any more.
+
+        Args:
+            spent: The session's settled attempts, oldest first.
+            model: The model as it was asked for.
         """
         found = [
             (row.counted_tokens, row.input_tokens)
@@ -61,7 +65,13 @@ class LearnedBound:
 
     @classmethod
     def read(cls, store: Any, session_id: str, model: str) -> LearnedBound:
-        """Return what *store* has about the session; nothing, if it does not offer the optional ``spent``."""
+        """Return what a ledger has about the session; nothing, if it does not offer the optional ``spent``.
+
+        Args:
+            store: The ledger.
+            session_id: The session.
+            model: The model as it was asked for.
+        """
         spent = getattr(store, "spent", None)
         try:
             return cls.of(spent(session_id), model) if spent is not None else cls()
@@ -85,7 +95,11 @@ class LearnedBound:
         )
 
     def upper(self, count: Count) -> int | None:
-        """Return the bound of a prompt with this *count*, in tokens; its own until enough is known."""
+        """Return the bound of a prompt in tokens; its own until enough is known.
+
+        Args:
+            count: The counter's count of the prompt.
+        """
         if not self.learned or count.upper is None:
             return count.upper
         ratio, (counted, reported) = self.ratio(), self.reports[-1]
@@ -98,6 +112,9 @@ class LearnedBound:
 
         The truth if the count is exact; otherwise what the newest report says of this count, within the
         bound; before any report the count times `UNSEEN`, which is dear but not the bytes.
+
+        Args:
+            count: The counter's count of the prompt.
         """
         if count.exact or not count.by_bytes:
             return count.tokens if count.exact or count.upper is None else count.upper
@@ -133,7 +150,12 @@ class LearnedBound:
 
 
 def how_counted(count: Count, reports: Sequence[tuple[int, int]] = ()) -> str:
-    """Return in a few words how prompts are counted: by exact rules, as an estimate, learned, or by bytes."""
+    """Return in a few words how prompts are counted: by exact rules, as an estimate, learned, or by bytes.
+
+    Args:
+        count: A count of a prompt for the model.
+        reports: (reference count, reported prompt) pairs in tokens, oldest first.
+    """
     if count.exact:
         return "exact rules"
     if not count.by_bytes:

@@ -29,13 +29,28 @@ class Notifier:
     turn: int = 0
 
     def before(self, number: int, counted: Count, held: int) -> None:
-        """Notify that an attempt is about to be sent."""
+        """Notify that an attempt is about to be sent.
+
+        Args:
+            number: The attempt's number, from 1 on.
+            counted: The count of its prompt.
+            held: Tokens that are held for it.
+        """
         self.service.plugins.notify(
             "ib_before_call", BeforeCall(**self._facts(number), counted=counted, held_tokens=held)
         )
 
     def after(self, attempt: Attempt, end: CallEnd, totals: Totals) -> float | None:
-        """Notify that an attempt was settled, and warn; return the warning level that was reached, if any."""
+        """Notify that an attempt was settled, and warn.
+
+        Args:
+            attempt: The attempt.
+            end: Its row.
+            totals: The session's sums after it.
+
+        Returns:
+            The warning level that was reached, as a share of the budget, if any.
+        """
         log.info(
             "turn %d settled: %d in + %d out (%s), %d of %d left",
             self.turn,
@@ -51,7 +66,14 @@ class Notifier:
         return self._warn(attempt.before, totals)
 
     def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
-        """Notify that an attempt failed, and whether there is another or why there is none."""
+        """Notify that an attempt failed, and whether there is another or why there is none.
+
+        Args:
+            number: The attempt's number, from 1 on.
+            error: What it failed with.
+            retry_in_s: Seconds until the next attempt; None: there is none.
+            gave_up: Why there is none; "" when there is one.
+        """
         log.info(
             "attempt %d of turn %d failed: %s (%s)",
             number,
@@ -70,7 +92,11 @@ class Notifier:
         self.service.plugins.notify("ib_call_failed", event)
 
     def usage_rejected(self, attempt: Attempt) -> None:
-        """Keep the raw figures of a service that cannot all be true, and say what was wrong with them."""
+        """Keep the raw figures of a service that cannot all be true, and say what was wrong with them.
+
+        Args:
+            attempt: The attempt; one without `problems` is passed over.
+        """
         if not attempt.problems:
             return
         log.info("usage of turn %d cannot be true: %s", self.turn, "; ".join(attempt.problems))

@@ -11,7 +11,12 @@ TICK_S = 1.0
 
 
 async def countdown(seconds: float, say: Callable[[float], None]) -> None:
-    """Sleep *seconds*; call *say* with the seconds left, at once and then about every `TICK_S`."""
+    """Sleep, and say at once and then about every `TICK_S` how long it still takes.
+
+    Args:
+        seconds: How long to sleep.
+        say: Called with the seconds left.
+    """
     end = time.monotonic() + seconds
     say(seconds)
     while (left := end - time.monotonic()) > 0:

@@ -52,7 +52,20 @@ class Receiver:
         self._count_text, self._deadline = count_text, deadline
 
     async def read(self, attempt: Attempt, body: dict[str, Any]) -> Done:
-        """Send *body* and read the reply into *attempt*; return how it ended."""
+        """Send a request and read the reply into *attempt*.
+
+        Args:
+            attempt: Gets what arrives, and when.
+            body: The request.
+
+        Returns:
+            How the reply ended; its finish reason is "cap" where we ended it at the attempt's cap.
+
+        Raises:
+            TimedOut: The first piece, a further one or the end was late.
+            StreamBroken: The client's stream ended without a result.
+            ClientError: What the client says.
+        """
         whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
         cap = attempt.plan.cap
         meter = ReplyTruncator(cap, self._count_text)

@@ -42,7 +42,14 @@ class ReplyText:
         self._scrubber = StreamScrubber()
 
     def take(self, piece: str) -> tuple[str, str]:
-        """Return what *piece* adds to the reasoning, and what it adds to the reply."""
+        """Take the next piece of what a client says.
+
+        Args:
+            piece: The piece, as it came.
+
+        Returns:
+            What it adds to the reasoning, and what it adds to the reply.
+        """
         text = self._joined(piece)
         thought = ""
         if self._start is not None:

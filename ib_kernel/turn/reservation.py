@@ -85,9 +85,19 @@ class TurnReservation:
     def reserve(
         self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
     ) -> Attempt | Pause:
-        """Count *body* (once), plan, and reserve; when another call took its share in between, plan again.
+        """Count the body (once), plan, and reserve; when another call took its share in between, plan again.
 
-        A `Pause` when *limits* ask for a wait of at most *patience_s*. Raises what refuses the turn.
+        Args:
+            number: The attempt's number, from 1 on.
+            body: The request as the client would send it.
+            limits: What the service said last about its rate limits; None: nothing.
+            patience_s: Seconds that a rate limit may make the turn wait.
+
+        Returns:
+            The attempt with its reservation, or a `Pause` when the limits ask for a wait within the patience.
+
+        Raises:
+            BuddyError: What refuses the turn; nothing is reserved then.
         """
         count, model = self._count, self.ask.request.model
         if count is None:
@@ -113,20 +123,38 @@ class TurnReservation:
         raise AssertionError("unreachable")
 
     def undo(self, attempt: Attempt) -> None:
-        """Release an attempt that was cancelled before anything was sent."""
+        """Release an attempt that was cancelled before anything was sent.
+
+        Args:
+            attempt: The attempt.
+        """
         self._service.release(attempt.reservation)
 
     def renew(self, attempt: Attempt) -> None:
-        """Renew the attempt's lease."""
+        """Renew the attempt's lease.
+
+        Args:
+            attempt: The attempt.
+        """
         self._service.renew(attempt.reservation, self._settings.lease_s)
 
     def mark_unresolved(self, attempt: Attempt, reason: str) -> None:
-        """Leave the attempt charged until somebody decides; what has arrived is kept."""
+        """Leave the attempt charged until somebody decides; what has arrived is kept.
+
+        Args:
+            attempt: The attempt.
+            reason: Why nobody knows what it has cost, for the event.
+        """
         messages = self.messages(attempt, partial=True) if attempt.pieces else ()
         self._service.mark_unresolved(attempt.reservation, reason, messages=messages)
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
-        """End an attempt that failed: charged as unresolved, for its prompt, or not at all."""
+        """End an attempt that failed: charged as unresolved, for its prompt, or not at all.
+
+        Args:
+            attempt: The attempt.
+            error: What it failed with; its `outcome` decides, and one that is not ours counts as unknown.
+        """
         outcome = error.outcome if isinstance(error, ClientError) else "unknown"
         name, reservation = type(error).__name__, attempt.reservation
         reported = self.recorder.reported(attempt, error) if isinstance(error, ClientError) else None
@@ -143,7 +171,16 @@ class TurnReservation:
         self.notify.usage_rejected(attempt)
 
     def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> tuple[CallEnd, Totals, float | None]:
-        """Write the attempt's row; return it, the session's sums, and the warning level it has reached."""
+        """Write the attempt's row, its messages and what observers are told of it.
+
+        Args:
+            attempt: The attempt.
+            done: How its reply ended.
+            partial: Whether the reply is not whole because we ended it.
+
+        Returns:
+            The row, the session's sums after it, and the warning level that it has reached, if any.
+        """
         end = self.recorder.ended(attempt, done)
         messages = self.messages(attempt, partial=partial)
         self._service.settle_call(attempt.reservation, end, messages=messages)
@@ -159,7 +196,12 @@ class TurnReservation:
         return end, totals, self.notify.after(attempt, end, totals)
 
     def messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
-        """Return the two messages of this turn for the transcript."""
+        """Return the two messages of this turn for the transcript.
+
+        Args:
+            attempt: The attempt with what has arrived of the reply.
+            partial: Whether the reply is not whole.
+        """
         turn, asked_at = attempt.reservation.turn, self.ask.question.asked_at
         reply = Message(turn, "assistant", attempt.text, time.time(), partial, asked_at)
         return (dataclasses.replace(self.ask.question, turn=turn), reply)

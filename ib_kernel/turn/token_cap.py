@@ -19,7 +19,11 @@ class ReplyTruncator:
         self._pieces: list[str] = []
 
     def take(self, piece: str) -> str:
-        """Return the part of *piece* that fits under the cap."""
+        """Return the part of a piece that fits under the cap.
+
+        Args:
+            piece: The next piece of the reply.
+        """
         self._sum += self._count(piece)
         if self._sum > self._cap:
             before = "".join(self._pieces)

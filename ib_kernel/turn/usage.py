@@ -50,7 +50,11 @@ class Attempt:
         return "".join(self.pieces)
 
     def add(self, piece: str) -> None:
-        """Note a piece of the reply."""
+        """Note a piece of the reply.
+
+        Args:
+            piece: What is shown of it.
+        """
         if self.first_piece is None:
             self.first_piece = time.monotonic()
         self.pieces.append(piece)
@@ -65,7 +69,12 @@ class UsageRecorder:
     count_text: Callable[[str], int]
 
     def ended(self, attempt: Attempt, done: Done) -> CallEnd:
-        """Return the row of an attempt that ended with *done* (also one that we ended)."""
+        """Return the row of an attempt that ended, also of one that we ended.
+
+        Args:
+            attempt: The attempt.
+            done: How it ended, with the service's figures if it told any.
+        """
         checked = self._checked(attempt, done.usage, done.raw_usage)
         usage, source = self._figures(attempt, checked, done.finish_reason)
         end = self._row(attempt, usage, source, raw_usage=done.raw_usage)
@@ -78,7 +87,15 @@ class UsageRecorder:
         return self._priced(end, usage, done.model, done.service_tier)
 
     def reported(self, attempt: Attempt, error: ClientError) -> CallEnd | None:
-        """Return the row of an attempt that failed with usage that can be believed; None when it has none."""
+        """Return the row of an attempt that failed with usage that can be believed.
+
+        Args:
+            attempt: The attempt.
+            error: What it failed with.
+
+        Returns:
+            The row; None when the error has no usage, or none that can be true.
+        """
         if error.usage is None:
             return None
         checked = self._checked(attempt, error.usage, error.raw_usage)
@@ -91,7 +108,13 @@ class UsageRecorder:
         )
 
     def failed(self, attempt: Attempt, error: str, *, prompt_billed: bool) -> CallEnd:
-        """Return the row of an attempt that failed: free, or charged for its prompt."""
+        """Return the row of an attempt that failed: free, or charged for its prompt.
+
+        Args:
+            attempt: The attempt.
+            error: The failure's name.
+            prompt_billed: Whether the service bills the prompt.
+        """
         usage = Usage(self._prompt(attempt) if prompt_billed else 0, 0)
         source: Source = "counted" if prompt_billed else "api"
         latency = _ms(attempt.started, time.monotonic())
@@ -99,7 +122,14 @@ class UsageRecorder:
         return self._priced(end, usage, "", None) if prompt_billed else end
 
     def worst_case(self, plan: Plan) -> int | None:
-        """Return what *plan* may cost at most, in nano-dollars; None when no price is known."""
+        """Return what a planned turn may cost at most.
+
+        Args:
+            plan: The plan.
+
+        Returns:
+            Nano-dollars; None when no price is known.
+        """
         if not self.billed:
             return 0
         return prices.worst_case(self.model, plan.prompt, plan.n * plan.cap)

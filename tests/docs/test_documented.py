@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 import ib_kernel
 import ib_kernel.testing
-from ib_kernel import errors, values
+from ib_kernel import errors, turn, values
 from ib_kernel.interview.openai_client import BudgetedClient
 from ib_kernel.models import limits, prices, rows
 from ib_kernel.plugin import commands, events, hookspecs, registry
@@ -114,6 +116,21 @@ CALLED += [
 ]
 
 
+TURN = [
+    importlib.import_module(f"{turn.__name__}.{found.name}") for found in pkgutil.iter_modules(turn.__path__)
+]
+"""The modules of a turn: who changes how money is spent reads what each step takes and gives."""
+
+CALLED += [
+    (f"{module.__name__}.{name}.{method}".rstrip("."), getattr(function, "__func__", function))
+    for module in TURN
+    for name, value in vars(module).items()
+    if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+    for method, function in ([("", value)] if inspect.isfunction(value) else vars(value).items())
+    if not method.startswith("_")
+]
+
+
 @pytest.mark.parametrize(
     ("name", "function"),
     [(n, f) for n, f in CALLED if inspect.isfunction(f) and not f.__name__.startswith("_")],
@@ -123,7 +140,8 @@ def test_what_people_call_describes_its_arguments(name: str, function: Callable[
     described = re.findall(
         r"^ {4}\*{0,2}(\w+):", (inspect.getdoc(function) or "").partition("Args:")[2], re.M
     )
-    wanted = [argument for argument in inspect.signature(function).parameters if argument != "self"]
+    taken = inspect.signature(function).parameters
+    wanted = [argument for argument in taken if argument not in ("self", "cls")]
     assert [argument for argument in wanted if argument not in described] == []
 
 
