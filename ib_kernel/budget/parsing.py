@@ -40,10 +40,10 @@ def parse_nano_usd(budget_usd: Any) -> int:
     from ib_kernel.settings import parsing
 
     try:
-        return int(parsing.dollars(budget_usd) * 10**9)
+        return int(parsing.parse_usd(budget_usd) * 10**9)
     except parsing.REFUSED:
         raise ConfigError(
-            f"a budget in money cannot be {budget_usd!r}; allowed: {parsing.dollars.__doc__}"
+            f"a budget in money cannot be {budget_usd!r}; allowed: {parsing.parse_usd.__doc__}"
         ) from None
 
 

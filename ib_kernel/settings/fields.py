@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.secrets import Secret, learn_environment
-from ib_kernel.settings import parsing
+from ib_kernel.settings.parsing import (
+    parse_duration,
+    parse_flag,
+    parse_levels,
+    parse_one_of,
+    parse_path,
+    parse_seconds,
+    parse_secret,
+    parse_table,
+    parse_temperature,
+    parse_text,
+    parse_url,
+    parse_usd,
+    parse_whole,
+)
 from ib_kernel.settings.plugins import PluginTables, read_plugin
 from ib_kernel.settings.sources import APP, config_path, env_name, look_up, parse_value, read_config
 
@@ -54,87 +68,95 @@ class Settings:
     plugins' own settings, by plugin and key; `plugin` reads them.
     """
 
-    data_dir: Path = _setting(parsing.path, _default_data_dir, "folder of the ledger")
+    data_dir: Path = _setting(parse_path, _default_data_dir, "folder of the ledger")
     client: str | None = _setting(
-        parsing.text, None, "model client by plugin name; unset: openai with a key, else demo"
+        parse_text, None, "model client by plugin name; unset: openai with a key, else demo"
     )
-    counter: str = _setting(parsing.text, "tiktoken", "token counter by plugin name")
-    store: str = _setting(parsing.text, "duckdb", "ledger by plugin name")
-    model: str = _setting(parsing.text, "gpt-5.4-mini", "model asked for when none is named")
-    api_key: Secret | None = _setting(parsing.secret, None, "API key of the model service")
-    base_url: str | None = _setting(parsing.url, None, "address of an OpenAI-compatible service")
+    counter: str = _setting(parse_text, "tiktoken", "token counter by plugin name")
+    store: str = _setting(parse_text, "duckdb", "ledger by plugin name")
+    model: str = _setting(parse_text, "gpt-5.4-mini", "model asked for when none is named")
+    api_key: Secret | None = _setting(parse_secret, None, "API key of the model service")
+    base_url: str | None = _setting(parse_url, None, "address of an OpenAI-compatible service")
     api: str = _setting(
-        parsing.one_of("chat", "responses"), "chat", "OpenAI API to speak: Chat Completions or Responses"
+        parse_one_of("chat", "responses"),
+        "chat",
+        "OpenAI API to speak: Chat Completions or Responses",
     )
     dialect: str | None = _setting(
-        parsing.text, None, "what an OpenAI-compatible service understands; unset: judged by its address"
+        parse_text,
+        None,
+        "what an OpenAI-compatible service understands; unset: judged by its address",
     )
     usage_in_stream: bool | None = _setting(
-        parsing.flag, None, "ask a stream for its usage (stream_options); unset: judged by the dialect"
+        parse_flag, None, "ask a stream for its usage (stream_options); unset: judged by the dialect"
     )
     system_role: str | None = _setting(
-        parsing.one_of("system", "developer", "user"),
+        parse_one_of("system", "developer", "user"),
         None,
         "role that system messages are sent in; user: before the first question; unset: by the dialect",
     )
-    candidate: str | None = _setting(parsing.text, None, "who is interviewed; unset: the system's user name")
-    token_budget: int = _setting(
-        parsing.whole(0), 20_000, "tokens of a new session, input and output together"
-    )
+    candidate: str | None = _setting(parse_text, None, "who is interviewed; unset: the system's user name")
+    token_budget: int = _setting(parse_whole(0), 20_000, "tokens of a new session, input and output together")
     budget_usd: Decimal | None = _setting(
-        parsing.dollars, None, "US dollars of a new session, beside its tokens; unset: no budget in money"
+        parse_usd, None, "US dollars of a new session, beside its tokens; unset: no budget in money"
     )
-    time_limit_s: float | None = _setting(parsing.duration, None, "seconds of a new session; unset: no limit")
-    reply_tokens: int = _setting(parsing.whole(1), 1_200, "tokens asked for a reply when none are named")
+    time_limit_s: float | None = _setting(parse_duration, None, "seconds of a new session; unset: no limit")
+    reply_tokens: int = _setting(parse_whole(1), 1_200, "tokens asked for a reply when none are named")
     min_reply_tokens: int = _setting(
-        parsing.whole(1), 256, "a turn that leaves fewer tokens for its reply is refused"
+        parse_whole(1), 256, "a turn that leaves fewer tokens for its reply is refused"
     )
     temperature: float | None = _setting(
-        parsing.temperature, None, "sampling temperature; unset: the model's default"
+        parse_temperature, None, "sampling temperature; unset: the model's default"
     )
-    persona: str = _setting(parsing.one_of("interviewer", "assistant"), "interviewer", "what the AI is")
+    persona: str = _setting(parse_one_of("interviewer", "assistant"), "interviewer", "what the AI is")
     stream: str = _setting(
-        parsing.one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"
+        parse_one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"
     )
     allow_network_fs: bool = _setting(
-        parsing.flag, False, "keep the ledger on a network file system, where its locks cannot be trusted"
+        parse_flag,
+        False,
+        "keep the ledger on a network file system, where its locks cannot be trusted",
     )
-    store_transcript: bool = _setting(parsing.flag, True, "keep the text of messages in the ledger")
+    store_transcript: bool = _setting(parse_flag, True, "keep the text of messages in the ledger")
     warn_at: tuple[float, ...] = _setting(
-        parsing.levels, (0.75, 0.9), "fractions of the budget that are warned about"
+        parse_levels, (0.75, 0.9), "fractions of the budget that are warned about"
     )
     lease_s: float = _setting(
-        parsing.duration, 60.0, "seconds after which a dead kernel's reservation becomes in doubt"
+        parse_duration, 60.0, "seconds after which a dead kernel's reservation becomes in doubt"
     )
     hold_s: float = _setting(
-        parsing.duration, 600.0, "seconds that what reserve_tokens has reserved lives unless renewed"
+        parse_duration, 600.0, "seconds that what reserve_tokens has reserved lives unless renewed"
     )
-    attempts: int = _setting(parsing.whole(1), 4, "attempts per turn at most")
+    attempts: int = _setting(parse_whole(1), 4, "attempts per turn at most")
     backoff_s: float = _setting(
-        parsing.seconds, 0.5, "seconds of the first wait before a retry at most (full jitter)"
+        parse_seconds, 0.5, "seconds of the first wait before a retry at most (full jitter)"
     )
     backoff_cap_s: float = _setting(
-        parsing.seconds, 20.0, "seconds of any wait at most, unless the server asks for more"
+        parse_seconds, 20.0, "seconds of any wait at most, unless the server asks for more"
     )
     retry_after_max_s: float = _setting(
-        parsing.seconds, 60.0, "fail at once when the server asks for a longer wait"
+        parse_seconds, 60.0, "fail at once when the server asks for a longer wait"
     )
-    deadline_s: float = _setting(parsing.duration, 300.0, "seconds for a whole turn, retries included")
-    first_piece_s: float = _setting(parsing.duration, 60.0, "seconds to wait for the first piece of a reply")
-    gap_s: float = _setting(parsing.duration, 30.0, "seconds to wait for each further piece")
+    deadline_s: float = _setting(parse_duration, 300.0, "seconds for a whole turn, retries included")
+    first_piece_s: float = _setting(parse_duration, 60.0, "seconds to wait for the first piece of a reply")
+    gap_s: float = _setting(parse_duration, 30.0, "seconds to wait for each further piece")
     retry_budget: int = _setting(
-        parsing.whole(0), 20, "retries an interview has in reserve; five answers earn one back"
+        parse_whole(0), 20, "retries an interview has in reserve; five answers earn one back"
     )
     rate_limit_wait_s: float = _setting(
-        parsing.seconds, 20.0, "wait up to so many seconds for a known rate limit instead of being refused"
+        parse_seconds,
+        20.0,
+        "wait up to so many seconds for a known rate limit instead of being refused",
     )
     cancel: str = _setting(
-        parsing.one_of("close", "drain"), "close", "a stop ends the stream, or reads on for the real usage"
+        parse_one_of("close", "drain"),
+        "close",
+        "a stop ends the stream, or reads on for the real usage",
     )
-    drain_s: float = _setting(parsing.duration, 30.0, "seconds that drain reads on at most")
-    models: Mapping[str, Any] = _setting(parsing.table, dict, "limits of further models, by name")
+    drain_s: float = _setting(parse_duration, 30.0, "seconds that drain reads on at most")
+    models: Mapping[str, Any] = _setting(parse_table, dict, "limits of further models, by name")
     model_aliases: Mapping[str, Any] = _setting(
-        parsing.table, dict, "deployment names and the model each stands for"
+        parse_table, dict, "deployment names and the model each stands for"
     )
     plugins: Any = field(default=None, repr=False)
     origins: Mapping[str, str] = field(default_factory=Origins, repr=False, compare=False)

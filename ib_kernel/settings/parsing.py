@@ -29,7 +29,7 @@ MAX_INT = 2**53
 """The largest whole number a setting takes: exact in every ledger, JSON and JavaScript."""
 
 
-def whole(low: int) -> Callable[[Any], int]:
+def parse_whole(low: int) -> Callable[[Any], int]:
     """Return the parser of whole numbers; it takes 20000, 20_000 and 20,000.
 
     Args:
@@ -55,7 +55,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def seconds(value: Any) -> float:
+def parse_seconds(value: Any) -> float:
     """a number of seconds, 0 or more"""
     number = _number(value)
     if not 0 <= number < float("inf"):
@@ -63,15 +63,15 @@ def seconds(value: Any) -> float:
     return number
 
 
-def duration(value: Any) -> float:
+def parse_duration(value: Any) -> float:
     """a number of seconds above 0"""
-    number = seconds(value)
+    number = parse_seconds(value)
     if number == 0:
         raise ValueError
     return number
 
 
-def dollars(value: Any) -> Decimal:
+def parse_usd(value: Any) -> Decimal:
     """US dollars above 0, such as 0.50, with at most nine decimals"""
     from decimal import Decimal, InvalidOperation
 
@@ -86,7 +86,7 @@ def dollars(value: Any) -> Decimal:
     return number
 
 
-def temperature(value: Any) -> float:
+def parse_temperature(value: Any) -> float:
     """a number from 0 to 2"""
     number = _number(value)
     if not 0 <= number <= 2:
@@ -94,7 +94,7 @@ def temperature(value: Any) -> float:
     return number
 
 
-def flag(value: Any) -> bool:
+def parse_flag(value: Any) -> bool:
     """true or false"""
     if isinstance(value, bool):
         return value
@@ -110,7 +110,7 @@ def flag(value: Any) -> bool:
     }[str(value).strip().lower()]
 
 
-def one_of(*allowed: str) -> Callable[[Any], str]:
+def parse_one_of(*allowed: str) -> Callable[[Any], str]:
     """Return the parser of one word among several, in any case.
 
     Args:
@@ -127,19 +127,19 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
     return parse
 
 
-def text(value: Any) -> str:
+def parse_text(value: Any) -> str:
     """some text"""
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
         raise ValueError
     return str(value).strip()
 
 
-def path(value: Any) -> Path:
+def parse_path(value: Any) -> Path:
     """a folder's path"""
-    return Path(text(value)).expanduser().absolute()
+    return Path(parse_text(value)).expanduser().absolute()
 
 
-def levels(value: Any) -> tuple[float, ...]:
+def parse_levels(value: Any) -> tuple[float, ...]:
     """fractions between 0 and 1 separated by commas, such as 0.75,0.9"""
     parts = value.split(",") if isinstance(value, str) else value
     fractions = tuple(sorted({float(part) for part in parts}))
@@ -148,18 +148,18 @@ def levels(value: Any) -> tuple[float, ...]:
     return fractions
 
 
-def table(value: Any) -> Mapping[str, Any]:
+def parse_table(value: Any) -> Mapping[str, Any]:
     """a table, in config.toml or as a dict"""
     if not isinstance(value, Mapping):
         raise ValueError
     return copy.deepcopy(dict(value))
 
 
-def url(value: Any) -> str:
+def parse_url(value: Any) -> str:
     """an address such as http://localhost:8080/v1, without a key or password in it or after it"""
     from urllib.parse import parse_qsl, urlsplit
 
-    address = text(value)
+    address = parse_text(value)
     if not re.fullmatch(r"https?://[^/?#\s]+\S*", address) or scrub(address) != address:
         raise ValueError
     parts = urlsplit(address)
@@ -168,9 +168,9 @@ def url(value: Any) -> str:
     return address
 
 
-def secret(value: Any) -> Secret:
+def parse_secret(value: Any) -> Secret:
     """a key of visible ASCII characters, without spaces"""
-    key = value.reveal() if isinstance(value, Secret) else text(value)
+    key = value.reveal() if isinstance(value, Secret) else parse_text(value)
     if not re.fullmatch(r"[!-~]+", key):  # as a header it would fail late, in an error with the key in it
         raise ValueError
     return Secret(key)

@@ -4,8 +4,8 @@
 
     @dataclass(frozen=True)
     class AcmeSettings:
-        url: str = setting(parsing.url, "https://api.acme.example/v1", "address of the service")
-        token: Secret | None = setting(parsing.secret, None, "key of the service")
+        url: str = setting(parsing.parse_url, "https://api.acme.example/v1", "address of the service")
+        token: Secret | None = setting(parsing.parse_secret, None, "key of the service")
 
     catalog.add_settings("acme", AcmeSettings)             # in ib_register
     mine = settings.plugin("acme", AcmeSettings)           # in a factory: an AcmeSettings
@@ -42,7 +42,7 @@ def setting(parse: Callable[[Any], Any], default: Any, doc: str) -> Any:
     Args:
         parse: Turns what a person, a file or a variable gave into the value, or raises `ValueError`; its
             docstring says what is allowed, in the words of the error message. `ib_kernel.settings.parsing`
-            has parsers; with `parsing.secret` the value is a `Secret` and is never shown.
+            has parsers; with `parsing.parse_secret` the value is a `Secret` and is never shown.
         default: The value when nothing is given: immutable, or a callable that makes one.
         doc: One line for `%interview doctor`.
     """
@@ -163,7 +163,7 @@ def plugin_values(tables: PluginTables, plugin: str, kind: type[Any]) -> list[Pl
             value, origin = (default() if callable(default) else default), "default"
         else:
             value, origin = parse_value(f"plugins.{plugin}.{key}", parse, *found), found[1]
-        values.append(PluginValue(plugin, key, value, origin, doc, parse is parsing.secret))
+        values.append(PluginValue(plugin, key, value, origin, doc, parse is parsing.parse_secret))
     return values
 
 

@@ -84,8 +84,8 @@ def parse_value(name: str, parse: Callable[[Any], Any], raw: Any, origin: str) -
     try:
         return parse(raw)
     except parsing.REFUSED:
-        shown = _shown(raw) if parse is not parsing.secret else "that value"
-        if parse is parsing.url:
+        shown = _shown(raw) if parse is not parsing.parse_secret else "that value"
+        if parse is parsing.parse_url:
             shown = re.sub(r"[?#].*", "?…", shown)  # what follows may be a key of any shape
         raise ConfigError(f"{name} ({origin}) cannot be {shown}; allowed: {parse.__doc__}") from None
 

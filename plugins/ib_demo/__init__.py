@@ -27,7 +27,7 @@ class DemoSettings:
     """The table ``[plugins.demo]``; ``IB_DEMO_DELAY_S`` sets it too."""
 
     delay_s: float = setting(
-        parsing.seconds, 0.008, "seconds between two pieces, so that a reply is seen to arrive"
+        parsing.parse_seconds, 0.008, "seconds between two pieces, so that a reply is seen to arrive"
     )
 
 

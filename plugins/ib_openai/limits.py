@@ -22,11 +22,11 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """Return the limits that *headers* (lower-case names) give, or None when they give none."""
     found = RateLimits(
-        limit_requests=_whole(headers.get("x-ratelimit-limit-requests")),
-        remaining_requests=_whole(headers.get("x-ratelimit-remaining-requests")),
+        limit_requests=_parse_count(headers.get("x-ratelimit-limit-requests")),
+        remaining_requests=_parse_count(headers.get("x-ratelimit-remaining-requests")),
         reset_requests_s=read_duration(headers.get("x-ratelimit-reset-requests")),
-        limit_tokens=_whole(headers.get("x-ratelimit-limit-tokens")),
-        remaining_tokens=_whole(headers.get("x-ratelimit-remaining-tokens")),
+        limit_tokens=_parse_count(headers.get("x-ratelimit-limit-tokens")),
+        remaining_tokens=_parse_count(headers.get("x-ratelimit-remaining-tokens")),
         reset_tokens_s=read_duration(headers.get("x-ratelimit-reset-tokens")),
     )
     return None if found == RateLimits() else replace(found, seen_at=time.time())
@@ -70,6 +70,6 @@ def _number(text: str | None) -> float | None:
     return value if value is not None and 0 <= value < MOST_TOKENS else None
 
 
-def _whole(text: str | None) -> int | None:
+def _parse_count(text: str | None) -> int | None:
     value = _number(text)
     return None if value is None else int(value)

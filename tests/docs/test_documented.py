@@ -94,7 +94,7 @@ CALLED = [
         for name in vars(module)
         if getattr(getattr(module, name), "__module__", "") == module.__name__
     ),
-    *(("setting", setting), ("whole", parsing.whole), ("one_of", parsing.one_of)),
+    *(("setting", setting), ("parse_whole", parsing.parse_whole), ("parse_one_of", parsing.parse_one_of)),
 ]
 """What users and plugin authors call in the rooms of plugins, models and settings."""
 

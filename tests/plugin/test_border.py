@@ -153,9 +153,9 @@ def test_a_mistake_in_a_table_names_the_source(nb: Notebook, tmp_path: Path, mon
 class Mine:
     """Settings of a plugin, one of each kind that matters here."""
 
-    url: str = setting(parsing.url, "https://mine.example/v1", "address")
-    token: Secret | None = setting(parsing.secret, None, "key")
-    rounds: int = setting(parsing.whole(1), 3, "rounds")
+    url: str = setting(parsing.parse_url, "https://mine.example/v1", "address")
+    token: Secret | None = setting(parsing.parse_secret, None, "key")
+    rounds: int = setting(parsing.parse_whole(1), 3, "rounds")
 
 
 def test_precedence_is_that_of_the_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_a_declaration_that_cannot_work_is_refused() -> None:
 
     @dataclass(frozen=True)
     class Budget:
-        budget: int = setting(parsing.whole(1), 3, "rounds")
+        budget: int = setting(parsing.parse_whole(1), 3, "rounds")
 
     @dataclass(frozen=True)
     class Plain:

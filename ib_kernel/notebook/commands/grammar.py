@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ib_kernel.notebook.commands.args import Command, Option
-from ib_kernel.notebook.commands.words import one_of, parse_minutes, parse_tokens, parse_usage
-from ib_kernel.settings import parsing
+from ib_kernel.notebook.commands.words import parse_minutes, parse_tokens, parse_usage
+from ib_kernel.settings.parsing import parse_one_of, parse_temperature, parse_text, parse_usd
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
@@ -16,28 +16,35 @@ START = Command(
     "%interview start",
     "Open a session and make it the one in use.",
     (
-        Option("--candidate", "candidate", parsing.text, "NAME", "who is interviewed", words=True),
-        Option("--level", "level", parsing.text, "LEVEL", "level to assess for, such as senior", words=True),
+        Option("--candidate", "candidate", parse_text, "NAME", "who is interviewed", words=True),
+        Option("--level", "level", parse_text, "LEVEL", "level to assess for, such as senior", words=True),
         Option(
             "--challenge",
             "challenge",
-            parsing.text,
+            parse_text,
             "NAME|FILE",
             "the task",
             completes="challenges",
             words=True,
         ),
         Option("--budget", "token_budget", parse_tokens, "N", "tokens, input and output together"),
-        Option("--budget-usd", "budget_usd", parsing.dollars, "USD", "US dollars, beside the tokens"),
+        Option("--budget-usd", "budget_usd", parse_usd, "USD", "US dollars, beside the tokens"),
         Option("--minutes", "minutes", parse_minutes, "N", "time limit"),
-        Option("--model", "model", parsing.text, "MODEL", "the model", completes="models"),
-        Option("--client", "client", parsing.text, "CLIENT", "the client plugin", completes="clients"),
-        Option("--api", "api", one_of("chat", "responses"), "API", "OpenAI's API to speak", completes="apis"),
-        Option("--temperature", "temperature", parsing.temperature, "T", "0 to 2"),
+        Option("--model", "model", parse_text, "MODEL", "the model", completes="models"),
+        Option("--client", "client", parse_text, "CLIENT", "the client plugin", completes="clients"),
+        Option(
+            "--api",
+            "api",
+            parse_one_of("chat", "responses"),
+            "API",
+            "OpenAI's API to speak",
+            completes="apis",
+        ),
+        Option("--temperature", "temperature", parse_temperature, "T", "0 to 2"),
         Option(
             "--as",
             "persona",
-            one_of("interviewer", "assistant"),
+            parse_one_of("interviewer", "assistant"),
             "ROLE",
             "what the AI is",
             completes="personas",
@@ -100,13 +107,13 @@ ASK = Command(
         Option(
             "--model",
             "model",
-            parsing.text,
+            parse_text,
             "MODEL",
             "another model, this once",
             short="-m",
             completes="models",
         ),
-        Option("--temperature", "temperature", parsing.temperature, "T", "0 to 2, this once", short="-t"),
+        Option("--temperature", "temperature", parse_temperature, "T", "0 to 2, this once", short="-t"),
         Option("--vars", "vars", help="replace {{name}} by the value of the variable called name"),
     ),
     example="%%interview -n 400",
@@ -116,7 +123,7 @@ BUDGET = Command(
     "%budget",
     "Show the gauge; with N, set the total first.",
     (
-        Option("--usd", "usd", parsing.dollars, "USD", "set the budget in US dollars first"),
+        Option("--usd", "usd", parse_usd, "USD", "set the budget in US dollars first"),
         Option("--live", "live", help="a gauge that follows the session, and a summary that stays"),
         Option("--controls", "controls", help="the same with the interviewer's controls"),
     ),
@@ -129,7 +136,7 @@ RESOLVE = Command(
     (
         Option("--settle", "settle", parse_usage, "IN+OUT", "it was billed: the tokens of prompt and reply"),
         Option("--write-off", "write_off", help="it was not billed: free its tokens"),
-        Option("--reason", "reason", parsing.text, "TEXT", "why, for the record", words=True),
+        Option("--reason", "reason", parse_text, "TEXT", "why, for the record", words=True),
     ),
     positional="ID",
     example='%budget resolve 3f2a --settle 812+240 --reason "from the usage dashboard"',

@@ -35,10 +35,10 @@ class UsageError(_IPythonUsageError):
         return [f"UsageError: {self}"]
 
 
-parse_tokens = parsing.whole(1)
+parse_tokens = parsing.parse_whole(1)
 """The parser of a number of tokens: 20000, 20_000 and 20,000."""
 
-parse_budget = parsing.whole(0)
+parse_budget = parsing.parse_whole(0)
 """The parser of a token budget."""
 
 
@@ -56,18 +56,6 @@ def parse_minutes(text: str) -> float:
     if not 0 < number < float("inf"):
         raise ValueError
     return number
-
-
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """Return a parser that accepts the *allowed* words only."""
-
-    def parse_word(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    parse_word.__doc__ = " or ".join(allowed)
-    return parse_word
 
 
 def split(line: str) -> list[str]:

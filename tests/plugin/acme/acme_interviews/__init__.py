@@ -9,8 +9,8 @@ from ib_kernel.settings import Secret, parsing, setting
 
 @dataclass(frozen=True)
 class AcmeSettings:
-    longest: int = setting(parsing.whole(1), 80, "characters of a line of %interview recap")
-    token: Secret | None = setting(parsing.secret, None, "key of our archive")
+    longest: int = setting(parsing.parse_whole(1), 80, "characters of a line of %interview recap")
+    token: Secret | None = setting(parsing.parse_secret, None, "key of our archive")
 
 
 def recap(interview, words):
