@@ -48,19 +48,35 @@ def read_text(path: str | os.PathLike[str], what: str = "", *, limit: int = MAX_
         FileNotFoundError: There is no such file; the caller knows what that means.
         ConfigError: It is not a regular file, is too large, is not UTF-8, or cannot be read.
     """
+    data = read_bytes(path, what, limit=limit)
+    try:
+        return data.decode("utf-8").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        shown = f"{what} {shown_path(path)}".lstrip()
+        raise ConfigError(f"cannot read {shown}: it is not UTF-8 text") from None
+
+
+def read_bytes(path: str | os.PathLike[str], what: str = "", *, limit: int = MAX_BYTES) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        path: The file; ``~`` and ``~user`` are expanded.
+        what: What the file is to the person who named it, for the message.
+        limit: The most bytes that are read.
+
+    Raises:
+        FileNotFoundError: There is no such file; the caller knows what that means.
+        ConfigError: It is not a regular file, is too large, or cannot be read.
+    """
     shown = f"{what} {shown_path(path)}".lstrip()
     try:
-        data = _read_bytes(os.path.expanduser(os.fspath(path)), shown, limit)
+        return _read_bytes(os.path.expanduser(os.fspath(path)), shown, limit)
     except (FileNotFoundError, ConfigError):
         raise
     except OSError as error:
         raise ConfigError(f"cannot read {shown}: {error.strerror or error}") from None
     except ValueError:  # a NUL, or a lone surrogate
         raise ConfigError(f"cannot read {shown}: that is no path of a file") from None
-    try:
-        return data.decode("utf-8").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError:
-        raise ConfigError(f"cannot read {shown}: it is not UTF-8 text") from None
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:

@@ -137,10 +137,11 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, part: 
 
 
 def test_only_text_files_are_read(tmp_path: Path) -> None:
-    """A path with another suffix, or a folder, is refused."""
-    for path in (tmp_path / "task.docx", tmp_path):
-        with pytest.raises(ConfigError, match=r"a challenge is a \.md or \.txt file"):
-            load_challenge(path)
+    """A path with another suffix is refused, and a folder that is no challenge's."""
+    with pytest.raises(ConfigError, match=r"a challenge is a folder, a \.md or a \.txt file"):
+        load_challenge(tmp_path / "task.docx")
+    with pytest.raises(ConfigError, match=r"has no challenge\.md"):
+        load_challenge(tmp_path)
 
 
 @given(st.text())

@@ -1,0 +1,256 @@
+"""Somebody's code in the sandbox: what it can see, what it can use up, and what it cannot win."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ib_kernel.evidence import sandbox as sandboxes
+from ib_kernel.evidence.hidden import HiddenChecks
+from ib_kernel.evidence.sandbox import Job, NoSandbox, Sandbox, SandboxLimits
+from ib_kernel.interview.challenges import Challenge
+
+HIDDEN = """
+from entry import square
+
+def run_many():
+    return [square(number) for number in range(20)]
+"""
+
+ATTACKS = {
+    "reads the frames for what is expected": """
+import sys
+def square(number):
+    frame, seen = sys._getframe(), []
+    while frame:
+        seen += [repr(value)[:200] for value in frame.f_locals.values()]
+        frame = frame.f_back
+    return max(seen)
+""",
+    "asks the garbage collector": """
+import gc
+def square(number):
+    return len([o for o in gc.get_objects() if isinstance(o, (list, tuple)) and o[:3] == [0, 1, 4]])
+""",
+    "reads the environment": "import os\ndef square(number):\n    return str(dict(os.environ))\n",
+    "reads /proc": "square = lambda n: open('/proc/1/environ').read() + open('/proc/1/maps').read()\n",
+    "writes a line of its own to every descriptor": """
+import os
+for handle in range(3, 64):
+    try:
+        os.write(handle, b'value l[i0,i1,i4]\\n')
+    except OSError:
+        pass
+square = abs
+""",
+    "writes half a line and ends": """
+import os
+for handle in range(3, 64):
+    try:
+        os.write(handle, b'value ')
+    except OSError:
+        pass
+os._exit(0)
+""",
+    "answers without end": """
+import os
+while True:
+    for handle in range(3, 10):
+        try:
+            os.write(handle, b'x' * 65536)
+        except OSError:
+            pass
+""",
+    "forks": "import os\nwhile True:\n    os.fork()\n",
+    "takes 10 GB": "blob = bytearray(10 << 30)\nsquare = abs\n",
+    "loops while it is imported": "while True:\n    pass\n",
+    "loops in a call": "def square(number):\n    while True:\n        pass\n",
+    "is equal to everything": """
+class Same(int):
+    def __eq__(self, other):
+        return True
+    __hash__ = int.__hash__
+def square(number):
+    return Same(0)
+""",
+    "patches the built-ins": """
+import builtins
+builtins.sorted = builtins.type = builtins.len = builtins.repr = lambda *a, **k: 0
+def square(number):
+    return 0
+""",
+    "patches json": "import json\njson.dumps = lambda *a, **k: '1'\ndef square(number):\n    return 'x'\n",
+    "leaves": "raise SystemExit(0)\n",
+    "kills itself": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+    "kills everybody": "import os, signal\nos.kill(-1, signal.SIGKILL)\ndef square(n):\n    return 0\n",
+    "calls out": "import socket\nsocket.create_connection(('192.0.2.1', 80), 1)\n",
+    "writes where it must not": "open('/usr/lib/planted', 'w').write('x')\n",
+    "fills the disk": """
+import os
+def square(number):
+    for part in range(100):
+        open(f'part{part}', 'wb').write(b'x' * 900_000)
+    return 0
+""",
+    "links to the outside": """
+import os
+os.symlink('/etc/passwd', 'entry.py')
+square = lambda n: open('entry.py').read()
+""",
+    "turns off its alarm and waits": """
+import signal, time
+signal.setitimer(signal.ITIMER_REAL, 0)
+time.sleep(60)
+""",
+    "raises its limits": "import resource as r\nr.setrlimit(r.RLIMIT_NPROC, (100, 100))\nsquare = abs\n",
+}
+
+
+@pytest.fixture
+def challenge() -> Challenge:
+    return Challenge(
+        "s", "S", "", entry=("square",), hidden=HIDDEN, solution="def square(n):\n    return n * n\n"
+    )
+
+
+def processes_of_nobody() -> set[str]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if entry.stat().st_uid == sandboxes.NOBODY:
+                    found.add(f"{entry.name} {(entry / 'comm').read_text().strip()}")
+            except OSError:
+                continue
+    return found
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_wins_nothing_and_leaves_nothing(name: str, challenge: Challenge, sandbox: Sandbox) -> None:
+    """No attack passes a run, and no process of it is left."""
+    checks = HiddenChecks(Sandbox(SandboxLimits(total_s=3.0)))
+    before = processes_of_nobody()
+    assert [outcome.passed for outcome in checks.check(challenge, ATTACKS[name])] == [False]
+    for _ in range(100):
+        if not processes_of_nobody() - before:
+            break
+        time.sleep(0.05)
+    assert not processes_of_nobody() - before
+    assert not Path("/usr/lib/planted").exists()
+
+
+def test_a_right_solution_passes(challenge: Challenge, checks: HiddenChecks) -> None:
+    """Code that gives what the solution gives passes, whatever way it goes."""
+    code = "def square(number):\n    return sum(2 * i + 1 for i in range(number))\n"
+    assert [outcome.passed for outcome in checks.check(challenge, code)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("1", "1.0"),
+        ("1", "True"),
+        ("(1,)", "[1]"),
+        ("0", "None"),
+        ("'1'", "1"),
+        ("b'a'", "'a'"),
+        ("{1}", "[1]"),
+    ],
+)
+def test_types_that_python_calls_equal_differ(given: str, expected: str, checks: HiddenChecks) -> None:
+    """``1``, ``1.0`` and ``True`` are three answers."""
+    hidden = "from entry import answer\n\ndef run_it():\n    return ['long enough to be no guess', answer]\n"
+    challenge = Challenge("s", "S", "", hidden=hidden, solution=f"answer = {expected}")
+    assert checks.check(challenge, f"answer = {expected}")[0].passed
+    assert not checks.check(challenge, f"answer = {given}")[0].passed
+
+
+def test_the_order_of_mappings_and_sets_does_not_count(checks: HiddenChecks) -> None:
+    """What is equal without its order has one line."""
+    hidden = "from entry import answer\n\ndef run_it():\n    return answer\n"
+    challenge = Challenge("s", "S", "", hidden=hidden, solution="answer = {'a': {3, 1}, 'b': 2}")
+    assert checks.check(challenge, "answer = {'b': 2, 'a': {1, 3}}")[0].passed
+
+
+def test_frames_go_by_content(checks: HiddenChecks) -> None:
+    """A frame is what is in it: another column type or another order of rows differs."""
+    pytest.importorskip("pandas")
+    if not any(name == "pandas" for name, _ in sandboxes.interpreter().packages):
+        pytest.skip("the sandbox's Python has no pandas")
+    hidden = "from entry import make\n\ndef run_it():\n    return make()\n"
+    head = "import pandas as pd\n\ndef make():\n    return pd.DataFrame({'a': "
+    challenge = Challenge("s", "S", "", hidden=hidden, solution=head + "[1, 2]})")
+    assert checks.check(challenge, head + "list(range(1, 3))})")[0].passed
+    assert not checks.check(challenge, head + "[1.0, 2.0]})")[0].passed
+    assert not checks.check(challenge, head + "[2, 1]})")[0].passed
+
+
+def test_an_own_check_accepts_other_right_answers(checks: HiddenChecks) -> None:
+    """Where several answers are right, the challenge's ``check_NAME`` decides over the plain value."""
+    hidden = (
+        "from entry import order\n\ndef run_it():\n    return order([3, 1, 2])\n\n"
+        "def check_it(value):\n    return sorted(value) == [1, 2, 3] and value[0] == 3\n"
+    )
+    challenge = Challenge("s", "S", "", hidden=hidden, solution="def order(items):\n    return [3, 2, 1]\n")
+    assert checks.check(challenge, "def order(items):\n    return [3, 1, 2]\n")[0].passed
+    assert not checks.check(challenge, "def order(items):\n    return [1, 2, 3]\n")[0].passed
+    forged = "import entry\nsorted = lambda value: [1, 2, 3]\ndef order(items):\n    return [3, 9]\n"
+    assert not checks.check(challenge, forged)[0].passed
+
+
+def test_nothing_of_the_installation_but_data_packages_is_seen(sandbox: Sandbox) -> None:
+    """The folder of packages may hold private parts of challenges; no code sees it."""
+    hidden = (
+        "import os, sys\n\ndef run_it():\n    found = []\n    for folder in ['/', '/packages', *sys.path]:\n"
+        "        try:\n            found += os.listdir(folder)\n        except OSError:\n            pass\n"
+        "    return sorted(set(found))\n"
+    )
+    line = sandbox.run(Job("", hidden, "run_it")).line.decode()
+    assert "usr" in line
+    assert "ib_kernel" not in line
+    assert "ib_challenges" not in line
+    assert "pytest" not in line
+
+
+def test_without_bubblewrap_nothing_is_run_and_the_line_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sandbox: one line that says what to install, and no code is executed."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    sandboxes._problem.cache_clear()
+    try:
+        with pytest.raises(NoSandbox, match="apt install bubblewrap"):
+            Sandbox().run(Job("x = 1", "def run_it():\n    return 1\n", "run_it"))
+    finally:
+        sandboxes._problem.cache_clear()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_unprivileged_user_has_the_sandbox_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The same line works for a host that does not run as root."""
+    python = sandboxes.interpreter().program
+    code = Path(sandboxes.__file__).parents[2]
+    folders = [code, *code.parents]
+    if any(folder.stat().st_mode & 0o005 != 0o005 for folder in folders):
+        pytest.skip("another user cannot read this checkout")
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from ib_kernel.evidence.sandbox import Job, Sandbox\n"
+        "job = Job('x = 6', 'from entry import x\\nrun_it = lambda: x * 7', 'run_it')\n"
+        "print(Sandbox().problem(), Sandbox().run(job).line)"
+    )
+    if subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).returncode:
+        pytest.skip(f"{python} is older than 3.11")
+    done = subprocess.run(
+        [python, "-I", "-c", script, str(code)],
+        user=12345,
+        group=12345,
+        extra_groups=[],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert done.stdout.strip() == "b'i2a'", done.stderr
