@@ -29,7 +29,7 @@ from typing import Any
 from ib_kernel.errors import ConfigError
 from ib_kernel.evidence import runner
 
-_NO_ENVIRONMENT: Mapping[str, str] = {}
+_NO_ENVIRONMENT: dict[str, str] = {}
 
 NOBODY = 65534
 """The user and group that somebody's code runs as."""
@@ -279,6 +279,7 @@ def _handed(content: bytes) -> Iterator[int]:
 
 def _start(python: str, arguments: int, code: int, channel: socket.socket) -> subprocess.Popen[bytes]:
     as_root = os.geteuid() == 0
+    no_groups: list[str | int] = []
     program = shutil.which("bwrap")
     if program is None:
         raise NoSandbox(f"hidden checks need a sandbox: {INSTALL}")
@@ -294,7 +295,7 @@ def _start(python: str, arguments: int, code: int, channel: socket.socket) -> su
         start_new_session=True,
         user=NOBODY if as_root else None,
         group=NOBODY if as_root else None,
-        extra_groups=[] if as_root else None,
+        extra_groups=no_groups if as_root else None,
     )
 
 
