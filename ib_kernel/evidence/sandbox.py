@@ -285,7 +285,7 @@ def _start(python: str, arguments: int, code: int, channel: socket.socket) -> su
         raise NoSandbox(f"hidden checks need a sandbox: {INSTALL}")
     return subprocess.Popen(  # noqa: S603 - our own arguments
         [program, "--args", str(arguments), "--", python, "-I", "-S", "/runner.py"],
-        stdin=channel,
+        stdin=channel.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=_NO_ENVIRONMENT,
