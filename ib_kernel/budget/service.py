@@ -12,6 +12,7 @@ import os
 import threading
 
 from ib_kernel.budget.access import LedgerAccess, forward
+from ib_kernel.budget.awaited import AwaitedReservations
 from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.figures import Figures, TokenUsage, percentage_used, warning_level
 from ib_kernel.budget.limits import SessionLimits
@@ -49,6 +50,7 @@ class TokenService:
         self._sessions = SessionManager(self._access)
         self._limits = SessionLimits(self._access, self._sessions)
         self._reservations = ReservationManager(self._access, self._sessions)
+        self._awaited = AwaitedReservations(self._access)
         self._figures = Figures(self._access, self._sessions)
         self._outlook = Outlook(self._access, self._sessions, self._counting)
 
@@ -104,6 +106,13 @@ class TokenService:
     resolve = forward("_reservations", ReservationManager.resolve)
     write_off = forward("_reservations", ReservationManager.write_off)
     record = forward("_reservations", ReservationManager.record)
+
+    # the same for callers on an event loop
+    areserve = forward("_awaited", AwaitedReservations.areserve)
+    asettle_call = forward("_awaited", AwaitedReservations.asettle_call)
+    arelease = forward("_awaited", AwaitedReservations.arelease)
+    amark_unresolved = forward("_awaited", AwaitedReservations.amark_unresolved)
+    arenew = forward("_awaited", AwaitedReservations.arenew)
 
     # figures
     totals = forward("_figures", Figures.totals)

@@ -132,12 +132,13 @@ class LLMClient(Protocol):
     `retryable` and `retry_after_s` are right; no message contains a secret. A stream that ends without
     a finish reason raises `StreamBroken`.
 
-    Four attributes are optional: `prepare`, a coroutine function, is awaited before anything is held:
+    Some attributes are optional: `prepare`, a coroutine function, is awaited before anything is held:
     imports, certificates and proxies belong there, so that what fails before sending costs nothing;
     `default_model` names the model to use when the user names none; `billed` (default True) is False when
     nobody bills this client's tokens, so that our count is final; `rate_limits` maps models to what the
     service last said (`RateLimits`): the pipeline waits for a short limit, and `%interview doctor` shows
-    them.
+    them; `passage` returns the way to the service for requests that a host passes on
+    (`ib_kernel.values.passage.Passage`).
     """
 
     name: str

@@ -20,6 +20,7 @@ from ib_openai.dialects import Dialect, detect
 from ib_openai.environment import not_ready, proxy_for
 from ib_openai.limits import RateLimits, read_rate_limits
 from ib_openai.mapping import Asked, from_status, from_transport
+from ib_openai.passage import OpenAIPassage
 from ib_openai.reading import end, read_reply
 from ib_openai.values import read_json
 
@@ -96,6 +97,10 @@ class OpenAIClient:
             yield reply
         finally:
             await end(response, reply)
+
+    def passage(self) -> OpenAIPassage:
+        """Return the way to the service for requests that a host passes on (`ib_kernel.values.passage`)."""
+        return OpenAIPassage(self._base_url, self.dialect, self._secret, self._models)
 
     async def prepare(self) -> None:
         """Import the SDK and set the connection up; what fails here was not sent."""

@@ -13,9 +13,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from ib_kernel.errors import ConfigError
+
+DEFAULT_URL = "https://api.openai.com/v1"
 
 CapField = Literal["max_completion_tokens", "max_tokens"]
 
@@ -136,3 +138,10 @@ def _joined(first: Any, second: Any) -> Any:
 def is_local(host: str) -> bool:
     """Return True if *host* names this machine."""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def split_query(url: str) -> tuple[str, dict[str, object]]:
+    """Return *url* without its query, and the query (Azure's ``?api-version=…`` belongs to each request)."""
+    parts = urlsplit(url)
+    query: dict[str, Any] = dict(parse_qsl(parts.query))
+    return urlunsplit(parts._replace(query="", fragment="")), query

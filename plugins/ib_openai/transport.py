@@ -7,20 +7,17 @@ client, nor its ``vars()``, nor its copies have it.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx2
 import openai
 
 from ib_kernel.secrets import Secret
 from ib_openai.bounds import ACCEPTED, bound
-from ib_openai.dialects import Dialect
+from ib_openai.dialects import DEFAULT_URL, Dialect, split_query
 
 CONNECT_S = 10.0
 """Seconds to wait for a connection, and for a free one of the pool."""
 
-DEFAULT_URL = "https://api.openai.com/v1"
 PLACEHOLDER = "placeholder"
 """What the SDK is given in place of the key; it is never sent."""
 
@@ -68,10 +65,3 @@ def connect(
         default_query=query,
         http_client=http,
     )
-
-
-def split_query(url: str) -> tuple[str, dict[str, object]]:
-    """Return *url* without its query, and the query (Azure's ``?api-version=…`` belongs to each request)."""
-    parts = urlsplit(url)
-    query: dict[str, Any] = dict(parse_qsl(parts.query))
-    return urlunsplit(parts._replace(query="", fragment="")), query

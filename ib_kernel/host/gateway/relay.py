@@ -1,0 +1,103 @@
+"""An answer on its way: whole events pass as they are, read alongside, and cut where the hold ends.
+
+Bytes are parsed by the passage's reader only. What is not passed on: the usage that we asked for and the
+client did not, and everything beyond the reply's cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ib_kernel.errors import StreamBroken
+from ib_kernel.values.passage import PassingAnswer
+
+MAX_EVENT_BYTES = 11 * 1024 * 1024
+"""The longest event that is read."""
+
+
+class Events:
+    """Cuts chunks of a stream into blocks of whole events."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def take(self, chunk: bytes) -> bytes:
+        """Return the whole events up to the end of *chunk*; the rest waits. `StreamBroken` for too long."""
+        if not self._tail and chunk.endswith(b"\n\n"):
+            return chunk
+        data = self._tail + chunk
+        at = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4, data.rfind(b"\r\r") + 2)
+        if at < 4:
+            at = 0
+        self._tail = data[at:]
+        if len(self._tail) > MAX_EVENT_BYTES:
+            raise StreamBroken(f"the service sent an event of more than {MAX_EVENT_BYTES // 2**20} MiB")
+        return data[:at]
+
+    def rest(self) -> bytes:
+        """Return what is left at the end of the stream, as an event."""
+        rest, self._tail = self._tail, b""
+        return rest + b"\n\n" if rest.strip() else b""
+
+
+def split_events(block: bytes) -> list[bytes]:
+    """Return the events of *block*, each with the blank line that ends it."""
+    for end in (b"\r\n\r\n", b"\n\n", b"\r\r"):
+        if end in block:
+            return [event + end for event in block.split(end) if event]
+    return [block]
+
+
+class Meter:
+    """Follows how many tokens an answer has; `full` says that it has more than *cap*.
+
+    A text has at most as many tokens as bytes, so that nothing is counted before the bytes pass the cap; and
+    then not again before as many bytes have come as tokens were left.
+    """
+
+    def __init__(self, answer: PassingAnswer, cap: int, count: Callable[[str], int]) -> None:
+        self._answer, self._cap, self._count = answer, cap, count
+        self._bytes = self._tokens = self._pieces = self._others = 0
+        self._unsure = 0
+
+    def full(self) -> bool:
+        """Return True if what was read so far has more tokens than the cap."""
+        pieces, others = self._answer.pieces, self._answer.others
+        new = [*pieces[self._pieces :], *others[self._others :]]
+        self._pieces, self._others = len(pieces), len(others)
+        self._unsure += sum(len(text.encode("utf-8", "replace")) for text in new)
+        if self._tokens + self._unsure <= self._cap:
+            return False
+        self._tokens, self._unsure = self._count("".join((*others, *pieces))), 0
+        return self._tokens > self._cap
+
+
+class Relay:
+    """Decides for each block of a stream what of it is passed on; `cut` says that the answer was cut."""
+
+    def __init__(self, answer: PassingAnswer, meter: Meter, *, drop_usage: bool) -> None:
+        self._answer, self._meter, self._drop_usage = answer, meter, drop_usage
+        self._events = Events()
+        self.cut = False
+
+    def take(self, chunk: bytes) -> bytes:
+        """Return what is passed on of *chunk*. Raises a `ClientError` that the service sent, or for junk."""
+        return self._read(self._events.take(chunk))
+
+    def rest(self) -> bytes:
+        """Return what is passed on at the end of the stream."""
+        return self._read(self._events.rest())
+
+    def _read(self, block: bytes) -> bytes:
+        if not block:
+            return b""
+        if self._drop_usage and b'"usage"' in block and b'"prompt_tokens"' in block:
+            events = split_events(block)
+            block = b"".join(event for event in events if not self._answer.is_usage_only(event))
+            self._answer.feed(b"".join(events))
+        else:
+            self._answer.feed(block)
+        if not self._answer.finished and self._meter.full():
+            self.cut = True
+            return self._answer.cut_short()
+        return block

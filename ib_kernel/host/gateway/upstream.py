@@ -1,0 +1,147 @@
+"""The connections to the services, by aiohttp: a pool for each host process, on the server's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from ib_kernel.errors import (
+    BadRequest,
+    ClientError,
+    NotConnected,
+    ServerFailed,
+    StreamBroken,
+    TimedOut,
+)
+from ib_kernel.values.passage import Api, Passage
+
+CONNECT_S = 10.0
+"""Seconds to wait for a connection."""
+
+MAX_ERROR_BYTES = 256 * 1024
+"""How much of an error answer is read."""
+
+MAX_WHOLE_BYTES = 11 * 1024 * 1024
+"""The longest answer that is read in one piece."""
+
+_CHECK = "check the network and base_url"
+
+
+class Upstream:
+    """Posts requests, each once. Made on the event loop that uses it."""
+
+    def __init__(self) -> None:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=True,
+        )
+
+    @asynccontextmanager
+    async def post(
+        self, passage: Passage, api: Api, body: Mapping[str, Any]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send *body* and yield the open answer; leaving early ends it, and its connection.
+
+        Raises:
+            ClientError: It was not sent, or there was no answer, or one with an error status.
+        """
+        problem: ClientError | None = None
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await self._http.post(
+                passage.url(api),
+                data=json.dumps(body).encode(),
+                headers=passage.headers(),
+                allow_redirects=False,
+            )
+            if response.status != 200:
+                problem = await _refusal(passage, api, response)
+            elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                problem = _encoded(response)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+            problem = from_transport(error)
+        if problem is not None:
+            if response is not None:
+                response.close()
+            raise problem
+        assert response is not None  # noqa: S101 - for the type checker
+        try:
+            yield response
+        finally:
+            response.release()  # closes the connection unless the answer was read to its end
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+
+async def read_whole(response: aiohttp.ClientResponse, limit: int = MAX_WHOLE_BYTES) -> bytes:
+    """Return an answer's body. `StreamBroken` for one that does not come whole, or is too long."""
+    found = bytearray()
+    problem: ClientError | None = None
+    try:
+        async for chunk in response.content.iter_any():
+            found += chunk
+            if len(found) > limit:
+                raise StreamBroken(
+                    f"the service's answer is longer than {limit // 2**20} MiB", retryable=False
+                )
+    except ClientError:
+        raise
+    except Exception as error:  # noqa: BLE001 - mapped here and raised below
+        problem = from_transport(error)
+    if problem is not None:
+        raise problem
+    return bytes(found)
+
+
+async def _refusal(passage: Passage, api: Api, response: aiohttp.ClientResponse) -> ClientError:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ERROR_BYTES:
+            break
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return passage.refusal(api, response.status, headers, bytes(body[:MAX_ERROR_BYTES]))
+
+
+def _encoded(response: aiohttp.ClientResponse) -> ClientError:
+    named = response.headers.get("Content-Encoding", "")[:40]
+    return ServerFailed(
+        f"the service's answer is encoded as {named!r}, which was not asked for and is not unpacked",
+        outcome="unknown",
+        retryable=False,
+    )
+
+
+def from_transport(error: BaseException) -> ClientError:
+    """Return our error for what aiohttp raised while a request was sent or its answer read.
+
+    A write to a connection that is gone already means that the request had not been written whole: it was
+    not sent. Whatever ends a connection after that leaves unknown what the service has done.
+    """
+    if isinstance(error, ClientError):
+        return error
+    if isinstance(error, aiohttp.ClientConnectionResetError):
+        return NotConnected("not sent: the service had closed the connection")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return NotConnected(f"not sent: cannot connect to the service; {_CHECK}")
+    if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientProxyConnectionError)):
+        return NotConnected(f"not sent: the service could not be reached in time; {_CHECK}")
+    if isinstance(error, aiohttp.InvalidURL):
+        return BadRequest("the request cannot be sent; check base_url", outcome="not_sent")
+    if isinstance(error, (TimeoutError, aiohttp.ServerTimeoutError)):
+        return TimedOut("the request was sent and the service stopped answering")
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return StreamBroken(f"the connection to the service was lost ({type(error).__name__})")
+    return ServerFailed(f"the request failed ({type(error).__name__})", outcome="unknown", retryable=False)
