@@ -1,0 +1,283 @@
+"""One call of a candidate's tool, from its place to its row: admitted, held, passed on, settled.
+
+The steps are those of a turn (`ib_kernel.turn.turn`), each attempt with its own reservation and its own row;
+the answer's bytes go to the client as they come. A write to the ledger is queued before anything is awaited,
+so that no cancellation leaves an attempt half-ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from ib_kernel.errors import ClientError
+from ib_kernel.host.gateway.admission import CLIENT, Admission
+from ib_kernel.host.gateway.asked import AskedFor
+from ib_kernel.host.gateway.errors import answer_to
+from ib_kernel.host.gateway.relay import Meter, Relay
+from ib_kernel.host.gateway.running import RunningCall
+from ib_kernel.host.gateway.upstream import from_transport, read_whole
+from ib_kernel.host.pacing import PacedCall
+from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.retry import Retries
+from ib_kernel.turn.usage import Attempt, UsageRecorder
+from ib_kernel.values import Done, Message, Session
+from ib_kernel.values.passage import Passage, PassingAnswer
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+    from ib_kernel.host.gateway.gateway import Gateway
+
+DRAIN_S = 0.1
+"""Seconds to wait for the end of a complete answer, so that its connection can be used again."""
+
+STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+WHOLE = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+class GatewayCall:
+    """Runs one call. `run` answers the client, whatever happens; it raises only when it is cancelled."""
+
+    def __init__(
+        self, gateway: Gateway, session: Session, asked: AskedFor, passage: Passage, send: Send
+    ) -> None:
+        self._gateway, self._session, self._asked = gateway, session, asked
+        self._passage, self._send = passage, send
+        self._service, self._settings = gateway.service, gateway.service.settings
+        self.running = RunningCall(session.session_id, stream=asked.stream)
+        self._started = False
+        self._answer: PassingAnswer | None = None
+        self._deadline = time.monotonic() + self._settings.deadline_s
+        self._notify = Notifier(
+            self._service, session.session_id, CLIENT, asked.model, self._settings.warn_at
+        )
+
+    async def run(self, size: int) -> None:
+        """Serve a request of *size* bytes to its end."""
+        gateway = self._gateway
+        gateway.running.add(self.running)
+        try:
+            gateway.quota.require(self._session.session_id)
+            async with gateway.pacing.place(self._session.session_id) as place:
+                await self._admitted(place, size)
+            await self._close()
+        except asyncio.CancelledError:
+            why = self.running.why
+            if why is None and not self.running.left:
+                raise
+            _uncancel()
+            if why is not None:
+                await self._fail(why)
+        except Exception as error:  # noqa: BLE001 - each becomes one line for the client
+            gateway.log_unexpected(error)
+            await self._fail(error)
+        finally:
+            gateway.running.remove(self.running)
+
+    async def _admitted(self, place: PacedCall, size: int) -> None:
+        model = self._service.plugins.model(
+            self._asked.model, self._settings, self._session.client or self._settings.client_name
+        )
+        counts_as = model.counts_as or model.name
+        counter = self._service.counter
+        recorder = UsageRecorder(
+            model, not model.counts_as, lambda text: counter.count_text(text, counts_as).tokens
+        )
+        admission = Admission(self._service, self._session, self._asked, model, recorder)
+        await admission.count_request(self._asked.body(self._passage, admission.reply), size)
+        retries = Retries(
+            self._settings,
+            self._gateway.pacing.retries,
+            self._has_begun,
+            lambda: self._deadline - time.monotonic(),
+            self._told,
+            asyncio.sleep,
+        )
+        async for attempt in retries.retrier():
+            with attempt:
+                await self._attempt(attempt.retry_state.attempt_number, place, admission, recorder)
+        self._gateway.pacing.retries.earn()
+
+    # --- one attempt
+
+    async def _attempt(
+        self, number: int, place: PacedCall, admission: Admission, recorder: UsageRecorder
+    ) -> None:
+        self.running.sent_at = None
+        bound = (admission.count.upper or admission.count.tokens) + admission.reply * self._asked.n
+        await place.admit(self._asked.model, bound)
+        before = await self._gateway.totals_before(self._session)
+        with_money = await self._gateway.holds_money(self._session)
+        attempt = await admission.reserve(number, before, with_money=with_money)
+        running = self.running
+        running.reservation = attempt.reservation
+        running.sent_at = running.last_sign = time.monotonic()
+        if self._gateway.observed:
+            await asyncio.to_thread(self._notify.before, number, attempt.count, attempt.plan.tokens)
+        try:
+            done = await self._passed_on(attempt, place, recorder)
+        except asyncio.CancelledError:
+            place.end()
+            if isinstance(running.why, ClientError):  # too late: as the engine's own deadlines end it
+                await self._failed(attempt, running.why, recorder)
+            else:
+                await self._stopped(attempt, recorder)
+            raise
+        except BaseException as error:
+            known = error if isinstance(error, ClientError) else from_transport(error)
+            await self._failed(attempt, known, recorder)
+            await place.failed(known)
+            raise
+        finally:
+            running.reservation = None
+        place.answered()
+        await self._settle(attempt, done, recorder, partial=done.finish_reason == "cap")
+        if not self._asked.stream:
+            await self._send_start(WHOLE)
+            await self._body(self._whole)
+
+    async def _passed_on(self, attempt: Attempt, place: PacedCall, recorder: UsageRecorder) -> Done:
+        body = self._asked.body(self._passage, attempt.plan.cap)
+        answer = self._answer = self._passage.answer(self._asked.api)
+        attempt.pieces, attempt.reasoning = answer.pieces, answer.others
+        async with self._gateway.upstream.post(self._passage, self._asked.api, body) as response:
+            self.running.last_sign = time.monotonic()
+            place.heard(self._limits(response))
+            if self._asked.stream:
+                return await self._stream(attempt, answer, response, recorder)
+            self._whole = await read_whole(response)
+            answer.whole(self._whole)
+            attempt.first_piece = time.monotonic()
+            return answer.done()
+
+    async def _stream(
+        self,
+        attempt: Attempt,
+        answer: PassingAnswer,
+        response: aiohttp.ClientResponse,
+        recorder: UsageRecorder,
+    ) -> Done:
+        meter = Meter(answer, attempt.plan.cap * self._asked.n, recorder.count_text)
+        relay = Relay(answer, meter, drop_usage=not self._asked.wants_usage)
+        running = self.running
+        problem: ClientError | None = None
+        try:
+            async for chunk in response.content.iter_any():
+                running.last_sign = time.monotonic()
+                out = relay.take(chunk)
+                if attempt.first_piece is None and (answer.pieces or answer.others):
+                    attempt.first_piece, running.began = running.last_sign, True
+                if out:
+                    await self._body(out)
+                if relay.cut:
+                    return Done("cap")
+                if answer.complete:
+                    break
+            rest = relay.rest()
+            if rest:
+                await self._body(rest)
+        except (aiohttp.ClientError, OSError) as error:
+            problem = from_transport(error)
+        if problem is not None and not answer.finished:
+            raise answer.lost(problem)
+        if problem is None and not response.content.at_eof():
+            await _drained(response)
+        return answer.done()
+
+    def _limits(self, response: aiohttp.ClientResponse) -> Any:
+        if not any(name.lower().startswith("x-ratelimit") for name in response.headers):
+            return None
+        return self._passage.rate_limits({name.lower(): value for name, value in response.headers.items()})
+
+    # --- how an attempt ends
+
+    async def _stopped(self, attempt: Attempt, recorder: UsageRecorder) -> None:
+        """End an attempt that was closed here: counted after the first piece, unresolved before it."""
+        if attempt.first_piece is not None:
+            await self._settle(attempt, Done("stopped"), recorder, partial=True)
+        else:
+            await self._service.amark_unresolved(attempt.reservation, "stopped before the first piece")
+
+    async def _failed(self, attempt: Attempt, error: ClientError, recorder: UsageRecorder) -> None:
+        name, reservation = type(error).__name__, attempt.reservation
+        reported = recorder.reported(attempt, error)
+        messages = self._messages(attempt, partial=True) if attempt.pieces else ()
+        if reported is not None:
+            await self._service.asettle_call(reservation, reported, messages=messages)
+        elif error.outcome == "unknown":
+            await self._service.amark_unresolved(reservation, name, messages=messages)
+        elif error.outcome == "prompt_billed":
+            await self._service.asettle_call(reservation, recorder.failed(attempt, name, prompt_billed=True))
+        else:
+            await self._service.arelease(reservation, recorder.failed(attempt, name, prompt_billed=False))
+        await self._rejected(attempt)
+
+    async def _settle(self, attempt: Attempt, done: Done, recorder: UsageRecorder, *, partial: bool) -> None:
+        end = recorder.ended(attempt, done)
+        messages = self._messages(attempt, partial=partial)
+        await self._service.asettle_call(attempt.reservation, end, messages=messages)
+        self._gateway.quota.add(self._session.session_id, messages)
+        await self._rejected(attempt)
+        await self._gateway.after(self._session, self._notify, attempt, end)
+
+    async def _rejected(self, attempt: Attempt) -> None:
+        if attempt.problems:
+            await asyncio.to_thread(self._notify.usage_rejected, attempt)
+
+    def _messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
+        question = self._asked.question
+        said = attempt.text or "".join(attempt.reasoning)
+        reply = Message(0, "gateway_assistant", said, time.time(), partial, question.asked_at)
+        return (question, reply)
+
+    async def _told(self, error: ClientError, seconds: float) -> None:
+        if self._gateway.observed:
+            await asyncio.to_thread(self._notify.failed, 0, error, seconds)
+
+    def _has_begun(self) -> bool:
+        answer = self._answer
+        return self._started or (answer is not None and bool(answer.pieces or answer.others))
+
+    # --- to the client
+
+    async def _send_start(self, headers: list[tuple[bytes, bytes]], status: int = 200) -> None:
+        self._started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _body(self, data: bytes) -> None:
+        if not self._started:
+            await self._send_start(STREAM)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _close(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _fail(self, error: BaseException) -> None:
+        """Tell the client, as an answer or, in a stream that has begun, as its last event."""
+        answered = answer_to(error)
+        with contextlib.suppress(OSError):
+            if self._started:
+                await self._body(answered.event(self._asked.api))
+            else:
+                await self._send_start(answered.headers(), answered.status)
+                await self._body(answered.body())
+            await self._close()
+
+
+async def _drained(response: aiohttp.ClientResponse) -> None:
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in response.content.iter_any():
+                pass
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        while task.cancelling():
+            task.uncancel()

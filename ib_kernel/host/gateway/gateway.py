@@ -1,0 +1,263 @@
+"""An OpenAI-compatible door to the interview's budget, for tools that candidates bring along."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Mount, Route
+
+from ib_kernel.errors import BuddyError
+from ib_kernel.host.answers import Refused
+from ib_kernel.host.auth import require_gateway
+from ib_kernel.host.gateway.asked import NoSuchModel, invited_models, read_asked
+from ib_kernel.host.gateway.call import WHOLE, GatewayCall
+from ib_kernel.host.gateway.errors import answer_to
+from ib_kernel.host.gateway.quota import Quota
+from ib_kernel.host.gateway.running import Running
+from ib_kernel.host.gateway.upstream import Upstream
+from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.usage import Attempt
+from ib_kernel.values import CallEnd, Session, Totals
+from ib_kernel.values.passage import Api, Passage
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from ib_kernel.host.host import Host
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 4_000_000
+"""Bytes of a request at most."""
+
+KNOWN_S = 5.0
+"""Seconds for which a token and its session are taken for what they were: what is revoked is out then."""
+
+KNOWN = 4_096
+"""Tokens that are remembered."""
+
+WARN_EVERY = 0.01
+"""The share of a budget after whose use the sums are looked at again for a warning."""
+
+
+class Gateway:
+    """What the calls of one host share. Its parts are made at the first call, on the server's loop."""
+
+    def __init__(self, host: Host) -> None:
+        self.host, self.service, self.pacing = host, host.service, host.pacing
+        self.running = Running(host.service)
+        self.quota = Quota(host.service)
+        self._upstream: Upstream | None = None
+        self._known: dict[bytes, tuple[Session, Passage, float]] = {}
+        self._seen: dict[str, tuple[Totals, int]] = {}
+        self._ceiling: tuple[bool, float] = (False, 0.0)
+
+    @property
+    def upstream(self) -> Upstream:
+        """The connections to the services."""
+        if self._upstream is None:
+            self._upstream = Upstream()
+        return self._upstream
+
+    @property
+    def observed(self) -> bool:
+        """Whether any plugin wants to hear of calls."""
+        return self.service.plugins.is_observed("ib_before_call", "ib_after_call", "ib_call_failed")
+
+    async def aclose(self) -> None:
+        """End what runs, and close the connections."""
+        await self.running.aclose()
+        if self._upstream is not None:
+            await self._upstream.aclose()
+
+    # --- who asks
+
+    async def entered(self, scope: Scope, receive: Receive) -> tuple[Session, Passage]:
+        """Return the session of the request's token, and the way to its service.
+
+        Raises:
+            Refused: The token is not valid, or the session's client cannot pass requests on.
+        """
+        token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        known, now = self._known.get(token), time.monotonic()
+        if known is not None and now < known[2]:
+            return known[0], known[1]
+        session = await require_gateway(Request(scope, receive))
+        passage = self._passage(session)
+        await self.quota.load(session.session_id)
+        self._known.pop(token, None)
+        while len(self._known) >= KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[token] = (session, passage, now + KNOWN_S)
+        return session, passage
+
+    def _passage(self, session: Session) -> Passage:
+        name = session.client or self.service.settings.client_name
+        client = self.host.engine.client(name, session.meta.get("api"))
+        offered: Callable[[], Passage] | None = getattr(client, "passage", None)
+        if offered is None:
+            raise Refused(
+                403,
+                "client",
+                f"this interview's AI is asked through the client {name!r}, which takes no requests of "
+                "tools; only interviews with the client 'openai' do",
+            )
+        return offered()
+
+    # --- for calls
+
+    async def totals_before(self, session: Session) -> Totals:
+        """Return the session's sums as they were last seen."""
+        seen = self._seen.get(session.session_id)
+        if seen is None:
+            totals = await asyncio.to_thread(self.service.totals, session.session_id)
+            seen = self._seen[session.session_id] = (totals, 0)
+        return seen[0]
+
+    async def holds_money(self, session: Session) -> bool:
+        """Return True if a call must hold money beside its tokens."""
+        if session.budget_nano_usd is not None:
+            return True
+        found, until = self._ceiling
+        if time.monotonic() >= until:
+            ceiling: Any = await asyncio.to_thread(self.host.store.ceiling)
+            found = ceiling.day_nano_usd is not None or ceiling.total_nano_usd is not None
+            self._ceiling = (found, time.monotonic() + KNOWN_S)
+        return found
+
+    async def after(self, session: Session, notify: Notifier, attempt: Attempt, end: CallEnd) -> None:
+        """Notify observers of a settled call, and warn when the budget has passed a level."""
+        before, since = self._seen.get(session.session_id, (attempt.before, 0))
+        since += end.charged
+        if not self.observed and since < WARN_EVERY * before.token_budget:
+            self._seen[session.session_id] = (before, since)
+            return
+        totals = await asyncio.to_thread(self.service.totals, session.session_id)
+        self._seen[session.session_id] = (totals, 0)
+        attempt.before = before
+        await asyncio.to_thread(notify.after, attempt, end, totals)
+
+    def log_unexpected(self, error: BaseException) -> None:
+        """Log what nobody meant to raise."""
+        if not isinstance(error, BuddyError):
+            log.error("a call of the gateway failed unexpectedly", exc_info=error)
+
+    # --- routes
+
+    async def serve(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request of *api*."""
+        try:
+            session, passage = await self.entered(scope, receive)
+            raw = await _read_body(receive)
+            asked = read_asked(raw, api, session)
+        except Exception as error:  # noqa: BLE001 - each becomes one line for the client
+            self.log_unexpected(error)
+            await _refuse(error, send)
+            return
+        call = GatewayCall(self, session, asked, passage, send)
+        watch = asyncio.get_running_loop().create_task(_watch(receive, call))
+        try:
+            await call.run(len(raw))
+        finally:
+            watch.cancel()
+
+    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer which models the session was invited to, or one of them."""
+        try:
+            session, _ = await self.entered(scope, receive)
+            value = _models(session, scope.get("path_params", {}).get("model"))
+        except Exception as error:  # noqa: BLE001 - each becomes one line for the client
+            self.log_unexpected(error)
+            await _refuse(error, send)
+            return
+        await _answer(200, WHOLE, json.dumps(value).encode(), send)
+
+
+class _Endpoint:
+    """An ASGI application of one route: without a request object and a response's task group."""
+
+    def __init__(self, serve: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+def routes(host: Host) -> Sequence[BaseRoute]:
+    """Return the gateway's routes, under ``/openai/v1``."""
+    gateway = host.gateway
+
+    def calls(api: Api) -> _Endpoint:
+        return _Endpoint(lambda scope, receive, send: gateway.serve(api, scope, receive, send))
+
+    return [
+        Mount(
+            "/openai/v1",
+            routes=[
+                Route("/chat/completions", calls("chat"), methods=["POST"]),
+                Route("/responses", calls("responses"), methods=["POST"]),
+                Route("/models", _Endpoint(gateway.models), methods=["GET"]),
+                Route("/models/{model:path}", _Endpoint(gateway.models), methods=["GET"]),
+            ],
+        )
+    ]
+
+
+async def _read_body(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return _limited(message.get("body", b""))
+    parts, size = [], 0
+    while True:
+        if message["type"] != "http.request":
+            raise Refused(400, "cut", "the request ended before its end")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            break
+        if not message.get("more_body"):
+            break
+        message = await receive()
+    return _limited(b"".join(parts))
+
+
+def _limited(body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise Refused(413, "too_large", f"a request has at most {MAX_BODY:,} bytes here")
+    return body
+
+
+async def _watch(receive: Receive, call: GatewayCall) -> None:
+    """End the call when its client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.running.stop(None)
+
+
+def _models(session: Session, wanted: str | None) -> dict[str, Any]:
+    names = invited_models(session)
+    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "interview"} for name in names]
+    if wanted is None:
+        return {"object": "list", "data": listed}
+    if wanted not in names:
+        raise NoSuchModel(
+            f"this interview was not invited to the model {wanted[:60]!r}; it has {', '.join(names)}",
+            outcome="not_sent",
+        )
+    return listed[names.index(wanted)]
+
+
+async def _refuse(error: BaseException, send: Send) -> None:
+    answered = answer_to(error)
+    await _answer(answered.status, answered.headers(), answered.body(), send)
+
+
+async def _answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes, send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,49 @@
+"""How much one session may write: rows and bytes, so that no candidate fills the disk of all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ib_kernel.budget.service import TokenService
+from ib_kernel.errors import BudgetRefused
+from ib_kernel.values import Message
+
+ROWS = 20_000
+"""Messages that a session's transcript may have."""
+
+BYTES = 64 * 1024 * 1024
+"""Bytes of text in it."""
+
+
+class Quota:
+    """Counts what sessions have written; begins with what the ledger has, so a restart forgets nothing."""
+
+    def __init__(self, service: TokenService, rows: int = ROWS, size: int = BYTES) -> None:
+        self._service, self._rows, self._size = service, rows, size
+        self._written: dict[str, list[int]] = {}
+
+    async def load(self, session_id: str) -> None:
+        """Read what the session has written so far, once."""
+        if session_id not in self._written:
+            history = await asyncio.to_thread(self._service.store.history, session_id)
+            self._written.setdefault(session_id, [len(history), sum(map(_size, history))])
+
+    def require(self, session_id: str) -> None:
+        """Let a further call pass, or raise `BudgetRefused`."""
+        rows, size = self._written.get(session_id, (0, 0))
+        if rows >= self._rows or size >= self._size:
+            raise BudgetRefused(
+                f"not sent: this interview's transcript has {rows:,} messages and {size / 2**20:.0f} MiB, "
+                "which is as much as a host keeps of one"
+            )
+
+    def add(self, session_id: str, messages: Sequence[Message]) -> None:
+        """Note what was written."""
+        written = self._written.setdefault(session_id, [0, 0])
+        written[0] += len(messages)
+        written[1] += sum(map(_size, messages))
+
+
+def _size(message: Message) -> int:
+    return len(message.content.encode("utf-8", "replace"))
