@@ -40,7 +40,7 @@ class AwaitedReservations:
             nano_usd: Nano-dollars to reserve beside the tokens.
             call: What is known about the attempt.
         """
-        given = {"lease_s": lease_s, "nano_usd": nano_usd, "owner": OWNER, "call": call}
+        given: dict[str, Any] = {"lease_s": lease_s, "nano_usd": nano_usd, "owner": OWNER, "call": call}
         write = getattr(self._access.store, "areserve", None)
         if write is not None:
             reserved: Reservation | Refusal = await write(session_id, tokens, **given)

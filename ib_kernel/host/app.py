@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import BuddyError
+from ib_kernel.host import gateway
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.values.joining import is_loopback
 
@@ -70,6 +71,7 @@ def all_routes(host: Host) -> list[BaseRoute]:
     return [
         Route("/v1/health", health),
         Route("/v1/version", version),
+        *gateway.routes(host),
     ]
 
 
@@ -189,6 +191,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     host: Host = app.state.host
     await run_in_threadpool(host.store.sessions, limit=1)  # a ledger that cannot be opened ends it here
     yield
+    if "gateway" in host.__dict__:
+        await host.gateway.aclose()
 
 
 async def _failed(request: Request, error: Exception) -> Response:

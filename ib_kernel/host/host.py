@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.budget.service import TokenService
+from ib_kernel.host.pacing import Pacing
 from ib_kernel.interview.interview import Interview
 from ib_kernel.values.version import VERSION
 
 if TYPE_CHECKING:
+    from ib_kernel.host.gateway import Gateway
     from ib_kernel.settings import Settings
 
 __all__ = ["Host", "HostOptions"]
@@ -83,7 +85,25 @@ class Host:
     @functools.cached_property
     def engine(self) -> Interview:
         """The engine that all sessions of this host share: one loop, one client of each kind."""
-        return Interview(self.settings, service=self.service)
+        engine = Interview(self.settings, service=self.service)
+        engine.share(self.pacing, self.pacing.retries)
+        return engine
+
+    @functools.cached_property
+    def pacing(self) -> Pacing:
+        """The queue before the service: one key, many candidates."""
+
+        def credit(session_id: str, seconds: float, reason: str) -> None:
+            self.store.credit_time(session_id, seconds, reason, "host")
+
+        return Pacing(self.settings, credit)
+
+    @functools.cached_property
+    def gateway(self) -> Gateway:
+        """What the calls of the candidates' own tools share."""
+        from ib_kernel.host.gateway import Gateway
+
+        return Gateway(self)
 
     def interview(self, session_id: str) -> Interview:
         """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""

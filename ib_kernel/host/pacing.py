@@ -102,8 +102,9 @@ class Pacing:
 
     def heard(self, model: str, tokens: int, limits: RateLimits | None) -> None:
         """Note the headers of a request's answer (None: there are none)."""
+        age = max(0.0, time.time() - limits.seen_at) if limits is not None else 0.0
         with self._lock:
-            self._window(model).heard(tokens, limits, time.monotonic())
+            self._window(model).heard(tokens, limits, time.monotonic() - age)
 
     def answered(self, model: str) -> None:
         """Note that a request was answered well."""

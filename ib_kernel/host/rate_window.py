@@ -79,15 +79,15 @@ class RateWindow:
         self._requests.sent += 1
         self._tokens.sent += tokens
 
-    def heard(self, tokens: int, limits: RateLimits | None, now: float) -> None:
-        """Note the headers of a request's answer, or (None) that it ends without."""
+    def heard(self, tokens: int, limits: RateLimits | None, seen_at: float) -> None:
+        """Note the limits that a request's answer told at *seen_at*, or (None) that it told none."""
         self._requests.sent -= 1
         self._tokens.sent -= tokens
         if limits is None:
             return
         requests, reset_s = limits.remaining_requests, limits.reset_requests_s
-        self._requests.note(limits.limit_requests, requests, reset_s, now)
-        self._tokens.note(limits.limit_tokens, limits.remaining_tokens, limits.reset_tokens_s, now)
+        self._requests.note(limits.limit_requests, requests, reset_s, seen_at)
+        self._tokens.note(limits.limit_tokens, limits.remaining_tokens, limits.reset_tokens_s, seen_at)
 
     def answered(self) -> None:
         """Note that a request was answered well."""

@@ -27,7 +27,9 @@ from ib_kernel.interview.turns import Turns
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.pace import Pace
 from ib_kernel.turn.reply import Reply
+from ib_kernel.turn.retry import RetryBudget
 from ib_kernel.turn.turn import TurnResult
 from ib_kernel.values import LLMClient, RateLimits, Session
 
@@ -104,6 +106,15 @@ class Interview:
         other._turns = self._turns.of(other._sessions)
         other.use(session_id)
         return other
+
+    def share(self, pace: Pace, retries: RetryBudget) -> None:
+        """Let all turns go through *pace* and spend from *retries*, as a host's sessions do together.
+
+        Args:
+            pace: What is put before each call.
+            retries: What all of them may spend on trying again.
+        """
+        self._turns.shared.pace, self._turns.shared.retries = pace, retries
 
     # turns
     ask = forward("_turns", Turns.ask)

@@ -205,6 +205,15 @@ class Plugins:
         declared = self.catalog.settings.entries().items()
         return [value for name, kind in declared for value in plugin_values(settings.plugins, name, kind)]
 
+    def is_observed(self, *hooks: str) -> bool:
+        """Return True if any plugin implements one of *hooks*.
+
+        Args:
+            hooks: Names, such as ``ib_after_call``.
+        """
+        self.load()
+        return any(loading.implementations(self._manager, hook) for hook in hooks)
+
     def notify(self, hook: str, event: object) -> None:
         """Give an event to every observer of a hook; one that raises is logged and skipped.
 

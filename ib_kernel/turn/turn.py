@@ -21,6 +21,7 @@ from ib_kernel.text import plain
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import to_end
 from ib_kernel.turn.lease import Lease
+from ib_kernel.turn.pace import Pace, PacedTurn
 from ib_kernel.turn.rate_limits import countdown
 from ib_kernel.turn.receiving import Notice, Receiver
 from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
@@ -64,10 +65,14 @@ class TurnResult:
 
 @dataclass(slots=True)
 class Shared:
-    """What the turns of one interview have in common: their retries, and replies being read to their end."""
+    """What the turns of one interview have in common: their retries, and replies being read to their end.
+
+    `pace` is what a host puts before the calls of all its sessions (None: nothing).
+    """
 
     retries: RetryBudget
     draining: set[asyncio.Task[None]] = field(default_factory=set)
+    pace: Pace | None = None
 
     async def end_draining(self) -> None:
         """Stop reading what is read in the background; each is settled with what has arrived."""
@@ -111,6 +116,7 @@ class Turn:
             self._wait,
         )
         self._waits_for = ""
+        self._place: PacedTurn | None = None
 
     @property
     def reservation(self) -> Reservation | None:
@@ -121,7 +127,10 @@ class Turn:
         """Run to the end and return the result, or raise what refused or failed the turn."""
         self._deadline = time.monotonic() + self.settings.deadline_s
         try:
-            return await self._attempts()
+            if self.shared.pace is None:
+                return await self._attempts()
+            async with self.shared.pace.place(self.ask.session.session_id) as self._place:
+                return await self._attempts()
         except ClientError as error:
             await self._told(error, None)
             if self._retries.gave_up == "retry budget":
@@ -147,19 +156,24 @@ class Turn:
         with Lease(self.settings.lease_s, lambda: self._reservation.renew(attempt)):
             try:
                 done = await self._receive(attempt)
+                if self._place is not None:
+                    self._place.answered()
             except asyncio.CancelledError:
                 self.partial = await self._stopped(attempt)
                 raise
             except BaseException as error:
                 await to_end(lambda error=error: self._reservation.failed(attempt, error))  # type: ignore[misc]
+                if self._place is not None and isinstance(error, ClientError):
+                    await self._place.failed(error)
                 raise
             return await self._settle(attempt, done)
 
     async def _reserve(self, number: int) -> Attempt:
         """Wait for a short rate limit, then reserve."""
         await self._prepare()
+        await self._admitted()
         body = self.client.body(self.ask.request)
-        limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
+        limits = {} if self._place is not None else self._limits()
         patience = self.settings.rate_limit_wait_s
         while True:
             known, most = limits.get(self.ask.request.model), min(patience, self._time_left())
@@ -175,11 +189,28 @@ class Turn:
             patience -= held.seconds  # several turns may wait for one limit: none of them without end
             await self._wait_for_limit(held)
 
+    async def _admitted(self) -> None:
+        """Wait for this turn's turn at the service; what that takes does not use up the turn's time."""
+        if self._place is None:
+            return
+        request, start = self.ask.request, time.monotonic()
+        chars = sum(len(str(message.get("content", ""))) for message in request.messages)
+        tokens = chars // 4 + request.n * request.max_completion_tokens
+        await self._place.admit(request.model, tokens, lambda line: self.emit(Notice(line)))
+        self._deadline += time.monotonic() - start
+
+    def _limits(self) -> dict[str, RateLimits]:
+        limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
+        return limits
+
+    def _came(self, item: Piece | Notice) -> None:
+        if self._place is not None:
+            self._place.heard(self._limits().get(self.ask.request.model))
+        self.emit(item)
+
     async def _receive(self, attempt: Attempt) -> Done:
         request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
-        receiver = Receiver(
-            self.client, self.settings, lambda item: self.emit(item), self._count_text, self._deadline
-        )
+        receiver = Receiver(self.client, self.settings, self._came, self._count_text, self._deadline)
         return await receiver.read(attempt, self.client.body(request))
 
     async def _prepare(self) -> None:

@@ -154,7 +154,9 @@ class PassingChat(_Passing):
     def cut_short(self) -> bytes:
         """Return the events that end the answer here as a service does at the reply's cap."""
         chunk = {
-            "id": "chatcmpl-cut", "created": 0, "model": "",
+            "id": "chatcmpl-cut",
+            "created": 0,
+            "model": "",
             **self._reader.about,
             "object": "chat.completion.chunk",
             "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}],
@@ -207,8 +209,14 @@ class PassingResponses(_Passing):
     def cut_short(self) -> bytes:
         """Return the event that ends the answer here as a service does at the reply's cap."""
         answer = {
-            "id": "resp_cut", "object": "response", "output": [], "parallel_tool_calls": True,
-            "tool_choice": "auto", "tools": [], "created_at": 0, "model": "",
+            "id": "resp_cut",
+            "object": "response",
+            "output": [],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "created_at": 0,
+            "model": "",
             **self._reader.begun,
             "status": "incomplete",
             "incomplete_details": {"reason": "max_output_tokens"},

@@ -133,8 +133,8 @@ class Admission:
     def _over_budget(self, left: int, needed: int) -> BudgetRefused:
         reply = "" if self._explicit else " at the least"
         return BudgetRefused(
-            f"not sent: this call needs {needed:,} tokens{reply} ({self.count.upper:,} in) and {left:,} of the "
-            f"interview's {self._session.token_budget:,} are left; send less, or ask for a shorter reply "
+            f"not sent: this call needs {needed:,} tokens{reply} ({self.count.upper:,} in) and {left:,} of "
+            f"the interview's {self._session.token_budget:,} are left; send less, or ask for a shorter reply "
             "(max_tokens)"
         )
 

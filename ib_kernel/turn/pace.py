@@ -1,0 +1,38 @@
+"""What a host may put before the calls of all its sessions: places, and a queue before the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from ib_kernel.errors import ClientError
+from ib_kernel.values import RateLimits
+
+
+class PacedTurn(Protocol):
+    """A turn that has its place: `admit` each attempt, then say `heard`, and `answered` or `failed`."""
+
+    async def admit(self, model: str, tokens: int, say: Callable[[str], None] | None = None) -> None:
+        """Wait until an attempt of at most *tokens* may be sent; *say* gets a line for each wait."""
+        ...
+
+    def heard(self, limits: RateLimits | None) -> None:
+        """Note the limits that the attempt's answer told."""
+        ...
+
+    def answered(self) -> None:
+        """Note that the attempt was answered well."""
+        ...
+
+    async def failed(self, error: ClientError) -> None:
+        """Note how the attempt failed."""
+        ...
+
+
+class Pace(Protocol):
+    """Lets calls go one after the other. Safe from several threads and event loops."""
+
+    def place(self, session_id: str) -> AbstractAsyncContextManager[PacedTurn]:
+        """Return a context that takes one of the session's places; leaving it ends an attempt left open."""
+        ...
