@@ -7,11 +7,11 @@
 /** @import { BudgetState } from "./gauge.js" */
 /** @import { Page } from "./table.js" */
 
+import { element, field, follow, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
 import { makeChart } from "./chart.js";
 import { makeControls } from "./controls.js";
 import { makeConversation } from "./conversation.js";
 import { makeGauge } from "./gauge.js";
-import { element, field, follow, setText } from "./parts.js";
 import { makeTable } from "./table.js";
 
 /**

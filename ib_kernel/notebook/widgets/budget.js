@@ -3,9 +3,9 @@
 /** @import { RenderProps } from "@anywidget/types" */
 /** @import { BudgetState } from "./gauge.js" */
 
+import { element, follow } from "../lab/labextensions/interview-buddy/static/parts.js";
 import { makeControls } from "./controls.js";
 import { makeGauge } from "./gauge.js";
-import { element, follow } from "./parts.js";
 
 /** @type {(keyof BudgetState)[]} */
 const STATE = [

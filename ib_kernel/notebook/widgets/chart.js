@@ -1,6 +1,6 @@
 // The burn-down line of the selected session.
 
-import { element, number, setText } from "./parts.js";
+import { element, number, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -3,7 +3,7 @@
 
 /** @import { BudgetState } from "./gauge.js" */
 
-import { element, field, setText } from "./parts.js";
+import { element, field, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
 
 /**
  * What a click asks the kernel for.

@@ -1,6 +1,6 @@
 // The gauge: bar, words, countdown, and one small bar per turn. The words say everything that the bars show.
 
-import { element, number, setText, several } from "./parts.js";
+import { element, number, setText, several } from "../lab/labextensions/interview-buddy/static/parts.js";
 
 /**
  * What a gauge draws: the traits of BudgetWidget, in tokens and seconds.

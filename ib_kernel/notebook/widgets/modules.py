@@ -1,6 +1,6 @@
 """The front end's modules as the one text that anywidget hands to the browser, without a build step.
 
-The files import each other by name, so that editors, the type checker and the tests see ES modules. In the
+The files import each other by path, so that editors, the type checker and the tests see ES modules. In the
 browser a widget's text has no address that "./parts.js" could be resolved against, as it arrives over the
 kernel's connection. So each module becomes a function that is called once, in the order of the imports; names
 stay private to their module. What this small translation does not know is an error here, never a broken page.
@@ -12,16 +12,22 @@ import re
 from collections.abc import Callable
 from importlib import resources
 
-_IMPORT = re.compile(r'^import \{\s+(\w+(?:,\s+\w+)*),?\s+\} from "\./(\w+)\.js";$', re.M)
+_IMPORT = re.compile(r'^import \{\s+(\w+(?:,\s+\w+)*),?\s+\} from "\.{1,2}/(?:[\w-]+/)*(\w+)\.js";$', re.M)
 _EXPORT = re.compile(r"^export (function|const|class) (\w+)", re.M)
 _DEFAULT = re.compile(r"^export default ", re.M)
 _TYPES = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/\n", re.M | re.S)
 _LEFT_OVER = re.compile(r"^\s*(?:import|export)\b.*|^.*\bimport\(.*", re.M)
 
 
+_SHARED = "labextensions/interview-buddy/static"
+"""Where the modules are that the widgets share with the JupyterLab extension, within ``notebook/lab``."""
+
+
 def read(name: str) -> str:
-    """Return a file of the front end, such as ``"widget.css"``."""
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    """Return a file of the front end by name, such as ``"widget.css"``: a widget's own, or a shared one."""
+    own = resources.files(__package__).joinpath(name)
+    shared = resources.files("ib_kernel.notebook.lab").joinpath(_SHARED, name)
+    return (own if own.is_file() else shared).read_text(encoding="utf-8")
 
 
 def one_module(entry: str, read: Callable[[str], str] = read) -> str:

@@ -1,6 +1,6 @@
 // The board's table: one page of sessions, and the buttons that turn it.
 
-import { element, number, setText } from "./parts.js";
+import { element, number, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
 
 /**
  * One session's row, ready to be read.

@@ -1,0 +1,223 @@
+// The wire to one notebook's kernel. The kernel opens a comm when it loads the extension package; a page that
+// comes later finds it open and greets it. Nothing is sent to a kernel that has not opened one.
+
+/** @import { Comm, Kernel, SessionContext } from "./lab.js" */
+/** @import { Figures } from "./rails.js" */
+
+/** The comm's target, the same word as in the kernel. */
+export const TARGET = "ib_kernel.status";
+
+/** The version of the messages that this page understands; another one is answered by showing nothing. */
+export const VERSION = 1;
+
+/**
+ * One turn that was held.
+ *
+ * @typedef {object} Turn
+ * @property {number} turn
+ * @property {number} input tokens
+ * @property {number} output tokens
+ * @property {string} question its first line, "" where transcripts are not stored
+ */
+
+/**
+ * What the kernel says about the session in use; `session_id` is "" while there is none.
+ *
+ * @typedef {object} Own
+ * @property {string} session_id
+ * @property {string} title
+ * @property {number} turns
+ * @property {boolean} running whether the clock runs
+ * @property {string} cost
+ * @property {string[]} notes what needs attention
+ * @property {Turn[]} history oldest first
+ * @property {string} line what the interviewer has written last, "" for nothing
+ * @property {{ taken: string[], of: number } | null} hints null where there are none
+ * @property {{ passed: number, of: number, missing: string[] } | null} checks null where there are none
+ */
+
+/** @typedef {Figures & Own} State */
+
+/** @typedef {{ title: string, html: string }} Task sanitised by the kernel */
+
+/**
+ * What the next turn would take, in tokens.
+ *
+ * @typedef {object} Estimate
+ * @property {string} problem why it cannot be sent, "" where it can
+ * @property {number} prompt what would be sent
+ * @property {number} new the part that is new
+ * @property {number} reply about as much for the reply
+ * @property {number} total
+ * @property {number} after what would be left
+ */
+
+/**
+ * What a page knows of one notebook.
+ *
+ * @typedef {object} Known
+ * @property {State | null} state null without a session
+ * @property {Task | null} task
+ * @property {Estimate | null} estimate
+ * @property {boolean} lost whether the kernel does not answer
+ * @property {boolean} restarted whether a session was in use before the kernel was started again
+ * @property {number} received when the state arrived, in milliseconds
+ */
+
+/** @returns {Known} */
+const nothing = () => ({
+  state: null,
+  task: null,
+  estimate: null,
+  lost: false,
+  restarted: false,
+  received: 0,
+});
+
+let asked = Math.floor(Math.random() * 1e9); // two pages may share a kernel: each knows its own questions
+
+/**
+ * Follow the kernel of *context*; *changed* is called when what is known has changed.
+ *
+ * @param {SessionContext} context
+ * @param {() => void} changed
+ */
+export function makeLink(context, changed) {
+  let known = nothing();
+  /** @type {Comm | null} */
+  let comm = null;
+  /** @type {Kernel | null} */
+  let kernel = null;
+  let waiting = 0;
+  /** @type {string | null} */
+  let queued = null;
+  let shown = "";
+
+  /** @param {Partial<Known>} news */
+  function learn(news) {
+    known = { ...known, ...news };
+    changed();
+  }
+
+  /** @param {any} data */
+  function receive(data) {
+    if (!data || data.version !== VERSION) return;
+    if (data.type === "state") {
+      const state = data.state.session_id ? data.state : null;
+      const other = state?.session_id !== known.state?.session_id;
+      learn({
+        state,
+        received: Date.now(),
+        restarted: false,
+        ...(other ? { task: null, estimate: null } : {}),
+      });
+    } else if (data.type === "task") {
+      learn({ task: data.task });
+    } else if (data.type === "estimate" && data.n === waiting) {
+      waiting = 0;
+      learn({ estimate: data.estimate });
+      ask();
+    }
+  }
+
+  /** @param {Comm} opened */
+  function take(opened) {
+    comm = opened;
+    comm.onMsg = (message) => receive(message.content.data);
+    comm.onClose = () => {
+      if (comm !== opened) return;
+      comm = null;
+      forget();
+    };
+    comm.send({ do: "hello" });
+  }
+
+  function forget() {
+    waiting = 0;
+    shown = "";
+    queued = null;
+    known = { ...nothing(), restarted: known.restarted || known.state !== null };
+    changed();
+  }
+
+  function ask() {
+    if (queued === null || waiting || !comm || comm.isDisposed) return;
+    const cell = queued;
+    queued = null;
+    waiting = ++asked;
+    comm.send({ do: "estimate", n: waiting, cell });
+  }
+
+  /**
+   * Ask what the cell would take; the answer is the next `estimate`.
+   *
+   * @param {string} cell
+   * @param {boolean} again even when it was asked for last
+   */
+  function estimate(cell, again = false) {
+    if (cell === shown && !again) return;
+    shown = cell;
+    queued = cell;
+    ask();
+  }
+
+  const statusChanged = (/** @type {Kernel} */ _, /** @type {string} */ status) => {
+    if (!/restarting|dead|terminating|starting/.test(status)) return;
+    comm = null;
+    if (known.state || known.task) forget();
+  };
+  const connectionChanged = (/** @type {Kernel} */ _, /** @type {string} */ status) => {
+    learn({ lost: status !== "connected" });
+  };
+
+  function leave() {
+    kernel?.statusChanged.disconnect(statusChanged);
+    kernel?.connectionStatusChanged.disconnect(connectionChanged);
+    comm = kernel = null;
+  }
+
+  async function takeKernel() {
+    leave();
+    const now = context.session?.kernel ?? null;
+    kernel = now;
+    if (known.state || known.task) forget();
+    if (!now) return;
+    now.registerCommTarget(TARGET, (opened, message) => {
+      take(opened);
+      receive(message.content.data);
+    });
+    now.statusChanged.connect(statusChanged);
+    now.connectionStatusChanged.connect(connectionChanged);
+    const answer = await now.requestCommInfo({ target_name: TARGET }).catch(() => null); // closed meanwhile
+    const [open] = Object.keys(answer?.content.comms ?? {});
+    if (open && !comm && kernel === now && !now.isDisposed) take(now.createComm(TARGET, open));
+  }
+
+  context.kernelChanged.connect(takeKernel);
+  takeKernel();
+
+  return {
+    get known() {
+      return known;
+    },
+    estimate,
+    /** Stop following; the kernel goes on. */
+    dispose() {
+      context.kernelChanged.disconnect(takeKernel);
+      leave();
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof makeLink>} Link */
+
+/**
+ * Return the seconds that are left now, null without a limit.
+ *
+ * @param {Pick<Known, "state" | "received">} known
+ * @param {number} now milliseconds
+ */
+export function timeLeft({ state, received }, now) {
+  if (!state || state.time_left_s === null) return null;
+  return Math.max(0, state.time_left_s - (state.running ? (now - received) / 1000 : 0));
+}

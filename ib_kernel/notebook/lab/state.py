@@ -1,0 +1,90 @@
+"""What the page is told about the session in use, as plain JSON: figures, the turns so far, the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.notebook.output.gauge import read_budget, title, warnings
+from ib_kernel.notebook.output.render import to_html
+from ib_kernel.notebook.output.show import to_text_html
+from ib_kernel.notebook.widgets.spending import spent, tokens_per_turn
+from ib_kernel.text import cut, one_line
+
+if TYPE_CHECKING:
+    from ib_kernel.interview.interview import Interview
+    from ib_kernel.values import Session, Totals
+
+NO_SESSION: dict[str, Any] = {"session_id": ""}
+"""The state while no session is in use."""
+
+MAX_QUESTION = 120
+"""Characters of a question's first line that the list of turns shows."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the state; what only a turn changes is read again only after one."""
+
+    _key: tuple[Any, ...] = ()
+    _turns: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self, interview: Interview) -> dict[str, Any]:
+        """Return the state of the session in use, `NO_SESSION` when there is none."""
+        if interview.session_id is None:
+            return NO_SESSION
+        view = read_budget(interview.service, interview.session_id)
+        session, totals = view.session, view.totals
+        return {
+            "session_id": session.session_id,
+            "title": title(view),
+            "status": str(session.status),
+            "level": view.level,
+            "budget": totals.token_budget,
+            "used": totals.used,
+            "held": totals.held,
+            "in_doubt": totals.in_doubt,
+            "left": totals.left,
+            "turns": totals.turns,
+            "turns_left": view.turns_left,
+            "time_left_s": session.time_left_s,
+            "time_limit_s": session.time_limit_s,
+            "running": str(session.status) == "active",
+            "cost": view.cost,
+            "notes": warnings(view),
+            "history": self._history(interview, session, totals),
+            "line": "",
+            "hints": None,
+            "checks": None,
+        }
+
+    def _history(self, interview: Interview, session: Session, totals: Totals) -> list[dict[str, Any]]:
+        key = session.session_id, totals.calls, totals.used, totals.messages
+        if key != self._key:
+            asked: dict[int, str] = {}
+            for message in interview.service.store.history(session.session_id):
+                if message.role == "user":
+                    asked.setdefault(message.turn, _first_line(message.content))
+            turns = tokens_per_turn(spent(interview.service, session.session_id))
+            self._turns = [
+                {"turn": turn, "input": used_in, "output": used_out, "question": asked.get(turn, "")}
+                for turn, used_in, used_out in turns
+                if turn > 0
+            ]
+            self._key = key
+        return self._turns
+
+
+def read_task(interview: Interview) -> dict[str, str] | None:
+    """Return the candidate's part of the session's task, rendered and safe; None without one."""
+    if interview.session_id is None:
+        return None
+    challenge = interview.challenge(interview.session)
+    if challenge is None:
+        return None
+    return {"title": one_line(challenge.title), "html": to_text_html(to_html(challenge.text))}
+
+
+def _first_line(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return cut(one_line(next((line for line in lines if line), "")), MAX_QUESTION)
