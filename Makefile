@@ -25,7 +25,7 @@ docs: $(VENV)/.installed ## the documentation site, in docs/_build/html; any war
 	@echo "docs/_build/html/index.html"
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks/01_first_interview.ipynb
+	JUPYTER_PATH="$(CURDIR)/ib_kernel/notebook/lab$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab notebooks/01_first_interview.ipynb
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -109,7 +109,7 @@ def test_the_wheel_holds_the_data(pattern: str, at_least: int, wheel: Path) -> N
 def test_the_wheel_holds_nothing_else(wheel: Path, dist: Path) -> None:
     """Neither tests nor notebooks nor caches are in the wheel or the sdist."""
     tops = {name.split("/")[0] for name in names_in(wheel)}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == set(PACKAGES)
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = names_in(wheel) | {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
@@ -117,6 +117,41 @@ def test_the_wheel_holds_nothing_else(wheel: Path, dist: Path) -> None:
         r"(^|/)(tests?|notebooks|benchmarks|__pycache__|\.ci)/|(^|/)(test_|conftest)|\.pyc$"
     )
     assert [name for name in names if unwanted.search(name)] == []
+
+
+EXTENSION = Path("ib_kernel", "notebook", "lab", "labextensions", "interview-buddy")
+
+
+def test_the_wheel_brings_the_jupyterlab_extension_where_jupyterlab_looks(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """Every file of it lands in share/jupyter/labextensions, and JupyterLab lists it there by our version."""
+    config = pytest.importorskip(
+        "jupyterlab_server.config", reason="install it with: pip install -e '.[lab]'"
+    )
+    at = next(name.split("share/")[0] for name in names_in(wheel) if ".data/data/share/" in name)
+    here = "share/jupyter/labextensions/interview-buddy/"
+    files = {
+        path.relative_to(ROOT / EXTENSION).as_posix()
+        for path in (ROOT / EXTENSION).rglob("*")
+        if path.is_file()
+    }
+    assert "static/remoteEntry.js" in files
+    assert {n.removeprefix(at + here) for n in names_in(wheel) if n.startswith(at)} == files
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    found = config.get_federated_extensions([str(tmp_path / at / "share/jupyter/labextensions")])
+    assert found["interview-buddy"]["version"] == ib_kernel.__version__
+    assert found["interview-buddy"]["jupyterlab"]["_build"]["load"] in files
+    assert found["interview-buddy"]["install"]["packageName"] == PROJECT["name"]
+
+
+def test_make_lab_finds_the_extension_in_the_working_tree() -> None:
+    """The folder that `make lab` names holds a folder labextensions, as JUPYTER_PATH wants it."""
+    (line,) = [x for x in (ROOT / "Makefile").read_text("utf-8").splitlines() if "JUPYTER_PATH=" in x]
+    folder = re.search(r'JUPYTER_PATH="\$\(CURDIR\)/([\w/]+)', line)
+    assert folder is not None
+    assert ROOT / folder[1] / "labextensions" / "interview-buddy" == ROOT / EXTENSION
 
 
 def test_a_wheel_from_the_sdist_is_the_same(dist: Path, wheel: Path, tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ class Engine:
         return self.interview.service
 
     @property
+    def in_use(self) -> Interview | None:
+        """The interview that the last command used, without building or changing anything."""
+        return self._interview
+
+    @property
     def session_id(self) -> str | None:
         """The id of the session in use, without building anything."""
         return self._interview.session_id if self._interview else self.wanted_session

@@ -20,6 +20,7 @@ from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE
 from ib_kernel.notebook.commands.words import UsageError, parse_budget, parse_value
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
+from ib_kernel.notebook.lab.status import StatusWire
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
@@ -62,6 +63,7 @@ class InterviewMagics(Magics):
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
         self.cell = Cell(shell)
+        self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None
         self.transformer: Any = None
 
@@ -256,6 +258,7 @@ def load(shell: Any) -> None:
     magics.transformer = mistakes.transformer(magics.engine, shell)
     shell.input_transformers_cleanup.append(magics.transformer)
     magics.cell.listen()
+    magics.status.open()
 
 
 def unload(shell: Any) -> None:
@@ -278,6 +281,7 @@ def unload(shell: Any) -> None:
         t for t in shell.input_transformers_cleanup if t is not magics.transformer
     ]
     magics.cell.leave()
+    magics.status.close()
     magics.engine.close()
     _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}
 

@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
+EXTENSION = ROOT / "ib_kernel" / "notebook" / "lab"
 ARTIFACTS = ROOT / "artifacts" / "browser"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 INSTALL = "no Chromium here; install it with: apt-get install chromium"
@@ -49,8 +50,11 @@ CELL = "jupyterapp.shell.currentWidget.content.widgets[i]"
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Run JupyterLab over *folder*/work with settings of its own and yield its address."""
+def server(folder: Path, extension: Path = EXTENSION) -> Iterator[str]:
+    """Run JupyterLab over *folder*/work with settings of its own and yield its address.
+
+    *extension* is where it looks for our extension, as `make lab` tells it.
+    """
     work, config = folder / "work", folder / "config"
     user = config / "user" / "@jupyterlab" / "notebook-extension"
     for path in (work, config / "labconfig", user):
@@ -67,6 +71,7 @@ def server(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("IB_", "OPENAI_", "JUPYTER"))}
     environment |= {
+        "JUPYTER_PATH": str(extension),  # an installed package has it in share/jupyter
         "JUPYTER_CONFIG_DIR": str(config),
         "JUPYTER_DATA_DIR": str(folder / "data"),  # also where trust is kept
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),

@@ -12,13 +12,15 @@ from ib_kernel.notebook.commands.grammar import ASK
 from ib_kernel.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ib_kernel.interview.interview import Interview
 
 MAX_CELL = 200_000
 """Characters of a cell that are counted while somebody types."""
 
 
-def estimate_cell(interview: Interview, cell: str, names: dict[str, Any]) -> dict[str, Any]:
+def estimate_cell(interview: Interview, cell: str, names: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a ``%%interview`` cell would take, in tokens, or why it cannot be sent.
 
     Args:
@@ -37,13 +39,48 @@ def estimate_cell(interview: Interview, cell: str, names: dict[str, Any]) -> dic
         if options.pop("vars", False):
             from ib_kernel.interview.prompts import expand_vars
 
-            text = expand_vars(text, names)
-        found = interview.estimate(
-            text, max_tokens=options.get("max_tokens"), model=options.get("model")
-        )
+            text = expand_vars(text, dict(names))
+        wishes = {name: options.get(name) for name in ("max_tokens", "model")}
+        found = _estimate(interview, text, wishes)
+        left = interview.service.totals(interview.session.session_id).left
     except (BuddyError, UsageError) as error:
         return _problem(one_line(str(error)))
-    return {"problem": "", **found}
+    total = found.prompt + found.reply
+    return {
+        "problem": "",
+        "prompt": found.prompt,
+        "new": found.new,
+        "reply": found.reply,
+        "total": total,
+        "after": max(0, left - total),
+    }
+
+
+def _estimate(interview: Interview, text: str, wishes: Mapping[str, Any]) -> Any:
+    if hasattr(interview, "estimate"):
+        return interview.estimate(text, **wishes)
+    return _counted(interview, text, wishes)
+
+
+def _counted(interview: Interview, text: str, wishes: Mapping[str, Any]) -> Any:
+    from types import SimpleNamespace
+
+    from ib_kernel.interview.compose import Wishes, compose
+    from ib_kernel.interview.interview import asked_now
+    from ib_kernel.interview.prompts import build_messages
+
+    session, service = interview.session, interview.service
+    history = service.store.history(session.session_id)
+    messages = build_messages(session, interview._given.of(session), history, text)
+    ask = compose(
+        session, messages, asked_now("user", text), Wishes(**wishes), interview.settings, interview.plugins
+    )
+    client = interview.client(session.client or interview.settings.client_name, session.meta.get("api"))
+    counts_as = ask.model.counts_as or ask.model.name
+    prompt = service.counter.count_request(client.body(ask.request), counts_as).tokens
+    totals = service.totals(session.session_id)
+    reply = totals.output_tokens // totals.turns if totals.turns else interview.settings.min_reply_tokens
+    return SimpleNamespace(prompt=prompt, new=service.counter.count_text(text, counts_as).tokens, reply=reply)
 
 
 def _problem(line: str) -> dict[str, Any]:

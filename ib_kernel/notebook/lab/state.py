@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.notebook.output.gauge import read_budget, title, warnings
-from ib_kernel.notebook.output.render import to_html
+from ib_kernel.notebook.output.gauge import title, warnings
 from ib_kernel.notebook.output.show import to_text_html
-from ib_kernel.notebook.widgets.spending import spent, tokens_per_turn
+from ib_kernel.show.figures import read_budget
+from ib_kernel.show.render import to_html
+from ib_kernel.show.spending import spent, tokens_per_turn
 from ib_kernel.text import cut, one_line
 
 if TYPE_CHECKING:
+    from ib_kernel.interview.challenges import Challenge
     from ib_kernel.interview.interview import Interview
     from ib_kernel.values import Session, Totals
 
@@ -82,7 +84,13 @@ def read_task(interview: Interview) -> dict[str, str] | None:
     challenge = interview.challenge(interview.session)
     if challenge is None:
         return None
-    return {"title": one_line(challenge.title), "html": to_text_html(to_html(challenge.text))}
+    return {"title": one_line(challenge.title), "html": to_text_html(to_html(_without_title(challenge)))}
+
+
+def _without_title(challenge: Challenge) -> str:
+    """Return the task without a heading that says what the panel's own heading says."""
+    first, _, rest = challenge.text.lstrip().partition("\n")
+    return rest if first.lstrip("# ").strip() == challenge.title.strip() else challenge.text
 
 
 def _first_line(text: str) -> str:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "./page.js";
-import { safeNodes } from "../../../ib_kernel/notebook/widgets/conversation.js";
+import { safeNodes } from "../../../ib_kernel/notebook/lab/labextensions/interview-buddy/static/safe.js";
 
 /** @param {string} html */
 function shown(html) {

@@ -59,6 +59,7 @@ export const VERSION = 1;
  * @property {State | null} state null without a session
  * @property {Task | null} task
  * @property {Estimate | null} estimate
+ * @property {boolean} counting whether an estimate was asked for
  * @property {boolean} lost whether the kernel does not answer
  * @property {boolean} restarted whether a session was in use before the kernel was started again
  * @property {number} received when the state arrived, in milliseconds
@@ -69,6 +70,7 @@ const nothing = () => ({
   state: null,
   task: null,
   estimate: null,
+  counting: false,
   lost: false,
   restarted: false,
   received: 0,
@@ -115,7 +117,7 @@ export function makeLink(context, changed) {
       learn({ task: data.task });
     } else if (data.type === "estimate" && data.n === waiting) {
       waiting = 0;
-      learn({ estimate: data.estimate });
+      learn({ estimate: data.estimate, counting: false });
       ask();
     }
   }
@@ -146,6 +148,7 @@ export function makeLink(context, changed) {
     queued = null;
     waiting = ++asked;
     comm.send({ do: "estimate", n: waiting, cell });
+    if (!known.counting) learn({ counting: true });
   }
 
   /**

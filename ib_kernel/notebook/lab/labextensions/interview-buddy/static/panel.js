@@ -79,11 +79,18 @@ function makeNext(parent) {
   /**
    * @param {State} now
    * @param {Estimate | null} estimate
+   * @param {boolean} counting
    */
-  return function draw(now, estimate) {
+  return function draw(now, estimate, counting) {
     root.hidden = now.status !== "active" && now.status !== "created";
     row.hidden = !estimate || Boolean(estimate.problem);
-    if (!estimate) setText(words, "Write in a cell that begins with %%interview; what it takes stands here.");
+    if (!estimate)
+      setText(
+        words,
+        counting
+          ? "Counting what you have written…"
+          : "Write in a cell that begins with %%interview; what it takes stands here.",
+      );
     else if (estimate.problem) setText(words, estimate.problem);
     else {
       setText(total, `about ${number(estimate.total)} tokens`);
@@ -228,7 +235,7 @@ export function makePanel(node) {
     line.root.hidden = !state.line;
     setText(said, state.line);
     tick();
-    next(state, now.estimate);
+    next(state, now.estimate, now.counting);
     task(now.task);
     help(state);
     turns(state);

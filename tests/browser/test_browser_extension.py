@@ -1,0 +1,193 @@
+"""The JupyterLab extension: cells in Markdown, the status item, the panel, and calm where it has nothing to say."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lab
+import pytest
+
+START = (
+    '%load_ext ib_kernel\n%interview start "Backend engineer" --candidate Ada --challenge rate-limiter '
+    "--client demo --budget 20000 --minutes 45"
+)
+ANSWER = (
+    "%%interview\nI'd keep **two numbers** per customer:\n```python\ndef allow(n):\n    return n > 1\n```"
+)
+PROSE, CODE = "text/x-ipythongfm", "text/x-ipython"
+LANGUAGES = "() => jupyterapp.shell.currentWidget.content.widgets.map(w => w.model.mimeType)"
+PANEL = "#interview-buddy-panel"
+FIGURES = re.compile(r"about ([\d\u202f]+) tokens\s+([\d\u202f]+) to send")
+
+
+def figure(text: str) -> int:
+    """Return a number as the panel writes it."""
+    return int(text.replace("\u202f", ""))
+
+
+def panel(sheet: lab.Sheet) -> str:
+    """Return what can be read in the panel."""
+    return str(sheet.page.inner_text(PANEL))
+
+
+def open_panel(sheet: lab.Sheet) -> None:
+    """Show the panel beside the notebook."""
+    sheet.page.evaluate("() => { jupyterapp.commands.execute('interview-buddy:open'); }")
+    sheet.page.wait_for_selector(PANEL, state="visible")
+
+
+def wait_for(sheet: lab.Sheet, part: str, where: str = PANEL) -> None:
+    """Wait until *part* can be read in the panel or the status item."""
+    sheet.page.wait_for_function(
+        "([where, part]) => document.querySelector(where)?.innerText.replaceAll('\u202f', ' ').includes(part)",
+        arg=[where, part],
+        timeout=30_000,
+    )
+
+
+def select(sheet: lab.Sheet, i: int) -> None:
+    """Make cell *i* the active one."""
+    sheet.page.evaluate("i => { jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", i)
+
+
+def test_a_question_is_markdown_however_it_came_there(jupyter: lab.Lab) -> None:
+    """Opened, typed, pasted, after a restart of the kernel and when the file is opened again."""
+    with jupyter.notebook("language.ipynb", [ANSWER, "1 + 1", ""]) as sheet:
+        page = sheet.page
+        assert page.evaluate(LANGUAGES) == [PROSE, CODE, CODE]
+        select(sheet, 2)
+        page.evaluate("() => { jupyterapp.commands.execute('notebook:enter-edit-mode'); }")
+        page.keyboard.type("%%interview")
+        assert page.evaluate(LANGUAGES)[2] == PROSE
+        for _ in range(4):
+            page.keyboard.press("Backspace")
+        assert page.evaluate(LANGUAGES)[2] == CODE
+        page.keyboard.type("view -n 300\nIt's not code, is it?")
+        assert page.evaluate(LANGUAGES)[2] == PROSE
+        select(sheet, 0)
+        page.evaluate(
+            "async () => { const run = name => jupyterapp.commands.execute(name);"
+            " await run('notebook:copy-cell'); await run('notebook:paste-cell-below'); }"
+        )
+        page.wait_for_function(f"() => ({LANGUAGES})().length === 4")
+        assert page.evaluate(LANGUAGES) == [PROSE, PROSE, CODE, PROSE]
+        sheet.restart()
+        assert page.evaluate(LANGUAGES) == [PROSE, PROSE, CODE, PROSE]
+        sheet.saved()
+        inside = page.evaluate(f"i => {lab.CELL}.node.querySelectorAll('.cm-line span').length", 0)
+        assert inside > 3, "the code block inside is coloured"
+    with jupyter.notebook("language.ipynb") as sheet:
+        assert sheet.page.evaluate(LANGUAGES) == [PROSE, PROSE, CODE, PROSE]
+
+
+def test_the_panel_s_estimate_follows_typing_and_is_what_is_sent(jupyter: lab.Lab) -> None:
+    """It changes with each sentence, and the turn's row has the number that stood there last."""
+    with jupyter.notebook("estimate.ipynb", [START, "%%interview\nA token bucket."]) as sheet:
+        page = sheet.page
+        sheet.run(0)
+        open_panel(sheet)
+        select(sheet, 1)
+        wait_for(sheet, "to send")
+        first = FIGURES.search(panel(sheet))
+        assert first is not None
+        page.evaluate("() => { jupyterapp.commands.execute('notebook:enter-edit-mode'); }")
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" One for each customer, kept in Redis.")
+        page.wait_for_function(
+            "([where, old]) => !document.querySelector(where).innerText.includes(old) "
+            "&& document.querySelector(where).innerText.includes('to send')",
+            arg=[PANEL, f"{first[2]} to send"],
+        )
+        page.wait_for_timeout(1000)  # the last key's estimate
+        last = FIGURES.search(panel(sheet))
+        assert last is not None
+        assert figure(last[2]) > figure(first[2])
+        (output,) = sheet.run(1)
+        sent = re.search(r"([\d,]+) in \+", output["data"]["text/plain"])
+        assert sent is not None
+        assert int(sent[1].replace(",", "")) == figure(last[2])
+        wait_for(sheet, "Turn 1")
+
+
+def test_the_status_item_follows_another_notebook_s_spending(
+    jupyter: lab.Lab, chromium: Any, url: str
+) -> None:
+    """Two notebooks, two kernels, one session: what the second spends is seen by the first."""
+    with jupyter.notebook("first.ipynb", [START]) as sheet:
+        sheet.run(0)
+        wait_for(sheet, "20k left", ".ib-status")
+        second = lab.Lab(chromium, url, jupyter.work.parent)
+        with second.notebook("second.ipynb", ["%load_ext ib_kernel", "%interview sessions"]) as other:
+            other.run(0)
+            (listed,) = other.run(1)
+            newest = listed["data"]["text/plain"].splitlines()[3].split()[0]
+            second.page.evaluate(
+                """source => { const n = jupyterapp.shell.currentWidget.content;
+                     n.widgets[0].model.sharedModel.setSource(source[0]);
+                     n.widgets[1].model.sharedModel.setSource(source[1]); }""",
+                [f"%interview use {newest}", "%%interview\nWhat about bursts?"],
+            )
+            other.run(0, 1)
+            spent = time.time()
+            sheet.page.wait_for_function(
+                "() => /turns/.test(document.querySelector('.ib-status').innerText)", timeout=20_000
+            )
+            print(f"seen {time.time() - spent:.1f} s after the turn")
+        second.page.close()
+
+
+def test_no_session_a_restart_and_another_notebook_are_calm(jupyter: lab.Lab) -> None:
+    """The item is there only for a notebook with a session, and the panel says what can be done."""
+    with jupyter.notebook("calm.ipynb", [START, "1"]) as sheet:
+        open_panel(sheet)
+        wait_for(sheet, "No interview is in use in this notebook")
+        assert sheet.page.is_hidden(".ib-status")
+        sheet.run(0)
+        wait_for(sheet, "Task: Rate limiter for a public API")
+        assert sheet.page.is_visible(".ib-status")
+        with jupyter.notebook("plain.ipynb", ["1"]) as other:
+            wait_for(other, "No interview is in use in this notebook")
+            assert other.page.is_hidden(".ib-status")
+        wait_for(sheet, "Task: Rate limiter for a public API")
+        sheet.page.reload()
+        sheet.page.wait_for_function("() => window.jupyterapp && jupyterapp.restored", timeout=60_000)
+        sheet.page.wait_for_function(lab.READY, timeout=60_000)
+        open_panel(sheet)
+        wait_for(sheet, "Task: Rate limiter for a public API")
+        sheet.restart()
+        wait_for(sheet, "The kernel was started again")
+        assert sheet.page.is_hidden(".ib-status")
+
+
+def test_nothing_moves_in_the_status_bar(jupyter: lab.Lab) -> None:
+    """No animation and no transition, also in the last turns."""
+    with jupyter.notebook("still.ipynb", [START]) as sheet:
+        sheet.run(0)
+        wait_for(sheet, "20k left", ".ib-status")
+        moving = sheet.page.evaluate(
+            "() => [...document.querySelectorAll('.ib-status, .ib-status *')].map(getComputedStyle)"
+            ".filter(s => s.animationName !== 'none' || s.transitionDuration !== '0s').length"
+        )
+        assert moving == 0
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[str]:
+    """A JupyterLab that does not have the extension."""
+    with lab.server(tmp_path / "bare", extension=tmp_path) as address:
+        yield address
+
+
+def test_the_package_without_the_extension_works_as_before(chromium: Any, bare: str, tmp_path: Path) -> None:
+    """A page that knows nothing of the comm runs an interview; the kernel goes on unbothered."""
+    page = lab.Lab(chromium, bare, tmp_path / "bare")
+    with page.notebook("bare.ipynb", [START, "%%interview\nHello.", "%budget"]) as sheet:
+        assert sheet.page.query_selector(".ib-status") is None
+        for i in range(3):
+            outputs = sheet.run(i)
+            assert all(output["output_type"] != "error" for output in outputs), outputs
+    page.page.close()
