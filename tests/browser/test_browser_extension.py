@@ -1,4 +1,4 @@
-"""The JupyterLab extension: cells in Markdown, the status item, the panel, and calm where it has nothing to say."""
+"""The JupyterLab extension: cells in Markdown, status item, panel, and calm where there is nothing to say."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def open_panel(sheet: lab.Sheet) -> None:
 def wait_for(sheet: lab.Sheet, part: str, where: str = PANEL) -> None:
     """Wait until *part* can be read in the panel or the status item."""
     sheet.page.wait_for_function(
-        "([where, part]) => document.querySelector(where)?.innerText.replaceAll('\u202f', ' ').includes(part)",
+        """([where, part]) => document.querySelector(where)?.innerText
+             .replaceAll('\u202f', ' ').includes(part)""",
         arg=[where, part],
         timeout=30_000,
     )
@@ -153,6 +154,7 @@ def test_no_session_a_restart_and_another_notebook_are_calm(jupyter: lab.Lab) ->
             wait_for(other, "No interview is in use in this notebook")
             assert other.page.is_hidden(".ib-status")
         wait_for(sheet, "Task: Rate limiter for a public API")
+        sheet.saved()
         sheet.page.reload()
         sheet.page.wait_for_function("() => window.jupyterapp && jupyterapp.restored", timeout=60_000)
         sheet.page.wait_for_function(lab.READY, timeout=60_000)
