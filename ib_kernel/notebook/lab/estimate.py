@@ -56,31 +56,31 @@ def estimate_cell(interview: Interview, cell: str, names: Mapping[str, Any]) -> 
     }
 
 
-def _estimate(interview: Interview, text: str, wishes: Mapping[str, Any]) -> Any:
+def _estimate(interview: Any, text: str, wishes: Mapping[str, Any]) -> Any:
     if hasattr(interview, "estimate"):
         return interview.estimate(text, **wishes)
     return _counted(interview, text, wishes)
 
 
-def _counted(interview: Interview, text: str, wishes: Mapping[str, Any]) -> Any:
+def _counted(interview: Any, text: str, wishes: Mapping[str, Any]) -> Any:
     from types import SimpleNamespace
 
     from ib_kernel.interview.compose import Wishes, compose
-    from ib_kernel.interview.interview import asked_now
     from ib_kernel.interview.prompts import build_messages
+    from ib_kernel.values import Message
 
     session, service = interview.session, interview.service
     history = service.store.history(session.session_id)
-    messages = build_messages(session, interview._given.of(session), history, text)
-    ask = compose(
-        session, messages, asked_now("user", text), Wishes(**wishes), interview.settings, interview.plugins
-    )
+    messages = build_messages(session, interview._parts.given.of(session), history, text)
+    question = Message(0, "user", text)
+    ask = compose(session, messages, question, Wishes(**wishes), interview.settings, interview.plugins)
     client = interview.client(session.client or interview.settings.client_name, session.meta.get("api"))
     counts_as = ask.model.counts_as or ask.model.name
     prompt = service.counter.count_request(client.body(ask.request), counts_as).tokens
     totals = service.totals(session.session_id)
     reply = totals.output_tokens // totals.turns if totals.turns else interview.settings.min_reply_tokens
-    return SimpleNamespace(prompt=prompt, new=service.counter.count_text(text, counts_as).tokens, reply=reply)
+    new = service.counter.count_text(text, counts_as).tokens
+    return SimpleNamespace(prompt=prompt, new=new, reply=reply)
 
 
 def _problem(line: str) -> dict[str, Any]:

@@ -160,7 +160,8 @@ class StatusWire:
         if before is None or now is None:
             return True
         passed = time.monotonic() - self._told_at if self._told["running"] else 0.0
-        return abs(before - passed - now) > DRIFT_S
+        drift: float = before - passed - now
+        return abs(drift) > DRIFT_S
 
     def _cell_ended(self, _: Any) -> None:
         if self._thread is not None:
