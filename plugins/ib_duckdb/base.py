@@ -25,6 +25,10 @@ class Part:
         """Have final rows moved soon, or *now* because a session has ended."""
         raise NotImplementedError
 
+    def _changed(self) -> None:
+        """Wake who waits for changes in this process."""
+        raise NotImplementedError
+
     def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:
         """Return the operation that releases a reservation."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = 3
+VERSION = 4
 """Version of the tables below; kept in ``internal.version`` of the file."""
 
 
@@ -53,6 +53,7 @@ class Table:
     schema: str
     order: str
     columns: tuple[Column, ...]
+    joined: str = " JOIN sessions s USING (session_key)"
 
     def create(self, schema: str) -> str:
         """Return the statement that creates the table in *schema*."""
@@ -78,13 +79,15 @@ class Table:
         """Return the SQLite query for rows above a sequence number: bind it and a number of rows."""
         values = ", ".join(column.read for column in self.columns)
         return (
-            f"SELECT {values} FROM {self.name} t JOIN sessions s USING (session_key)"  # noqa: S608
+            f"SELECT {values} FROM {self.name} t{self.joined}"  # noqa: S608
             " WHERE t.seq > ? ORDER BY t.seq LIMIT ?"
         )
 
 
 _SESSION = Column("session_id", "VARCHAR", "s.session_id")
 _KEYS = (Column("session_key", "BIGINT"), Column("seq", "BIGINT"))  # last: `seq` is the watermark
+_LINK = (Column("link_n", "BIGINT"), Column("link", "BLOB"))
+_TEXT_LINK = (Column("salt", "BLOB"), Column("commitment", "BLOB"), *_LINK)
 _MONEY = "DECIMAL(18,9)"  # a nano-dollar exactly, and sums in DECIMAL(38,9): never a rounded float
 
 CALLS = Table(
@@ -105,6 +108,7 @@ CALLS = Table(
         Column("output_tokens", "BIGINT"),
         Column("reasoning_tokens", "BIGINT"),
         Column("total_tokens", "BIGINT", "t.input_tokens + t.output_tokens"),
+        Column("charged_tokens", "BIGINT"),
         Column("source", "VARCHAR"),
         Column("cost_usd", _MONEY, _dollars("t.cost_nano_usd")),
         Column("price_source", "VARCHAR"),
@@ -119,8 +123,11 @@ CALLS = Table(
         Column("prompt_version", "VARCHAR", "nullif(t.prompt_version, '')"),
         Column("response_id", "VARCHAR", "nullif(t.response_id, '')"),
         Column("raw_usage", "VARCHAR"),
+        Column("history_from_turn", "INTEGER"),
+        Column("sent_hmac", "VARCHAR", "nullif(t.sent_hmac, '')"),
         Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
         Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
+        *_LINK,
         *_KEYS,
     ),
 )
@@ -137,6 +144,7 @@ MESSAGES = Table(
         Column("partial", "BOOLEAN"),
         Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
         Column("asked_at", "TIMESTAMP", _stamp("t.asked_at")),
+        *_TEXT_LINK,
         *_KEYS,
     ),
 )
@@ -151,10 +159,17 @@ EVENTS = Table(
         Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
         Column("who", "VARCHAR"),
         Column("detail", "JSON"),
+        *_TEXT_LINK,
         *_KEYS,
     ),
 )
 
+BILLED_CEILING = (
+    "coalesce(sessions.billed_ceiling, CASE sessions.charge WHEN 'new' THEN 10 * sessions.token_budget END)"
+)
+"""What may be billed beside the budget; NULL for no such limit."""
+
+_GIVEN = ("external_id", "challenge_sha", "notice_version")
 _FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
 
 SESSION_ROWS = Table(
@@ -169,16 +184,106 @@ SESSION_ROWS = Table(
         Column("token_budget", "BIGINT"),
         Column("budget_usd", _MONEY, _dollars("t.budget_nano_usd")),
         Column("time_limit_s", "DOUBLE"),
+        Column("charge", "VARCHAR", "s.charge"),
+        Column("billed_ceiling", "BIGINT", BILLED_CEILING.replace("sessions.", "s.")),
+        Column("token_budget_at_start", "BIGINT", "s.token_budget_at_start"),
+        Column("time_limit_at_start_s", "DOUBLE", "s.time_limit_at_start_s"),
+        *(Column(name, "VARCHAR", f"nullif(s.{name}, '')") for name in _GIVEN),
+        Column("keep_until", "TIMESTAMP", _stamp("s.keep_until")),
         Column("created_at", "TIMESTAMP", _stamp("s.created_at")),
         Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
         Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
         Column("active_s", "DOUBLE"),
         Column("changed_at", "TIMESTAMP", _stamp("t.changed_at")),
+        Column("chain_n", "BIGINT"),
+        Column("chain_head", "BLOB"),
         *_KEYS,
     ),
 )
 
-TABLES = (CALLS, MESSAGES, EVENTS, SESSION_ROWS)
+CELLS = Table(
+    "cells",
+    "main",
+    "session_key, seq",
+    (
+        _SESSION,
+        Column("n", "INTEGER"),
+        Column("execution_count", "INTEGER"),
+        Column("kind", "VARCHAR"),
+        Column("source", "VARCHAR"),
+        Column("source_sha", "VARCHAR"),
+        Column("lines", "INTEGER"),
+        Column("ok", "BOOLEAN"),
+        Column("error", "VARCHAR", "nullif(t.error, '')"),
+        Column("output_chars", "BIGINT"),
+        Column("output", "VARCHAR"),
+        Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
+        Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
+        *_TEXT_LINK,
+        *_KEYS,
+    ),
+)
+
+CHECKS = Table(
+    "checks",
+    "main",
+    "session_key, seq",
+    (
+        _SESSION,
+        Column("n", "INTEGER"),
+        Column("challenge_sha", "VARCHAR", "nullif(t.challenge_sha, '')"),
+        Column("suite", "VARCHAR"),
+        Column("passed", "INTEGER"),
+        Column("total", "INTEGER"),
+        Column("tests", "JSON"),
+        Column("source_sha", "VARCHAR", "nullif(t.source_sha, '')"),
+        Column("ran_on", "VARCHAR"),
+        Column("started_at", "TIMESTAMP", _stamp("t.started_at")),
+        Column("ended_at", "TIMESTAMP", _stamp("t.ended_at")),
+        *_TEXT_LINK,
+        *_KEYS,
+    ),
+)
+
+_SCORED_BY = ("rubric_sha", "model", "prompt_version")
+
+SCORES = Table(
+    "scores",
+    "main",
+    "session_key, seq",
+    (
+        _SESSION,
+        Column("criterion", "VARCHAR"),
+        Column("rater", "VARCHAR"),
+        Column("rater_kind", "VARCHAR"),
+        *(Column(name, "INTEGER") for name in ("level", "low", "high")),
+        Column("reason", "VARCHAR"),
+        Column("quotes", "JSON"),
+        Column("saw_model", "BOOLEAN"),
+        *(Column(name, "VARCHAR", f"nullif(t.{name}, '')") for name in _SCORED_BY),
+        Column("created_at", "TIMESTAMP", _stamp("t.created_at")),
+        *_TEXT_LINK,
+        *_KEYS,
+    ),
+)
+
+CHALLENGES = Table(
+    "challenges",
+    "main",
+    "seq",
+    (
+        *(Column(name, "VARCHAR") for name in ("challenge_sha", "name", "version", "text")),
+        Column("files", "JSON"),
+        Column("first_used_at", "TIMESTAMP", _stamp("t.first_used_at")),
+        Column("session_key", "BIGINT", "0"),
+        Column("seq", "BIGINT"),
+    ),
+    joined="",
+)
+
+TABLES = (CALLS, MESSAGES, EVENTS, CELLS, CHECKS, SCORES, CHALLENGES, SESSION_ROWS)
+CHAINED = (CALLS, MESSAGES, EVENTS, CELLS, CHECKS, SCORES)
+"""The tables whose rows are links of their session's chain."""
 
 _DOUBTFUL = {
     "session_id": "s.session_id",
@@ -190,7 +295,8 @@ _DOUBTFUL = {
     "prompt_version": "nullif(r.prompt_version, '')",
     "started_at": _stamp("r.created_at"),
     **{name: f"r.{name}" for name in ("turn", "attempt", "client", "model")},
-    **{name: f"r.{name}" for name in ("counted_tokens", "counted_exact")},
+    **{name: f"r.{name}" for name in ("counted_tokens", "counted_exact", "history_from_turn")},
+    "sent_hmac": "nullif(r.sent_hmac, '')",
 }
 
 IN_DOUBT = f"""
@@ -200,7 +306,8 @@ WHERE r.state <> 'held' OR r.lease_until <= ?"""  # noqa: S608 (built from our o
 """The attempts whose outcome nobody knows yet, as rows of `calls`: their usage is NULL, never zero."""
 
 _RUNNING = """
-    SELECT session_key, token_budget, budget_nano_usd, time_limit_s, started_at, :now AS changed_at,
+    SELECT session_key, token_budget, budget_nano_usd, time_limit_s, started_at, chain_n, chain_head,
+        :now AS changed_at,
         9223372036854775807 AS seq,
         CASE WHEN over THEN 'expired' ELSE status END AS status,
         CASE WHEN over THEN max(active_s, time_limit_s) ELSE active_now END AS active_s,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import OsLock
 from ib_kernel.errors import StoreError
 
-VERSION = 3
-"""Version of the hot ledger's schema (``hot.sql``)."""
+VERSION = 4
+"""Version of the hot ledger's schema (``hot.sql`` and the files it names)."""
 
 BUSY_S = 30.0
 """Seconds to wait for another process's write; one takes well under a millisecond."""
@@ -51,13 +52,14 @@ def make_folder(folder: Path) -> None:
 class Hot:
     """The hot ledger in *folder*; created when it is not there. Safe from several threads.
 
-    *tick_s* are the seconds that one look at a running session's clock may add (``most_per_tick()`` in SQL).
+    *tick_s* are the seconds that one look at a running session's clock may add (``most_per_tick()`` in SQL),
+    *clock* gives the day that spending counts for (``ledger_day()``).
     A forked child cannot use the one of its parent: every call is one line there. It may open its own.
     """
 
-    def __init__(self, folder: Path, tick_s: float = 120.0) -> None:
+    def __init__(self, folder: Path, tick_s: float = 120.0, clock: Callable[[], float] = time.time) -> None:
         make_folder(folder)
-        self._tick_s = tick_s
+        self._tick_s, self._clock = tick_s, clock
         self.path = folder / "hot.sqlite3"
         self.ledger_id = ""
         self._closed = False
@@ -242,8 +244,9 @@ class Hot:
                 db.close()
 
     def _add_functions(self, db: apsw.Connection) -> None:
-        tick_s = self._tick_s
+        tick_s, clock = self._tick_s, self._clock
         db.create_scalar_function("most_per_tick", lambda *_: tick_s, 0, deterministic=True)
+        db.create_scalar_function("ledger_day", lambda *_: int(clock() // 86_400), 0)
 
     def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
         self._pages = pages

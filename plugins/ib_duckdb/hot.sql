@@ -1,4 +1,5 @@
--- The hot ledger, version 3. Times are seconds since 1970 (UTC), money is nano-dollars.
+-- The hot ledger, version 4: sessions and what they use (see host.sql and evidence.sql for the rest). Times are
+-- seconds since 1970 (UTC), money is nano-dollars.
 -- `seq` orders what is moved to usage.duckdb: the newest row of a table is never deleted, so a number is
 -- never given twice. STRICT makes an overflowing sum an error instead of a rounded float.
 
@@ -47,7 +48,23 @@ CREATE TABLE sessions (
     unpriced_calls INTEGER NOT NULL DEFAULT 0,
     pruned_calls INTEGER NOT NULL DEFAULT 0,   -- rows that are only in usage.duckdb by now
     pruned_messages INTEGER NOT NULL DEFAULT 0,
-    last_turn INTEGER NOT NULL DEFAULT 0       -- the highest number a turn was given
+    last_turn INTEGER NOT NULL DEFAULT 0,      -- the highest number a turn was given
+    charge TEXT NOT NULL DEFAULT 'billed',     -- billed, new: what is charged; held and in_doubt are charged tokens
+    billed_ceiling INTEGER,                    -- NULL: 10 * token_budget under new, none under billed
+    charged_tokens INTEGER NOT NULL DEFAULT 0,
+    held_billed INTEGER NOT NULL DEFAULT 0,    -- what held and in_doubt may be billed as
+    token_budget_at_start INTEGER,
+    time_limit_at_start_s REAL,
+    external_id TEXT NOT NULL DEFAULT '',
+    challenge_sha TEXT NOT NULL DEFAULT '',
+    notice_version TEXT NOT NULL DEFAULT '',
+    keep_until REAL,
+    accommodation TEXT NOT NULL DEFAULT '',    -- never moved to usage.duckdb
+    cells INTEGER NOT NULL DEFAULT 0,
+    checks INTEGER NOT NULL DEFAULT 0,
+    scores INTEGER NOT NULL DEFAULT 0,
+    chain_n INTEGER NOT NULL DEFAULT 0,        -- links so far
+    chain_head BLOB                            -- the newest of them
 ) STRICT;
 CREATE INDEX sessions_by_status ON sessions (status);
 
@@ -69,7 +86,10 @@ CREATE TABLE reservations (
     counted_tokens INTEGER,
     counted_exact INTEGER,
     prompt_version TEXT NOT NULL,
-    owner_hash BLOB                         -- SHA-256 of the owner's token; NULL: made before version 2
+    owner_hash BLOB,                        -- SHA-256 of the owner's token; NULL: made before version 2
+    billed_tokens INTEGER NOT NULL DEFAULT 0,
+    history_from_turn INTEGER,
+    sent_hmac TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_by_session ON reservations (session_key);
 
@@ -106,7 +126,12 @@ CREATE TABLE calls (
     raw_usage TEXT,
     started_at REAL NOT NULL,
     ended_at REAL NOT NULL,
-    owner_hash BLOB                         -- of its reservation: who may repeat its settle
+    owner_hash BLOB,                        -- of its reservation: who may repeat its settle
+    charged_tokens INTEGER,
+    history_from_turn INTEGER,
+    sent_hmac TEXT NOT NULL DEFAULT '',
+    link_n INTEGER,                         -- its place in the session's chain; NULL: older than version 4
+    link BLOB
 ) STRICT;
 CREATE INDEX calls_by_turn ON calls (session_key, turn);
 
@@ -118,7 +143,11 @@ CREATE TABLE messages (
     content TEXT NOT NULL,
     created_at REAL NOT NULL,
     partial INTEGER NOT NULL,
-    asked_at REAL                           -- when the turn's question was asked
+    asked_at REAL,                          -- when the turn's question was asked
+    salt BLOB,                              -- of the text's commitment; NULL when the text was erased
+    commitment BLOB,                        -- kept when the text was erased
+    link_n INTEGER,
+    link BLOB
 ) STRICT;
 CREATE INDEX messages_by_session ON messages (session_key);
 
@@ -128,7 +157,11 @@ CREATE TABLE events (
     kind TEXT NOT NULL,
     created_at REAL NOT NULL,
     who TEXT NOT NULL,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL,
+    salt BLOB,
+    commitment BLOB,
+    link_n INTEGER,
+    link BLOB
 ) STRICT;
 CREATE INDEX events_by_session ON events (session_key);
 
@@ -143,5 +176,7 @@ CREATE TABLE session_rows (
     started_at REAL,
     ended_at REAL,
     active_s REAL NOT NULL,
-    changed_at REAL NOT NULL
+    changed_at REAL NOT NULL,
+    chain_n INTEGER NOT NULL DEFAULT 0,
+    chain_head BLOB
 ) STRICT;

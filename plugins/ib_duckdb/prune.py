@@ -14,14 +14,19 @@ KEEP_S = 30 * 86_400.0
 CHUNK = 500
 """Rows removed in one transaction, so that no call waits for long."""
 
-_AGE = {"calls": "ended_at", "messages": "created_at", "events": "created_at", "session_rows": "changed_at"}
+_AGE = {
+    **dict.fromkeys(("calls", "cells", "checks"), "ended_at"),
+    **dict.fromkeys(("messages", "events", "scores"), "created_at"),
+    "session_rows": "changed_at",
+}
+"""By table, what a row's age is told by; rows of other tables stay."""
 _COUNTED = {"calls": "pruned_calls", "messages": "pruned_messages"}
 
 
 def prune(hot: Hot, marks: Mapping[str, int], now: float) -> int:
     """Remove moved rows (up to *marks*, by table) older than 30 days; return how many."""
     gone = 0
-    for name, mark in marks.items():
+    for name, mark in ((name, marks[name]) for name in _AGE if name in marks):
         while True:
             removed = _chunk(hot, name, mark, now - KEEP_S)
             gone += removed

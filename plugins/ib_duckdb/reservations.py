@@ -14,6 +14,8 @@ import apsw
 from ib_duckdb.base import Part
 from ib_duckdb.domain import MOST_SMALL, checked_seconds, clean, whole
 from ib_duckdb.endings import check_usage, row_of
+from ib_duckdb.host_money import FITS
+from ib_duckdb.host_requests import keep_request, refuse_repeated
 from ib_duckdb.ownership import new_token, owns
 from ib_duckdb.rows import (
     Row,
@@ -46,13 +48,17 @@ WHERE session_id = :s AND status = 'active'
     AND (time_limit_s IS NULL OR {ACTIVE_NOW} < time_limit_s)
     AND input_tokens + output_tokens + held + in_doubt + :t <= token_budget
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
+    AND {FITS}
 RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
 """Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in both currencies."""
 
 _INSERT = """
-INSERT INTO reservations VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
+INSERT INTO reservations (rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state,
+    doubt_reason, turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash,
+    sent_hmac, history_from_turn)
+VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
     :state, :doubt_reason, :turn, :attempt, :client, :model, :counted_tokens, :counted_exact, :prompt_version,
-    :owner_hash)"""
+    :owner_hash, :sent_hmac, :history_from_turn)"""
 
 _TAKEN = """
 SELECT 1 FROM calls WHERE session_key = :key AND turn = :turn AND attempt = :attempt
@@ -107,12 +113,16 @@ class Reservations(Part):
 
         def work(db: apsw.Connection) -> Reservation | Refusal:
             now = self._now()
+            if call is not None and call.request_id:
+                refuse_repeated(db, session_id, call, now)
             row = {**started, "created_at": now, "lease_until": now + lease}
             admitted: list[Any] = db.execute(_ADMIT, {**asked, "now": now}).fetchall()
             if not admitted:
-                return _refusal(db, session_id, asked["t"], now)
+                return _refusal(db, session_id, asked["t"], asked["n"], now)
             _take_turn(db, row, *admitted[0])
             db.execute(_INSERT, row)
+            if call is not None and call.request_id:
+                keep_request(db, row, call, now)
             return to_reservation(row, session_id, token)
 
         return Operation(work, self._unreserving)
@@ -189,6 +199,10 @@ def _started(call: CallStart) -> dict[str, Any]:
         else whole("counted_tokens", call.counted_tokens),
         "counted_exact": None if exact is None else int(exact),
         "prompt_version": clean(call.prompt_version),
+        "sent_hmac": clean(call.sent_hmac),
+        "history_from_turn": None
+        if call.history_from_turn is None
+        else whole("history_from_turn", call.history_from_turn, high=MOST_SMALL),
     }
 
 
@@ -206,7 +220,7 @@ def _take_turn(db: apsw.Connection, row: Row, key: int, last_turn: int) -> None:
             )
 
 
-def _refusal(db: apsw.Connection, session_id: str, tokens: int, now: float) -> Refusal:
+def _refusal(db: apsw.Connection, session_id: str, tokens: int, nano_usd: int, now: float) -> Refusal:
     """Say why nothing was held; leases and time limits that are over are applied on the way."""
     row = find(db, session_id)
     if row is None:
@@ -220,7 +234,11 @@ def _refusal(db: apsw.Connection, session_id: str, tokens: int, now: float) -> R
     if row["status"] != Status.ACTIVE:
         return Refusal("inactive", left, row["status"])
     charged = row["input_tokens"] + row["output_tokens"] + row["held"] + row["in_doubt"]
-    return Refusal("budget" if charged + tokens > row["token_budget"] else "money", left, row["status"])
+    if charged + tokens > row["token_budget"]:
+        return Refusal("budget", left, row["status"])
+    money = row["cost_nano_usd"] + row["held_nano_usd"] + nano_usd
+    own = row["budget_nano_usd"] is not None and money > row["budget_nano_usd"]
+    return Refusal("money" if own else "ceiling", left, row["status"])
 
 
 def _named(db: apsw.Connection, rids: Sequence[str]) -> list[Row]:

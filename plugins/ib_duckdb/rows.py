@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from ib_duckdb.columns import BILLED_CEILING
 from ib_duckdb.domain import clean
 from ib_kernel.errors import UnknownSession
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals, private_part
@@ -16,14 +17,22 @@ SESSION_COLUMNS = (
     "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, "
     "active_s, tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, "
     "held_nano_usd, cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, "
-    "pruned_calls, pruned_messages, last_turn, most_per_tick()"
+    "pruned_calls, pruned_messages, last_turn, "
+    "charge, charged_tokens, held_billed, token_budget_at_start, time_limit_at_start_s, external_id, "
+    "challenge_sha, notice_version, keep_until, accommodation, cells, checks, scores, chain_n, chain_head, "
+    f"{BILLED_CEILING} AS billed_ceiling, most_per_tick()"
 )
-_SESSION_NAMES = SESSION_COLUMNS.replace(" ", "").split(",")
-_FACTS = ("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version")
+_SESSION_NAMES = SESSION_COLUMNS.replace(f"{BILLED_CEILING} AS", "").replace(" ", "").split(",")
+_FACTS = (
+    *("external_id", "challenge_sha", "notice_version", "keep_until", "accommodation", "charge"),
+    *("token_budget_at_start", "time_limit_at_start_s", "billed_ceiling"),
+    *("candidate", "role", "level", "challenge", "persona", "client", "model", "prompt_version"),
+)
 
 RESERVATION_COLUMNS = (
     "rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state, doubt_reason, "
-    "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash"
+    "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash, "
+    "billed_tokens, history_from_turn, sent_hmac"
 )
 _RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
@@ -119,6 +128,8 @@ def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservat
             counted_tokens=row["counted_tokens"],
             counted_exact=None if exact is None else bool(exact),
             prompt_version=row["prompt_version"],
+            history_from_turn=row["history_from_turn"],
+            sent_hmac=row["sent_hmac"],
         ),
         owner_token=owner_token,
     )

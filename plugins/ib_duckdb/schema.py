@@ -9,8 +9,7 @@ from pathlib import Path
 import apsw
 
 from ib_duckdb import migrate
-
-_SCHEMA = Path(__file__).with_name("hot.sql")
+from ib_duckdb.scripts import script
 
 _ADDED = (
     # Up to where each table's rows are in usage.duckdb, while that file looks like this (see record.py).
@@ -30,7 +29,8 @@ def prepare(db: apsw.Connection, path: Path, version: int) -> None:
     if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'ledger'").fetchone():
         now = time.time()
         db.execute("BEGIN IMMEDIATE")
-        db.execute(_SCHEMA.read_text(encoding="utf-8"))
+        for name in ("hot", "host", "evidence"):
+            db.execute(script(name))
         # A new hot ledger beside an old usage.duckdb must not give its session keys again.
         db.execute(
             "INSERT INTO ledger VALUES (?, ?, ?, ?)", (version, uuid.uuid4().hex, int(now * 1000), now)

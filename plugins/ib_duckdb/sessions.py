@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, get_args
 
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import checked_seconds, clean, to_json, whole
+from ib_duckdb.domain import checked_seconds, clean, moment, to_json, whole
 from ib_duckdb.rows import (
     Row,
     elapsed,
@@ -16,9 +17,10 @@ from ib_duckdb.rows import (
     select_sessions,
     to_session,
 )
+from ib_duckdb.writer import Operation
 from ib_duckdb.writing import expire_if_elapsed, facts, keep_history, note, tick, write_event
 from ib_kernel.errors import BudgetRefused, ConfigError, SessionError, SessionInactive
-from ib_kernel.values import TRANSITIONS, LedgerEvent, NewSession, Session, Status
+from ib_kernel.values import TRANSITIONS, Charge, LedgerEvent, NewSession, Session, Status
 
 _FINAL = (Status.COMPLETED, Status.CANCELLED)
 
@@ -152,27 +154,40 @@ class Sessions(Part):
 
     def add_event(self, event: LedgerEvent) -> None:
         """Record an event about a session. `UnknownSession`; `ConfigError` for details JSON cannot write."""
-        now = self._now()
-        with self._hot.write() as db:
-            row = get(db, event.session_id)
-            stamped = LedgerEvent(
-                event.session_id, event.kind, event.created_at or now, event.who, event.detail
-            )
-            write_event(db, row["session_key"], stamped)
+        self._writer.run(self._adding_event(event))
         self._moved_soon()
+
+    def _adding_event(self, event: LedgerEvent) -> Operation[None]:
+        def work(db: apsw.Connection) -> None:
+            row, when = get(db, event.session_id), event.created_at or self._now()
+            write_event(db, row["session_key"], dataclasses.replace(event, created_at=when))
+
+        return Operation(work)
+
+
+_SESSION_TEXTS = (
+    *("session_id", "candidate", "role", "level", "challenge", "persona", "client", "model"),
+    *("prompt_version", "charge", "external_id", "challenge_sha", "notice_version", "accommodation"),
+)
 
 
 def _checked(new: NewSession) -> dict[str, Any]:
     if not isinstance(new.session_id, str) or not new.session_id.strip():
         raise ConfigError("a session id must be some text")
-    texts = ("session_id", "candidate", "role", "level", "challenge", "persona", "client", "model")
-    values: dict[str, Any] = {name: clean(str(getattr(new, name))) for name in (*texts, "prompt_version")}
+    values: dict[str, Any] = {name: clean(str(getattr(new, name))) for name in _SESSION_TEXTS}
     values["token_budget"] = whole("the token budget", new.token_budget)
     values["budget_nano_usd"] = values["time_limit_s"] = None
     if new.budget_nano_usd is not None:
         values["budget_nano_usd"] = whole("the money budget", new.budget_nano_usd)
     if new.time_limit_s is not None:
         values["time_limit_s"] = checked_seconds("the time limit", new.time_limit_s)
+    values["billed_ceiling"] = values["keep_until"] = None
+    if new.billed_ceiling is not None:
+        values["billed_ceiling"] = whole("the ceiling on billed tokens", new.billed_ceiling)
+    if new.keep_until is not None:
+        values["keep_until"] = moment("how long rows are kept", new.keep_until)
+    if values["charge"] not in get_args(Charge):
+        raise ConfigError(f"what is charged must be billed or new, not {values['charge']!r}")
     return {**values, "meta": to_json(new.meta), "status": Status.CREATED.value}
 
 
@@ -196,6 +211,10 @@ def _move_to(db: apsw.Connection, row: Row, status: Status, now: float) -> None:
         "UPDATE sessions SET status = :status, tick_at = CASE WHEN :active THEN :now END,"
         " started_at = CASE WHEN :active THEN coalesce(started_at, max(created_at, :now))"
         " ELSE started_at END,"
+        " token_budget_at_start = CASE WHEN :active AND started_at IS NULL THEN token_budget"
+        " ELSE token_budget_at_start END,"
+        " time_limit_at_start_s = CASE WHEN :active AND started_at IS NULL THEN time_limit_s"
+        " ELSE time_limit_at_start_s END,"
         " ended_at = CASE WHEN :final THEN max(coalesce(started_at, created_at), :now) END"
         " WHERE session_key = :key",
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.async_calls import AsyncCalls
 from ib_duckdb.base import Part
+from ib_duckdb.host_async import AsyncHost
 from ib_duckdb.hot import Hot
 from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, get, to_totals
-from ib_duckdb.sessions import Sessions
 from ib_duckdb.writer import Writer
 from ib_kernel.errors import StoreBusy
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class DuckDBStore(Sessions, AsyncCalls, Part):
+class DuckDBStore(AsyncHost, AsyncCalls, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
@@ -55,11 +56,12 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
         if not allow_network:
             refuse_network(folder)
         self._clock, self._keep_text, self._background = clock, store_transcript, background
-        self._hot = Hot(folder, tick_s)
+        self._hot = Hot(folder, tick_s, clock)
         self._writer = Writer(self._hot)
         self._record = Record(folder, self._hot)
         self._mover = Mover(self._hot, self._record, clock)
         self._limits = limits or Limits()
+        self._news = threading.Condition()
         self._closed = False
         if background:
             self._mover.start()
@@ -172,6 +174,7 @@ class DuckDBStore(Sessions, AsyncCalls, Part):
 
     def _moved_soon(self, *, now: bool = False) -> None:
         self._touched = True
+        self._changed()
         if self._background and not (now and self._mover.flush()):
             self._mover.wake()
 

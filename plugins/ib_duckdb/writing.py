@@ -53,9 +53,9 @@ def keep_history(db: apsw.Connection, key: int, now: float) -> None:
     """Append the session as it is now; `sessions` in usage.duckdb shows the newest such row."""
     db.execute(
         "INSERT INTO session_rows (session_key, status, token_budget, budget_nano_usd, time_limit_s,"
-        " started_at, ended_at, active_s, changed_at)"
+        " started_at, ended_at, active_s, changed_at, chain_n, chain_head)"
         " SELECT session_key, status, token_budget, budget_nano_usd, time_limit_s,"
-        " started_at, ended_at, active_s, ? FROM sessions WHERE session_key = ?",
+        " started_at, ended_at, active_s, ?, chain_n, chain_head FROM sessions WHERE session_key = ?",
         (now, key),
     )
 
@@ -170,6 +170,8 @@ _CALL_NAMES = [
     "overdraft",
     "token_budget",
     "prompt_version",
+    "history_from_turn",
+    "sent_hmac",
     "response_id",
     "raw_usage",
     "started_at",

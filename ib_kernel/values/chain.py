@@ -1,0 +1,101 @@
+"""The hash chain of a session: each row's link follows from the link before it and from the row itself.
+
+Canonical bytes are the same wherever a row is kept: UTF-8 JSON without spaces, times as whole microseconds
+since 1970 (UTC), durations as whole microseconds, money as nano-dollars, no text as null. Personal text
+stands in them as a salted commitment, so that it can be erased later (text and salt; the commitment is kept
+instead) while every link can still be recomputed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "calls": (
+        *("turn", "attempt", "client", "model", "model_returned", "counted_tokens", "counted_exact"),
+        *("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "charged_tokens", "source"),
+        *("cost_nano_usd", "price_source", "latency_us", "first_piece_us", "finish_reason", "status"),
+        *("error", "held_tokens", "overdraft", "token_budget", "prompt_version", "response_id", "raw_usage"),
+        *("history_from_turn", "sent_hmac", "started_us", "ended_us"),
+    ),
+    "messages": ("turn", "role", "partial", "created_us", "asked_us"),
+    "events": ("kind", "created_us", "who"),
+    "cells": (
+        *("n", "execution_count", "kind", "source_sha", "lines", "ok", "error", "output_chars"),
+        *("started_us", "ended_us"),
+    ),
+    "checks": (
+        *("n", "challenge_sha", "suite", "passed", "total", "source_sha", "ran_on"),
+        *("started_us", "ended_us"),
+    ),
+    "scores": (
+        *("criterion", "rater", "rater_kind", "level", "low", "high", "saw_model", "rubric_sha", "model"),
+        *("prompt_version", "created_us"),
+    ),
+}
+"""By table, what stands in a row's canonical bytes as it is."""
+
+TEXTS: Mapping[str, tuple[str, ...]] = {
+    "calls": (),
+    "messages": ("content",),
+    "events": ("detail",),
+    "cells": ("source", "output"),
+    "checks": ("tests",),
+    "scores": ("reason", "quotes"),
+}
+"""By table, the personal texts that stand in it as one commitment."""
+
+_FLAGS = frozenset({"counted_exact", "partial", "ok", "saw_model"})
+
+
+def microseconds(value: float | None, scale: float = 1e6) -> int | None:
+    """Return a time or duration as whole microseconds, halves upwards; *scale* is how many make one unit."""
+    return None if value is None else math.floor(value * scale + 0.5)
+
+
+def new_salt() -> bytes:
+    """Return the salt of a commitment: 128 random bits."""
+    return secrets.token_bytes(16)
+
+
+def commitment(salt: bytes, texts: Sequence[str | None]) -> bytes:
+    """Return what stands for *texts* in canonical bytes; without *salt* nobody can guess them from it."""
+    return hashlib.sha256(salt + _json(list(texts))).digest()
+
+
+def canonical(table: str, row: Mapping[str, Any], committed: bytes | None = None) -> bytes:
+    """Return a row's canonical bytes.
+
+    Args:
+        table: Its table's name (a key of `FIELDS`).
+        row: Its values by the names in `FIELDS`; flags may be numbers, "" is no text.
+        committed: The commitment to its personal texts; None for a table without any.
+    """
+    values: list[Any] = [table]
+    for name in FIELDS[table]:
+        value = row[name]
+        if value is not None and name in _FLAGS:
+            value = bool(value)
+        values.append(None if value == "" and isinstance(value, str) else value)
+    values.append(committed.hex() if committed is not None else None)
+    return _json(values)
+
+
+def first(session_id: str) -> bytes:
+    """Return what the first link of a session's chain follows from."""
+    return hashlib.sha256(_json(["ib chain 1", session_id])).digest()
+
+
+def link(previous: bytes, row: bytes) -> bytes:
+    """Return the link of a row (its canonical bytes) after the link before it."""
+    return hashlib.sha256(previous + row).digest()
+
+
+def _json(values: list[Any]) -> bytes:
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
