@@ -88,11 +88,11 @@ class Interview:
         """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
         return self._sessions.session
 
-    def beside(self, session_id: str) -> Interview:
+    def beside(self, session_id: str | None) -> Interview:
         """Return an interview with another session in use that shares everything else with this one.
 
         Args:
-            session_id: The session.
+            session_id: The session; None: none yet.
 
         Returns:
             An interview whose `close` does nothing: it ends with this one.
@@ -104,7 +104,8 @@ class Interview:
         other._is_guest = True
         other._sessions = SessionInUse(self._parts)
         other._turns = self._turns.of(other._sessions)
-        other.use(session_id)
+        if session_id is not None:
+            other.use(session_id)
         return other
 
     def share(self, pace: Pace, retries: RetryBudget) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ib_kernel.budget.access import default_candidate
+from ib_kernel.budget.parsing import parse_name
 from ib_kernel.errors import NoSession
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.clients import default_model
@@ -39,6 +40,9 @@ class SessionInUse:
         passphrase: str | None = None,
         unlock: str | None = None,
         budget_usd: Any = None,
+        candidate_id: str = "",
+        keep_until: float | None = None,
+        begin: bool = True,
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
@@ -58,9 +62,12 @@ class SessionInUse:
             passphrase: Locks the session's limits (see `TokenService.create_session`).
             unlock: The passphrase of an earlier session that locks this candidate.
             budget_usd: A budget in US dollars beside the one in tokens.
+            candidate_id: What names the person where a name does not.
+            keep_until: When the session may be erased, in seconds since the epoch; None: not by a date.
+            begin: Whether its clock runs from now; `TokenService.start` begins it later.
 
         Returns:
-            The session, active.
+            The session, active if it has begun.
 
         Raises:
             ConfigError: Something cannot be used; nothing is recorded then, and the line says what is meant
@@ -95,6 +102,9 @@ class SessionInUse:
             passphrase=passphrase,
             unlock=unlock,
             budget_usd=budget_usd,
+            start=begin,
+            external_id=parse_name("candidate_id", candidate_id).strip(),
+            keep_until=keep_until,
         )
         self._parts.given.note(session.session_id, given)
         self._session_id = session.session_id

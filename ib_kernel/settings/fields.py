@@ -154,6 +154,15 @@ class Settings:
         "a stop ends the stream, or reads on for the real usage",
     )
     drain_s: float = _setting(parse_duration, 30.0, "seconds that drain reads on at most")
+    notice: str | None = _setting(
+        parse_text, None, "what a hosted session's candidate reads first; unset: our own text"
+    )
+    keep_days: int | None = _setting(
+        parse_whole(1), None, "days that a hosted session is kept; unset: until somebody deletes it"
+    )
+    ca_file: Path | None = _setting(
+        parse_path, None, "certificates of the authorities that a host may be signed by (PEM)"
+    )
     models: Mapping[str, Any] = _setting(parse_table, dict, "limits of further models, by name")
     model_aliases: Mapping[str, Any] = _setting(
         parse_table, dict, "deployment names and the model each stands for"

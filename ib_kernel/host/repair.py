@@ -1,0 +1,77 @@
+"""What a host that died has left behind: replies that were being read, shown as unfinished, asked never again."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.host.withhold import screened
+from ib_kernel.values import Message
+from ib_kernel.values.wire import to_value
+
+if TYPE_CHECKING:
+    from ib_kernel.host.host import Host
+    from ib_kernel.values import Session
+    from ib_kernel.values.host import StoredRequest
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = (
+    "This reply is unfinished: the host stopped while it came. What had arrived is kept; what it cost is in "
+    "doubt until the interviewer decides. Ask again in a new cell if you need the rest."
+)
+
+
+class Repair:
+    """Completes requests whose worker is gone."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def completed(self, session: Session, stored: StoredRequest) -> StoredRequest:
+        """Return a request that has ended with its last event: as it was stored, or as the ledger tells.
+
+        Args:
+            session: Its session.
+            stored: The request, finished or unfinished.
+        """
+        if "kind" in stored.result:
+            return stored
+        reply = self._transcribed(session, stored)
+        if reply is not None and not reply.partial:  # settled, and the host died before it said so
+            return dataclasses.replace(stored, text=reply.content, result=self._from_ledger(session, stored))
+        self._keep_messages(session, stored)
+        return dataclasses.replace(stored, result=_unfinished(stored))
+
+    def _transcribed(self, session: Session, stored: StoredRequest) -> Message | None:
+        private = self._host.sight.private_text(session)
+        for message in self._host.store.history(session.session_id):
+            if message.turn == stored.turn and message.role == "assistant":
+                return dataclasses.replace(message, content=screened(message.content, private))
+        return None
+
+    def _keep_messages(self, session: Session, stored: StoredRequest) -> None:
+        """Put what was asked and what has come of it into the transcript, once."""
+        history = self._host.store.history(session.session_id)
+        if any(m.turn == stored.turn and m.role == "user" for m in history):
+            return
+        question, asked_at = stored.result.get("question"), stored.result.get("asked_at")
+        if not isinstance(question, str):
+            return
+        at = float(asked_at) if isinstance(asked_at, (int, float)) else stored.updated_at
+        self._host.store.add_message(session.session_id, Message(stored.turn, "user", question, at, False, at))
+        if stored.text:
+            cut = Message(stored.turn, "assistant", stored.text, stored.updated_at, True, at)
+            self._host.store.add_message(session.session_id, cut)
+
+    def _from_ledger(self, session: Session, stored: StoredRequest) -> dict[str, Any]:
+        totals = self._host.service.totals(session.session_id)
+        line = f"turn {stored.turn} · {totals.left:,} of {totals.token_budget:,} left"
+        data = {"turn": stored.turn, "footer": line, "totals": to_value(totals), "stop_line": "", "why": ""}
+        return {"kind": "end", "data": data}
+
+
+def _unfinished(stored: StoredRequest) -> dict[str, Any]:
+    error = {"code": "unresolved", "message": UNFINISHED, "type": "Unresolved", "turn": stored.turn}
+    return {"kind": "error", "data": {"error": error}}

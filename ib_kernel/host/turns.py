@@ -1,0 +1,201 @@
+"""`POST /v1/turns`: ask, resume, stop. The same request id is the same turn, whatever happens to the line."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from ib_kernel.errors import SessionInactive
+from ib_kernel.host.answers import Refused, answer, read_json, text_of
+from ib_kernel.host.auth import host_of, require_candidate
+from ib_kernel.host.notice import notice_of, was_shown
+from ib_kernel.host.running import RunningTurn, Sent
+from ib_kernel.host.watch import STOP_KIND
+from ib_kernel.values import LedgerEvent, Status
+
+if TYPE_CHECKING:
+    from ib_kernel.host.host import Host
+    from ib_kernel.values import Session
+    from ib_kernel.values.host import StoredRequest
+
+PULSE_S = 10.0
+"""Seconds after which a silent stream shows that it lives."""
+
+FIRST_S = 1.0
+"""Seconds for which an answer waits for a refusal before its stream begins."""
+
+LOOK_S = 0.25
+"""Seconds between two looks at a reply that another process reads."""
+
+MOST_TEXT = 200_000
+"""Characters of a question at most."""
+
+_REQUEST_ID = re.compile(r"[\w.:-]{8,100}")
+_FIELDS = frozenset({"text", "max_tokens"})
+
+
+def routes(host: Host) -> list[BaseRoute]:
+    """Return the routes of turns."""
+    return [
+        Route("/v1/turns", ask, methods=["POST"]),
+        Route("/v1/turns/{turn}/stop", stop, methods=["POST"]),
+    ]
+
+
+async def ask(request: Request) -> Response:
+    """Ask, or go on with what was asked under the same ``Idempotency-Key``; a stream of events."""
+    host, session = host_of(request), await require_candidate(request)
+    request_id = request.headers.get("idempotency-key", "")
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise Refused(400, "request_id", "Idempotency-Key: give 8 to 100 letters, digits, hyphens, dots")
+    at = _last_event_id(request)
+    value = await read_json(request)
+    _require_known(value)
+    text, most = text_of(value, "text", longest=MOST_TEXT), _max_tokens(value)
+    body_sha = _sha({"text": text, "max_tokens": most})
+    running = host.turns.find(session.session_id, request_id)
+    if running is None:
+        stored = await run_in_threadpool(host.store.request, session.session_id, request_id)
+        if stored is not None:
+            _require_same(stored.body_sha, body_sha)
+            return _stream(_replayed(host, session, stored, at))
+        await _require_ready(host, session)
+        running = host.turns.find(session.session_id, request_id) or await _begin(
+            host, session, request_id, body_sha, text, most
+        )
+    _require_same(running.body_sha, body_sha)
+    return await _answer(host, session, running, at)
+
+
+async def stop(request: Request) -> Response:
+    """Stop a turn by its number or request id; the answer says whether one was running."""
+    host, session = host_of(request), await require_candidate(request)
+    name = str(request.path_params["turn"])[:100]
+    turn = host.turns.find(session.session_id, name)
+    if turn is not None and turn.end is None:
+        turn.stop()
+        return answer({"stopped": True})
+    stored = await run_in_threadpool(host.store.request, session.session_id, name)
+    if stored is not None and stored.state == "running":  # another process reads it
+        event = LedgerEvent(session.session_id, STOP_KIND, 0.0, "candidate", {"request_id": name})
+        await run_in_threadpool(host.store.add_event, event)
+        return answer({"stopped": True})
+    return answer({"stopped": False})
+
+
+async def _begin(
+    host: Host, session: Session, request_id: str, body_sha: str, text: str, most: int | None
+) -> RunningTurn:
+    interview = await run_in_threadpool(host.interview, session.session_id)
+    reply = await run_in_threadpool(
+        lambda: interview.ask(text, max_tokens=most, request_id=request_id, request_sha=body_sha)
+    )
+    known = host.turns.find(session.session_id, request_id)  # the same request may have come twice at once
+    if known is not None:
+        return known
+    turn = RunningTurn(session.session_id, request_id, body_sha, reply, text)
+    host.turns.start(turn)
+    return turn
+
+
+async def _answer(host: Host, session: Session, turn: RunningTurn, at: int) -> Response:
+    if turn.end is None and not turn.text:
+        await turn.news(FIRST_S)
+    if turn.end is not None and turn.repeated is not None and turn.repeated.request is not None:
+        _require_same(turn.repeated.request.body_sha, turn.body_sha)
+        return _stream(_replayed(host, session, turn.repeated.request, at))
+    if turn.end is not None and turn.end.kind == "error" and not turn.text and turn.reply.reservation is None:
+        return answer(turn.end.data, 409, {"IB-Refused": "1"})
+    return _stream(_as_events(turn.follow(at, PULSE_S)))
+
+
+async def _replayed(host: Host, session: Session, stored: StoredRequest, at: int) -> AsyncIterator[bytes]:
+    """Yield what the ledger knows of a request that no turn of this process is."""
+    found: StoredRequest | None = stored
+    silent = 0.0
+    while found is not None and found.state == "running":
+        if at < len(found.text):
+            yield _event(Sent("piece", {"text": found.text[at:]}, len(found.text)))
+            at, silent = len(found.text), 0.0
+        elif silent >= PULSE_S:
+            yield _event(Sent("wait", {}, at))
+            silent = 0.0
+        if host.closing.is_set():
+            return
+        await asyncio.sleep(LOOK_S)
+        silent += LOOK_S
+        found = await run_in_threadpool(host.store.request, session.session_id, stored.request_id)
+    if found is None:
+        return
+    found = await run_in_threadpool(host.repair.completed, session, found)
+    if at < len(found.text):
+        yield _event(Sent("piece", {"text": found.text[at:]}, len(found.text)))
+    yield _event(Sent(str(found.result["kind"]), dict(found.result["data"]), len(found.text)))
+
+
+async def _as_events(events: AsyncIterator[Sent]) -> AsyncIterator[bytes]:
+    async for sent in events:
+        yield _event(sent)
+
+
+def _event(sent: Sent) -> bytes:
+    if sent.kind == "wait":
+        return f"id: {sent.at}\nevent: wait\ndata: {{}}\n\n".encode()
+    return f"id: {sent.at}\nevent: {sent.kind}\ndata: {json.dumps(sent.data)}\n\n".encode()
+
+
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+
+async def _require_ready(host: Host, session: Session) -> None:
+    """Begin a session that has not begun; refuse one whose candidate has not seen the notice."""
+    if not await run_in_threadpool(was_shown, host.store, session.session_id):
+        notice = notice_of(host.settings)
+        raise Refused(428, "notice", f"first read what is recorded: {notice.text}")
+    if session.status is Status.CREATED:
+        try:
+            await run_in_threadpool(host.service.start, session.session_id)
+        except SessionInactive:  # another request has begun it
+            return
+
+
+def _require_known(value: dict[str, Any]) -> None:
+    unknown = set(value) - _FIELDS
+    if unknown:
+        what = ", ".join(sorted(unknown))[:100]
+        raise Refused(403, "not_yours", f"{what}: that is the interviewer's to choose; send text and max_tokens")
+
+
+def _require_same(known: str, body_sha: str) -> None:
+    if known != body_sha:
+        raise Refused(409, "request_id", "another question was asked under this Idempotency-Key; use a new one")
+
+
+def _max_tokens(value: dict[str, Any]) -> int | None:
+    found = value.get("max_tokens")
+    if found is None or (isinstance(found, int) and not isinstance(found, bool) and 0 < found < 10**7):
+        return found
+    raise Refused(400, "bad_field", "max_tokens: give a whole number above 0, or leave it out")
+
+
+def _last_event_id(request: Request) -> int:
+    text = request.headers.get("last-event-id", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise Refused(400, "last_event_id", "Last-Event-ID: give the id of the last event that arrived")
+    return int(text)
+
+
+def _sha(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
