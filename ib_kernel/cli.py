@@ -7,12 +7,9 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from ib_kernel.errors import BuddyError, ConfigError
-
-if TYPE_CHECKING:
-    from ib_kernel.settings import Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not hasattr(given, "run"):
             parser.print_help()
             return 2
-        status: int = given.run(given)
+        from ib_kernel.host import commands
+
+        status: int = getattr(commands, given.run)(given)
     except BuddyError as error:
         print(f"ib: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -41,19 +40,56 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ib", description="Interview Buddy: the interviewer's side.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    host = _command(commands, "host", "run the host that candidates join", _host)
+    host = _command(commands, "host", "run the host that candidates join", "host")
     host.add_argument("--listen", default="", metavar="HOST:PORT|unix:PATH", help="default 127.0.0.1:8899")
     host.add_argument("--url", default="", help="the address that people type, where it is another")
     host.add_argument("--tls-cert", default="", metavar="FILE", help="certificate and its chain, PEM")
     host.add_argument("--tls-key", default="", metavar="FILE", help="its key, PEM")
     host.add_argument("--behind-proxy", action="store_true", help="a proxy on this machine ends TLS")
     host.add_argument("--access-log", action="store_true", help="one line for each request, to stderr")
+    _invite_parser(_command(commands, "invite", "invite a candidate; prints the line to send", "invite"))
+    link = _command(commands, "link", "make a new link to the interviewer's page", "link")
+    link.add_argument("--name", default="", help="whose; default: yours")
+    people = _command(commands, "interviewer", "list, add or remove interviewers", "people")
+    people.add_argument("action", choices=("list", "add", "remove"), nargs="?", default="list")
+    people.add_argument("name", nargs="?", default="")
+    people.add_argument("--role", choices=("interviewer", "coordinator"), default="interviewer")
+    verify = _command(commands, "verify", "recompute the ledger's chain and what was sent", "verify")
+    verify.add_argument("session", nargs="?", default="", help="a session's ID; default: all")
+    _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
 
 
-def _command(
-    commands: Any, name: str, summary: str, run: Callable[[argparse.Namespace], int]
-) -> argparse.ArgumentParser:
+def _invite_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("role", nargs="?", default="", metavar="ROLE", help='such as "Backend engineer"')
+    parser.add_argument("--session", default="", metavar="ID", help="readmit: whoever was in is out")
+    parser.add_argument("--candidate", metavar="NAME", help="who is interviewed")
+    parser.add_argument("--candidate-id", metavar="ID", help="what names the person where a name does not")
+    parser.add_argument("--level", help="such as senior")
+    parser.add_argument("--challenge", metavar="NAME|FILE", help="the task")
+    parser.add_argument("--budget", dest="token_budget", type=_number(int), metavar="N", help="tokens")
+    parser.add_argument("--budget-usd", metavar="USD", help="US dollars, beside the tokens")
+    parser.add_argument("--minutes", type=_number(float), metavar="N", help="time limit")
+    parser.add_argument("--model", help="the model")
+    parser.add_argument("--client", help="the client plugin")
+    parser.add_argument("--as", dest="persona", metavar="ROLE", help="interviewer or assistant")
+    parser.add_argument("--gateway", action="store_true", help="the candidate's own tools may spend, too")
+    parser.add_argument("--hours", type=_number(float), metavar="N", help="how long the code is valid; 48")
+    parser.add_argument("--host", default="", metavar="URL", help="a host elsewhere (IB_HOST_TOKEN signs in)")
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+    def number(text: str) -> int | float:
+        value = kind(text.replace("_", "").replace(",", ""))
+        if value <= 0:
+            raise ValueError
+        return value
+
+    number.__name__ = "number above 0"
+    return number
+
+
+def _command(commands: Any, name: str, summary: str, run: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False
     )
@@ -61,25 +97,3 @@ def _command(
     made.add_argument("--store", metavar="NAME", help="ledger by plugin name; default: the settings'")
     made.set_defaults(run=run)
     return made
-
-
-def settings_of(given: argparse.Namespace) -> Settings:
-    """Return the settings with what the command line names."""
-    from ib_kernel.settings import Settings
-
-    return Settings().replace("ib", data_dir=given.data, store=given.store)
-
-
-def _host(given: argparse.Namespace) -> int:
-    from ib_kernel.host.serve import DEFAULT_LISTEN, Serving, run
-
-    if given.access_log:
-        logging.getLogger("ib_kernel.host.access").setLevel(logging.INFO)
-    serving = Serving(
-        given.listen or DEFAULT_LISTEN, given.url, given.tls_cert, given.tls_key, given.behind_proxy
-    )
-    return run(settings_of(given), serving, _say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201

@@ -126,5 +126,13 @@ def text_of(value: Mapping[str, Any], name: str, *, longest: int, default: str |
     return found
 
 
+def last_event_id(request: Request) -> int:
+    """Return the ``Last-Event-ID`` of a request that goes on with a stream, 0 for one that begins."""
+    text = request.headers.get("last-event-id", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise Refused(400, "last_event_id", "Last-Event-ID: give the id of the last event that arrived")
+    return int(text)
+
+
 def _value(code: str, message: str, kind: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "type": kind, "version": VERSION}}

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.host import gateway
+from ib_kernel.host import entry, gateway, join, turns
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.values.joining import is_loopback
 
@@ -72,6 +72,9 @@ def all_routes(host: Host) -> list[BaseRoute]:
         Route("/v1/health", health),
         Route("/v1/version", version),
         *gateway.routes(host),
+        *join.routes(host),
+        *turns.routes(host),
+        *entry.routes(host),
     ]
 
 
@@ -189,10 +192,15 @@ def allowed_names(address: str, listen: str) -> set[tuple[str, str]]:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     host: Host = app.state.host
-    await run_in_threadpool(host.store.sessions, limit=1)  # a ledger that cannot be opened ends it here
-    yield
-    if "gateway" in host.__dict__:
-        await host.gateway.aclose()
+    await run_in_threadpool(lambda: host.secret)  # a ledger that cannot be opened ends it here
+    host.watch.start()
+    try:
+        yield
+    finally:
+        await host.turns.close()
+        await host.watch.close()
+        if "gateway" in host.__dict__:
+            await host.gateway.aclose()
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -7,16 +7,25 @@ budget, `Host.interview` an engine with one session in use.
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.budget.access import acting_as
 from ib_kernel.budget.service import TokenService
 from ib_kernel.host.pacing import Pacing
+from ib_kernel.errors import ConfigError
+from ib_kernel.host.rates import RateLimit
+from ib_kernel.host.repair import Repair
+from ib_kernel.host.running import RunningTurns
+from ib_kernel.host.sight import Sight
+from ib_kernel.host.watch import Watch
 from ib_kernel.interview.interview import Interview
 from ib_kernel.values.version import VERSION
+from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
     from ib_kernel.host.gateway import Gateway
@@ -58,6 +67,8 @@ class Host:
         service: The budget service; its store is the ledger.
         options: How the host is reached.
         clock: Returns the time in seconds since the epoch; a test may put another.
+        version: The package's version.
+        closing: Set when the host is asked to stop.
     """
 
     settings: Settings
@@ -65,6 +76,7 @@ class Host:
     options: HostOptions = field(default_factory=HostOptions)
     clock: Callable[[], float] = time.time
     version: str = VERSION
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @property
     def store(self) -> Any:
@@ -81,6 +93,31 @@ class Host:
         """The ledger's secret: what tokens and keyed hashes are made with."""
         secret: bytes = self.store.host_secret()
         return secret
+
+    @functools.cached_property
+    def sight(self) -> Sight:
+        """What candidates may see."""
+        return Sight(self)
+
+    @functools.cached_property
+    def turns(self) -> RunningTurns:
+        """The turns that this process reads."""
+        return RunningTurns(self)
+
+    @functools.cached_property
+    def repair(self) -> Repair:
+        """What becomes of the turns of processes that are gone."""
+        return Repair(self)
+
+    @functools.cached_property
+    def watch(self) -> Watch:
+        """Who hears of changes in the ledger."""
+        return Watch(self)
+
+    @functools.cached_property
+    def join_limits(self) -> RateLimit:
+        """How often somebody may try a code or a link."""
+        return RateLimit()
 
     @functools.cached_property
     def engine(self) -> Interview:
@@ -108,6 +145,22 @@ class Host:
     def interview(self, session_id: str) -> Interview:
         """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""
         return self.engine.beside(session_id)
+
+    def end_session(self, session_id: str, who: str) -> None:
+        """End a session and what runs in it.
+
+        Raises:
+            SessionInactive: It has ended already.
+        """
+        with acting_as(who):
+            self.service.complete(session_id)
+
+    def estimate(self, session_id: str, text: str) -> Any:
+        """Return what the next turn would take, JSON-able; a `ConfigError` where that cannot be told."""
+        foretell = getattr(self.interview(session_id), "estimate", None)
+        if foretell is None:
+            raise ConfigError("this host cannot tell beforehand what a turn takes")
+        return to_value(foretell(text))
 
     def close(self) -> None:
         """Close the engine and the ledger."""

@@ -23,8 +23,8 @@ VALID_S = 48 * 3600.0
 MOST_HOURS = 24 * 31
 
 OPTIONS = frozenset(
-    {"role", "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes", "model",
-     "client", "api", "temperature", "persona"}
+    {"role", "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes",
+     "model", "client", "api", "temperature", "persona"}
 )  # fmt: skip
 """What an invitation may say about the session that it opens."""
 
@@ -88,7 +88,9 @@ def readmit(
     """
     session = host.service.get_session(session_id)
     if session.status in ("completed", "cancelled"):
-        raise SessionInactive(f"session {session_id} is {session.status}; nobody can be let in", session.status)
+        raise SessionInactive(
+            f"session {session_id} is {session.status}; nobody can be let in", session.status
+        )
     if gateway is None:
         earlier = host.store.invitations(session_id)
         gateway = bool(earlier and earlier[0].gateway)
@@ -108,7 +110,7 @@ def find_session_id(host: Host, typed: str) -> str:
     Raises:
         UnknownSession: There is none, or more than one.
     """
-    found = [s.session_id for s in host.store.sessions() if s.session_id.startswith(typed)]
+    found: list[str] = [s.session_id for s in host.store.sessions() if s.session_id.startswith(typed)]
     if typed in found:
         return typed
     if len(found) != 1:

@@ -14,9 +14,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import ConfigError, SessionInactive
-from ib_kernel.host.answers import Refused, answer, read_json, text_of
+from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
 from ib_kernel.host.notice import notice_of, record_shown
+from ib_kernel.host.ready import require_ready
 from ib_kernel.host.tokens import derived_token, hashed
 from ib_kernel.values import Status
 from ib_kernel.values.host import Grant, Invitation
@@ -76,12 +77,8 @@ def _join(host: Host, code: str, nonce: str) -> dict[str, Any]:
             grants.append(Grant(hashed(gateway), "gateway", session_id, now, until, None, who))
     taken = host.store.take_invitation(hashed(code), hashed(nonce), grants)
     if taken is None:
-        raise Refused(
-            403,
-            "code",
-            "this code is not valid: it lets one person in, once, and only for some time; ask the interviewer "
-            "for a new line",
-        )
+        line = "this code lets one person in, once, for some time only; ask the interviewer for a new line"
+        raise Refused(403, "code", line)
     session = host.service.get_session(taken.session_id)
     me = host.sight.everything(session)
     return {"token": token, "gateway_token": gateway if taken.gateway else None, "me": me}
@@ -112,9 +109,7 @@ async def notice(request: Request) -> Response:
 async def begin(request: Request) -> Response:
     """Start the clock, if it does not run."""
     host, session = host_of(request), await require_candidate(request)
-    from ib_kernel.host.turns import require_ready
-
-    await require_ready(host, session)
+    await run_in_threadpool(require_ready, host, session)
     session = await run_in_threadpool(host.service.get_session, session.session_id)
     return answer(await run_in_threadpool(host.sight.status, session))
 
@@ -123,7 +118,9 @@ async def end(request: Request) -> Response:
     """End the session, at the candidate's wish."""
     host, session = host_of(request), await require_candidate(request)
     if session.status is Status.CREATED:
-        raise SessionInactive("the session has not begun; %interview leave leaves it as it is", session.status)
+        raise SessionInactive(
+            "the session has not begun; %interview leave leaves it as it is", session.status
+        )
     await run_in_threadpool(host.end_session, session.session_id, session.candidate)
     session = await run_in_threadpool(host.service.get_session, session.session_id)
     return answer(await run_in_threadpool(host.sight.status, session))
@@ -140,8 +137,7 @@ async def estimate(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """Stream the session's state whenever it changes, and each line that the interviewer says."""
     host, session = host_of(request), await require_candidate(request)
-    seen = request.headers.get("last-event-id", "0")
-    stream = _events(host, session, int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else 0, request)
+    stream = _events(host, session, last_event_id(request), request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -153,7 +149,9 @@ async def _events(host: Host, session: Session, lines_seen: int, request: Reques
         while not listener.closed:
             session = await require_candidate(request)  # a revoked token ends the stream, too
             state = await run_in_threadpool(host.sight.status, session)
-            shown = json.dumps({**state, "now": 0, "session": {**state["session"], "active_s": 0, "time_left_s": 0}})
+            shown = json.dumps(
+                {**state, "now": 0, "session": {**state["session"], "active_s": 0, "time_left_s": 0}}
+            )
             if shown != last:
                 yield f"event: status\ndata: {json.dumps(state)}\n\n".encode()
                 last = shown

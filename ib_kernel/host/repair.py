@@ -1,4 +1,4 @@
-"""What a host that died has left behind: replies that were being read, shown as unfinished, asked never again."""
+"""What a host that died has left behind: replies cut short, shown as unfinished, and asked never again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Repair:
 
     def _transcribed(self, session: Session, stored: StoredRequest) -> Message | None:
         private = self._host.sight.private_text(session)
-        for message in self._host.store.history(session.session_id):
+        history: list[Message] = self._host.store.history(session.session_id)
+        for message in history:
             if message.turn == stored.turn and message.role == "assistant":
                 return dataclasses.replace(message, content=screened(message.content, private))
         return None
@@ -60,7 +61,9 @@ class Repair:
         if not isinstance(question, str):
             return
         at = float(asked_at) if isinstance(asked_at, (int, float)) else stored.updated_at
-        self._host.store.add_message(session.session_id, Message(stored.turn, "user", question, at, False, at))
+        self._host.store.add_message(
+            session.session_id, Message(stored.turn, "user", question, at, False, at)
+        )
         if stored.text:
             cut = Message(stored.turn, "assistant", stored.text, stored.updated_at, True, at)
             self._host.store.add_message(session.session_id, cut)

@@ -19,8 +19,8 @@ from starlette.concurrency import run_in_threadpool
 
 from ib_kernel.errors import BuddyError, RepeatedRequest, Stopped
 from ib_kernel.host.answers import Refused, error_value
-from ib_kernel.host.withhold import Withholder
 from ib_kernel.host.outcome import outcome_value
+from ib_kernel.host.withhold import Withholder
 from ib_kernel.values import LedgerEvent
 from ib_kernel.values.wire import to_value
 
@@ -214,7 +214,7 @@ class RunningTurns:
     async def _ended(self, turn: RunningTurn) -> Sent:
         reply, result = turn.reply, turn.reply.result
         if result is None:
-            line = turn.why_stopped and f"Stopped: {turn.why_stopped}. " or ""
+            line = (turn.why_stopped and f"Stopped: {turn.why_stopped}. ") or ""
             return Sent("error", error_value(Stopped(f"{line}{reply.stop_line()}"))[1], len(turn.text))
         value = outcome_value(result, reply.footer, stop_line=str(reply.stop_line()), why=turn.why_stopped)
         value["totals"] = to_value(result.totals)

@@ -71,8 +71,7 @@ def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int
         stack.callback(remove_address, settings.data_dir)
         for line in greeting(host):
             say(line)
-        server = uvicorn.Server(_config(uvicorn, build_app(host), serving))
-        server.run(sockets=[bound])
+        _stoppable(uvicorn, _config(uvicorn, build_app(host), serving), host).run(sockets=[bound])
     if serving.listen.startswith("unix:"):
         with contextlib.suppress(OSError):
             os.unlink(serving.listen.removeprefix("unix:"))
@@ -175,6 +174,17 @@ def _server() -> tuple[Any, Any]:
             "pip install 'interview-buddy-kernel[host]'"
         ) from None
     return uvicorn, build_app
+
+
+def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
+    """Return a server that tells the host as soon as it is asked to stop, so that open streams end."""
+
+    class Server(uvicorn.Server):  # type: ignore[misc]
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            host.closing.set()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
 
 
 def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:

@@ -14,13 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from ib_kernel.errors import SessionInactive
-from ib_kernel.host.answers import Refused, answer, read_json, text_of
+from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
-from ib_kernel.host.notice import notice_of, was_shown
+from ib_kernel.host.ready import require_ready
 from ib_kernel.host.running import RunningTurn, Sent
 from ib_kernel.host.watch import STOP_KIND
-from ib_kernel.values import LedgerEvent, Status
+from ib_kernel.values import LedgerEvent
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -57,7 +56,7 @@ async def ask(request: Request) -> Response:
     request_id = request.headers.get("idempotency-key", "")
     if not _REQUEST_ID.fullmatch(request_id):
         raise Refused(400, "request_id", "Idempotency-Key: give 8 to 100 letters, digits, hyphens, dots")
-    at = _last_event_id(request)
+    at = last_event_id(request)
     value = await read_json(request)
     _require_known(value)
     text, most = text_of(value, "text", longest=MOST_TEXT), _max_tokens(value)
@@ -68,7 +67,7 @@ async def ask(request: Request) -> Response:
         if stored is not None:
             _require_same(stored.body_sha, body_sha)
             return _stream(_replayed(host, session, stored, at))
-        await _require_ready(host, session)
+        await run_in_threadpool(require_ready, host, session)
         running = host.turns.find(session.session_id, request_id) or await _begin(
             host, session, request_id, body_sha, text, most
         )
@@ -158,28 +157,20 @@ def _stream(events: AsyncIterator[bytes]) -> Response:
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _require_ready(host: Host, session: Session) -> None:
-    """Begin a session that has not begun; refuse one whose candidate has not seen the notice."""
-    if not await run_in_threadpool(was_shown, host.store, session.session_id):
-        notice = notice_of(host.settings)
-        raise Refused(428, "notice", f"first read what is recorded: {notice.text}")
-    if session.status is Status.CREATED:
-        try:
-            await run_in_threadpool(host.service.start, session.session_id)
-        except SessionInactive:  # another request has begun it
-            return
-
-
 def _require_known(value: dict[str, Any]) -> None:
     unknown = set(value) - _FIELDS
     if unknown:
         what = ", ".join(sorted(unknown))[:100]
-        raise Refused(403, "not_yours", f"{what}: that is the interviewer's to choose; send text and max_tokens")
+        raise Refused(
+            403, "not_yours", f"{what}: that is the interviewer's to choose; send text and max_tokens"
+        )
 
 
 def _require_same(known: str, body_sha: str) -> None:
     if known != body_sha:
-        raise Refused(409, "request_id", "another question was asked under this Idempotency-Key; use a new one")
+        raise Refused(
+            409, "request_id", "another question was asked under this Idempotency-Key; use a new one"
+        )
 
 
 def _max_tokens(value: dict[str, Any]) -> int | None:
@@ -189,13 +180,5 @@ def _max_tokens(value: dict[str, Any]) -> int | None:
     raise Refused(400, "bad_field", "max_tokens: give a whole number above 0, or leave it out")
 
 
-def _last_event_id(request: Request) -> int:
-    text = request.headers.get("last-event-id", "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise Refused(400, "last_event_id", "Last-Event-ID: give the id of the last event that arrived")
-    return int(text)
-
-
 def _sha(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-

@@ -1,0 +1,37 @@
+"""`ib doctor`: what the interviewer's side would ask first, one line each; the page shows the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ib_kernel.errors import BuddyError, ConfigError
+from ib_kernel.host.address import read_address
+from ib_kernel.host.people import present
+
+if TYPE_CHECKING:
+    from ib_kernel.host.host import Host
+
+
+def report(host: Host) -> list[str]:
+    """Return what is so, and what is wrong, one line each."""
+    settings = host.settings
+    key = "is set" if settings.api_key is not None else "is not set"
+    lines = [
+        f"version {host.version}",
+        f"client {settings.client_name}, model {settings.model}; an API key {key}",
+        f"ledger {host.store.location()}",
+        f"address {_address(host)}",
+        f"people {', '.join(f'{p.name} ({p.role})' for p in present(host)) or 'none yet: ib host adds you'}",
+    ]
+    try:
+        problems = host.store.check()
+    except BuddyError as error:
+        problems = [str(error)]
+    return [*lines, *(f"ledger: {line}" for line in problems or ["adds up"])]
+
+
+def _address(host: Host) -> str:
+    try:
+        return read_address(host.data_dir).address
+    except ConfigError as error:
+        return str(error)
