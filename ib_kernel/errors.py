@@ -12,6 +12,7 @@
     │   ├── NoSession             nothing started or chosen yet
     │   ├── UnknownSession        no session of that id in the ledger
     │   ├── SessionInactive       the session is paused, ended or expired
+    │   ├── NotHere               only the interviewer can do that, at the host
     │   └── Locked                the session is locked, and the passphrase is missing or wrong
     ├── BudgetRefused             not sent: the turn does not fit into what is left
     ├── ReservationError          an unknown reservation, or one that has already ended otherwise
@@ -122,6 +123,10 @@ class Locked(SessionError):
     def __init__(self, message: str, wrong: bool = False) -> None:
         super().__init__(message)
         self.wrong = wrong
+
+
+class NotHere(SessionError):
+    """Only the interviewer can do that: the session is held by a host."""
 
 
 class BudgetRefused(BuddyError):

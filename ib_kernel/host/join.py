@@ -41,6 +41,7 @@ def routes(host: Host) -> list[BaseRoute]:
     return [
         Route("/v1/join", join, methods=["POST"]),
         Route("/v1/me", me),
+        Route("/v1/status", status),
         Route("/v1/notice", notice, methods=["POST"]),
         Route("/v1/begin", begin, methods=["POST"]),
         Route("/v1/end", end, methods=["POST"]),
@@ -93,6 +94,12 @@ async def me(request: Request) -> Response:
     """Answer all that the candidate may see of their session."""
     host, session = host_of(request), await require_candidate(request)
     return answer(await run_in_threadpool(host.sight.everything, session))
+
+
+async def status(request: Request) -> Response:
+    """Answer the session's state and figures."""
+    host, session = host_of(request), await require_candidate(request)
+    return answer(await run_in_threadpool(host.sight.status, session))
 
 
 async def notice(request: Request) -> Response:

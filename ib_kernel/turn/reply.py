@@ -62,7 +62,8 @@ class Reply:
         """The line of figures under an ended reply."""
         if self.result is None:
             raise Stopped("The reply has not ended yet.")
-        return footer(self.result)
+        told: str | None = getattr(self.result, "footer", None)  # by a host
+        return footer(self.result) if told is None else told
 
     @property
     def reservation(self) -> Reservation | None:

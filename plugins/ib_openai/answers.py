@@ -11,7 +11,7 @@ from ib_kernel.secrets import Secret
 from ib_kernel.values import Done, Piece, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
 from ib_openai.mapping import from_event, no_finish, nothing_came
-from ib_openai.sse import Event
+from ib_kernel.values.sse import Event
 from ib_openai.values import name_of, read_json, text_of, whole_of
 
 Heard = Piece | Thinking

@@ -16,7 +16,7 @@ from ib_kernel.errors import ClientError, StreamBroken
 from ib_kernel.values import Done, KeepAlive
 from ib_openai.answers import AnswerReader, Heard
 from ib_openai.mapping import from_transport, not_an_answer
-from ib_openai.sse import MAX_EVENT_BYTES, Decoder, Event
+from ib_kernel.values.sse import MAX_EVENT_BYTES, Decoder, Event
 from ib_openai.values import read_json
 
 if TYPE_CHECKING:

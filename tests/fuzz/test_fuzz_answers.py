@@ -21,7 +21,7 @@ from ib_openai.chat import ChatReader
 from ib_openai.mapping import from_status
 from ib_openai.reading import read_reply
 from ib_openai.responses import ResponsesReader
-from ib_openai.sse import Decoder
+from ib_kernel.values.sse import Decoder
 
 KEY = Secret("not-the-key-of-anyone-1")
 NAMES = st.sampled_from(

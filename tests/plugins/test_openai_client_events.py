@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ib_kernel import errors
 from ib_openai.chat import ChatReader
 from ib_openai.responses import ResponsesReader
-from ib_openai.sse import Decoder, Event
+from ib_kernel.values.sse import Decoder, Event
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n\0"), min_size=1))
 
@@ -52,7 +52,7 @@ def test_bytes_that_are_not_utf8_break_the_stream() -> None:
 
 def test_an_endless_line_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays bounded when a line does not end."""
-    monkeypatch.setattr("ib_openai.sse.MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr("ib_kernel.values.sse.MAX_EVENT_BYTES", 1000)
     decoder = Decoder()
     with pytest.raises(errors.StreamBroken, match="more than"):
         for _ in range(20):
@@ -61,7 +61,7 @@ def test_an_endless_line_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_endless_event_of_many_lines_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays bounded when an event's blank line never comes."""
-    monkeypatch.setattr("ib_openai.sse.MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr("ib_kernel.values.sse.MAX_EVENT_BYTES", 1000)
     decoder = Decoder()
     with pytest.raises(errors.StreamBroken, match="more than"):
         for _ in range(20):

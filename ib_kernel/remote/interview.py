@@ -1,0 +1,231 @@
+"""`RemoteInterview`: an interview that a host holds, with the surface of `Interview` that a notebook uses.
+
+What a candidate may not do raises `NotHere`, one line that says who can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NoReturn
+
+from ib_kernel.errors import ConfigError, NotHere
+from ib_kernel.interview.challenges import Challenge
+from ib_kernel.plugin.events import SessionChanged
+from ib_kernel.plugin.manager import Plugins
+from ib_kernel.remote.connection import Connection
+from ib_kernel.remote.kept import Kept
+from ib_kernel.remote.service import RemoteService
+from ib_kernel.remote.state import State
+from ib_kernel.remote.turn import RemoteResult, RemoteTurn
+from ib_kernel.settings import Settings
+from ib_kernel.text import cut, well_formed
+from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.reply import Reply
+from ib_kernel.values import LedgerEvent, Message, NewSession, RateLimits, Session
+from ib_kernel.values.wire import read_list
+
+
+class RemoteInterview:
+    """One candidate's place in an interview at a host.
+
+    Args:
+        settings: What the screen goes by; what a session is like is the host's.
+        plugins: The notebook's plugins.
+        connection: The line to the host, with the candidate's token.
+        kept: What was kept of joining.
+    """
+
+    def __init__(self, settings: Settings, plugins: Plugins, connection: Connection, kept: Kept) -> None:
+        self.settings, self.plugins, self.connection, self.kept = settings, plugins, connection, kept
+        self.state = State(connection, self._changed)
+        self.service = RemoteService(self)
+        self._loop = BackgroundLoop("ib-remote-turns")
+        self._challenge: Challenge | None = None
+        self._challenge_known = False
+        self.notice_version = ""
+
+    # --- the session
+
+    @property
+    def address(self) -> str:
+        """Where the host is."""
+        return self.connection.address
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session."""
+        return self.kept.session_id
+
+    @property
+    def session(self) -> Session:
+        """The session as it is now."""
+        return self.state.session
+
+    def me(self) -> dict[str, Any]:
+        """Return all that the host tells its candidate, and take note of it."""
+        found = self.connection.get("/v1/me")
+        self.take(found)
+        return found
+
+    def take(self, me: Mapping[str, Any]) -> None:
+        """Take note of what the host has told (see `me`)."""
+        self.state.take(me)
+        self._take_challenge(me.get("challenge"))
+
+    def lines_in(self, me: Mapping[str, Any]) -> int:
+        """Return how many lines of the interviewer are in the transcript."""
+        return sum(m.role == "interviewer" for m in read_list(Message, me.get("history")))
+
+    def history(self) -> list[Message]:
+        """Return the transcript, lines of the interviewer included."""
+        return read_list(Message, self.me().get("history"))
+
+    def events(self) -> list[LedgerEvent]:
+        """Return what happened, as far as a candidate may know."""
+        told = self.me().get("events")
+        found = [{**e, "session_id": self.session_id} for e in told or [] if isinstance(e, Mapping)]
+        return read_list(LedgerEvent, found)
+
+    def challenge(self, session: NewSession) -> Challenge | None:
+        """Return the task, None when there is none.
+
+        Args:
+            session: The session; there is one only.
+        """
+        if not self._challenge_known:
+            self.me()
+        return self._challenge
+
+    def begin(self) -> Session:
+        """Start the clock, if it does not run."""
+        self.state.take(self.connection.post("/v1/begin"))
+        return self.session
+
+    def end(self) -> Session:
+        """End the session for good."""
+        self.state.take(self.connection.post("/v1/end"))
+        return self.session
+
+    def notice_was_shown(self) -> None:
+        """Tell the host that its notice was shown."""
+        if self.notice_version:
+            self.connection.post("/v1/notice", {"version": self.notice_version})
+            self.notice_version = ""
+
+    # --- turns
+
+    def ask(
+        self,
+        text: str,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+    ) -> Reply:
+        """Ask: as `Interview.ask`, except that model and temperature are the interviewer's.
+
+        Raises:
+            ConfigError: The text is empty.
+            NotHere: A model or a temperature was named.
+        """
+        if not text.strip():
+            raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
+        if model is not None or temperature is not None:
+            what = "-m (in Python: model=)" if model is not None else "-t (in Python: temperature=)"
+            raise NotHere(f"the interviewer has chosen model and temperature; leave {what} out")
+        question: dict[str, Any] = {"text": well_formed(text)}
+        if max_tokens is not None:
+            question["max_tokens"] = max_tokens
+        return Reply(self._loop, lambda emit: RemoteTurn(self.connection, question, emit, self.state))
+
+    async def say(self, text: str, **options: Any) -> RemoteResult:
+        """Ask and wait for the whole reply (see `ask`)."""
+        async with self.ask(text, **options) as reply:
+            async for _ in reply:
+                pass
+        return _ended(reply)
+
+    def say_sync(self, text: str, **options: Any) -> RemoteResult:
+        """Ask and block until the whole reply is there (see `ask`)."""
+        with self.ask(text, **options) as reply:
+            for _ in reply:
+                pass
+        return _ended(reply)
+
+    def estimate(self, text: str, **wishes: Any) -> Any:
+        """Return what the next turn would take, as the host foretells it."""
+        from types import SimpleNamespace
+
+        return SimpleNamespace(**self.connection.post("/v1/estimate", {"text": text}))
+
+    def rate_limits(self) -> dict[str, RateLimits]:
+        """Return nothing: the service's limits are the host's."""
+        return {}
+
+    # --- what is not here
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise self.not_here(name)
+
+    def not_here(self, name: str) -> NotHere:
+        """Return the line about something that only the interviewer can do."""
+        what = _WORDS.get(name, "that")
+        return NotHere(
+            f"{what} is the interviewer's to do in this interview, at {self.address}; "
+            "%interview leave goes back to sessions of your own"
+        )
+
+    def close(self) -> None:
+        """Stop listening and close the line; the session goes on at the host. Idempotent."""
+        self.state.close()
+        self._loop.close()
+        self.connection.close()
+
+    def __enter__(self) -> RemoteInterview:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- inside
+
+    def _changed(self) -> None:
+        self.plugins.notify("ib_session_changed", SessionChanged(self.session, "remote"))
+
+    def _take_challenge(self, value: Any) -> None:
+        if isinstance(value, Mapping):
+            name, title, text = (cut(str(value.get(key, "")), 500_000) for key in ("name", "title", "text"))
+            self._challenge = Challenge(cut(name, 200), cut(title, 500), text, origin="host")
+        self._challenge_known = True
+
+
+_WORDS = {
+    "start": "starting another session",
+    "use": "choosing a session",
+    "send": "sending other messages",
+    "client": "choosing a client",
+    "sessions": "listing sessions",
+    "sql": "SQL over sessions",
+    "pause": "pausing",
+    "resume": "resuming",
+    "extend_budget": "adding tokens",
+    "set_budget": "setting the budget",
+    "set_money_budget": "setting the budget",
+    "set_time_limit": "adding time",
+    "write_off": "deciding about tokens in doubt",
+    "resolve": "deciding about tokens in doubt",
+    "counter": "counting by the host's counter",
+}
+
+
+def _ended(reply: Reply) -> Any:
+    if reply.result is None:
+        raise reply.stop_line()
+    return reply.result
+
+
