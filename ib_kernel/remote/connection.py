@@ -128,8 +128,8 @@ class Connection:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             reason = (
-                "its certificate is signed by nobody this machine knows; copy the whole join line, or name the "
-                "authority's file in IB_CA_FILE"
+                "its certificate is signed by nobody this machine knows; copy the whole join line, or name "
+                "the authority's file in IB_CA_FILE"
             )
         return NotConnected(f"the host {self.address} cannot be reached: {reason}", retryable=True)
 
@@ -238,7 +238,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise HostRefused("the host answered something else than JSON; is it a host of Interview Buddy?") from None
+        raise HostRefused("the host answered something else than JSON; is it the right address?") from None
     if not isinstance(value, dict):
         raise HostRefused("the host answered something else than expected")
     return value

@@ -5,9 +5,9 @@ What a candidate may not do raises `NotHere`, one line that says who can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from ib_kernel.errors import ConfigError, NotHere
 from ib_kernel.interview.challenges import Challenge
@@ -21,8 +21,9 @@ from ib_kernel.remote.turn import RemoteResult, RemoteTurn
 from ib_kernel.settings import Settings
 from ib_kernel.text import cut, well_formed
 from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
-from ib_kernel.values import LedgerEvent, Message, NewSession, RateLimits, Session
+from ib_kernel.values import LedgerEvent, Message, NewSession, Piece, RateLimits, Session
 from ib_kernel.values.wire import read_list
 
 
@@ -137,7 +138,11 @@ class RemoteInterview:
         question: dict[str, Any] = {"text": well_formed(text)}
         if max_tokens is not None:
             question["max_tokens"] = max_tokens
-        return Reply(self._loop, lambda emit: RemoteTurn(self.connection, question, emit, self.state))
+
+        def turn(emit: Callable[[Piece | Notice], None]) -> Any:
+            return RemoteTurn(self.connection, question, emit, self.state)
+
+        return Reply(self._loop, turn)
 
     async def say(self, text: str, **options: Any) -> RemoteResult:
         """Ask and wait for the whole reply (see `ask`)."""
@@ -223,9 +228,8 @@ _WORDS = {
 }
 
 
-def _ended(reply: Reply) -> Any:
+def _ended(reply: Reply) -> RemoteResult:
     if reply.result is None:
         raise reply.stop_line()
-    return reply.result
-
-
+    result: Any = reply.result
+    return cast("RemoteResult", result)

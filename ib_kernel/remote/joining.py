@@ -45,7 +45,9 @@ def join(text: str, settings: Settings, plugins: Plugins) -> Joined:
         return _rejoin(settings, plugins)
     line = parse_join(text)
     if not line.code:
-        raise ConfigError("join needs a code: %interview join CODE@https://host; join --test HOST tries a host")
+        raise ConfigError(
+            "join needs a code: %interview join CODE@https://host; join --test HOST tries a host"
+        )
     learn(line.code)
     connection = _connect(line, settings)
     require_same_version(connection)
@@ -110,7 +112,9 @@ def _exchange(connection: Connection, line: JoinLine, asked: Kept) -> dict[str, 
 def _rejoin(settings: Settings, plugins: Plugins) -> Joined:
     known = keeping.last(settings.data_dir)
     if known is None:
-        raise NoSession("no interview was joined here yet; type the line that you were sent: %interview join …")
+        raise NoSession(
+            "no interview was joined here yet; type the line that you were sent: %interview join …"
+        )
     connection = _connect(JoinLine("", known.address, known.fingerprint), settings)
     require_same_version(connection)
     return _go_on(known, connection, settings, plugins)
@@ -131,7 +135,13 @@ def _go_on(known: Kept, connection: Connection, settings: Settings, plugins: Plu
 
 
 def _joined(
-    connection: Connection, kept: Kept, me: dict[str, Any], settings: Settings, plugins: Plugins, *, again: bool
+    connection: Connection,
+    kept: Kept,
+    me: dict[str, Any],
+    settings: Settings,
+    plugins: Plugins,
+    *,
+    again: bool,
 ) -> Joined:
     interview = RemoteInterview(settings, plugins, connection.with_token(Secret(kept.token)), kept)
     connection.close()
@@ -143,4 +153,3 @@ def _joined(
         interview.notice_version = cut(str(notice.get("version", "")), 100)
     interview.state.listen(interview.lines_in(me) if again else 0)
     return Joined(interview, text, again)
-

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ib_kernel.errors import ConfigError
+from ib_kernel.errors import ConfigError, StoreError
 from ib_kernel.secrets import learn
 from ib_kernel.settings.files import read_text
 from ib_kernel.values import wire
@@ -91,7 +91,9 @@ def joined(kept: Kept, answer: dict[str, Any], now: float) -> Kept:
     session_id = _session_id(answer)
     if not isinstance(token, str) or not token.startswith("ib_c_") or len(token) > 200:
         raise ConfigError("the host's answer has no token; ask the interviewer for a new line")
-    gateway = gateway if isinstance(gateway, str) and gateway.startswith("ib_g_") and len(gateway) <= 200 else ""
+    gateway = (
+        gateway if isinstance(gateway, str) and gateway.startswith("ib_g_") and len(gateway) <= 200 else ""
+    )
     return replace(kept, token=token, gateway_token=gateway, session_id=session_id, at=now)
 
 
@@ -102,7 +104,7 @@ def _file(data_dir: Path, address: str) -> Path:
 def _read(file: Path) -> Kept | None:
     try:
         kept = wire.read(Kept, json.loads(read_text(file, limit=20_000)))
-    except (OSError, ValueError, RecursionError, ConfigError, wire.StoreError):
+    except (OSError, ValueError, RecursionError, ConfigError, StoreError):
         return None
     learn(kept.token or None, kept.gateway_token or None)
     return kept

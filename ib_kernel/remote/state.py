@@ -1,4 +1,4 @@
-"""What a notebook knows of its session at a host: told by the host as it changes, asked for when that is old."""
+"""What a notebook knows of its session at a host: told as it changes, asked for when that is old."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ class State:
 
 def _doubts(value: Any, session_id: str) -> list[Reservation]:
     found = []
-    for item in value if isinstance(value, list) else []:
-        if isinstance(item, Mapping) and isinstance(item.get("tokens"), int) and isinstance(item.get("turn"), int):
-            call = CallStart(turn=item["turn"])
-            reason = cut(str(item.get("reason", "")), 200)
-            found.append(
-                Reservation("", session_id, item["tokens"], 0.0, in_doubt=True, doubt_reason=reason, call=call)
-            )
-    return found[:1000]
+    for item in value[:1000] if isinstance(value, list) else []:
+        told = item if isinstance(item, Mapping) else {}
+        tokens, turn = told.get("tokens"), told.get("turn")
+        if isinstance(tokens, int) and isinstance(turn, int):
+            doubt = Reservation("", session_id, tokens, 0.0, in_doubt=True, call=CallStart(turn=turn))
+            reason = cut(str(told.get("reason", "")), 200)
+            found.append(dataclasses.replace(doubt, doubt_reason=reason))
+    return found

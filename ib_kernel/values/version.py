@@ -17,15 +17,15 @@ def which_side_upgrades(mine: str, theirs: str) -> str:
     if a[:2] == b[:2]:
         return ""
     if not b:
-        return f"this host does not say its version; is it a host of Interview Buddy? This notebook has {mine}"
+        return f"this host does not say its version; is it the right address? This notebook has {mine}"
     if a < b:
         return (
             f"the host has version {theirs} and this notebook {mine}: upgrade the notebook with "
             f"%pip install 'interview-buddy-kernel=={theirs}' and restart the kernel"
         )
     return (
-        f"this notebook has version {mine} and the host {theirs}: ask the interviewer to upgrade the host, or "
-        f"type %pip install 'interview-buddy-kernel=={theirs}'"
+        f"this notebook has version {mine} and the host {theirs}: ask the interviewer to upgrade the host, "
+        f"or type %pip install 'interview-buddy-kernel=={theirs}'"
     )
 
 

@@ -10,8 +10,8 @@ from ib_kernel.errors import ClientError, ServerFailed, StreamBroken
 from ib_kernel.secrets import Secret
 from ib_kernel.values import Done, Piece, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
-from ib_openai.mapping import from_event, no_finish, nothing_came
 from ib_kernel.values.sse import Event
+from ib_openai.mapping import from_event, no_finish, nothing_came
 from ib_openai.values import name_of, read_json, text_of, whole_of
 
 Heard = Piece | Thinking

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ib_kernel.errors import ClientError, StreamBroken
 from ib_kernel.values import Done, KeepAlive
+from ib_kernel.values.sse import MAX_EVENT_BYTES, Decoder, Event
 from ib_openai.answers import AnswerReader, Heard
 from ib_openai.mapping import from_transport, not_an_answer
-from ib_kernel.values.sse import MAX_EVENT_BYTES, Decoder, Event
 from ib_openai.values import read_json
 
 if TYPE_CHECKING:

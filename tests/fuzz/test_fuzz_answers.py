@@ -16,12 +16,12 @@ from ib_kernel.secrets import Secret
 from ib_kernel.turn.reply_text import ReplyText
 from ib_kernel.turn.usage_check import check_usage
 from ib_kernel.values import Done, Piece
+from ib_kernel.values.sse import Decoder
 from ib_openai.answers import AnswerReader
 from ib_openai.chat import ChatReader
 from ib_openai.mapping import from_status
 from ib_openai.reading import read_reply
 from ib_openai.responses import ResponsesReader
-from ib_kernel.values.sse import Decoder
 
 KEY = Secret("not-the-key-of-anyone-1")
 NAMES = st.sampled_from(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ib_kernel import errors
+from ib_kernel.values.sse import Decoder, Event
 from ib_openai.chat import ChatReader
 from ib_openai.responses import ResponsesReader
-from ib_kernel.values.sse import Decoder, Event
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n\0"), min_size=1))
 
