@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.budget.access import acting_as
 from ib_kernel.budget.service import TokenService
-from ib_kernel.host.pacing import Pacing
 from ib_kernel.errors import ConfigError
+from ib_kernel.host.pacing import Pacing
 from ib_kernel.host.rates import RateLimit
 from ib_kernel.host.repair import Repair
 from ib_kernel.host.running import RunningTurns

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -182,7 +183,8 @@ def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
     class Server(uvicorn.Server):  # type: ignore[misc]
         def handle_exit(self, sig: int, frame: Any) -> None:
             host.closing.set()
-            super().handle_exit(sig, frame)
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True  # uvicorn's own would raise the signal again before we have tidied up
 
     return Server(config)
 
