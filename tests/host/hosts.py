@@ -1,4 +1,4 @@
-"""A real host for tests: its own process, its own ledger, a loopback port; and a candidate's notebook side."""
+"""A real host for tests: its own process, ledger and loopback port; and a candidate's side of the line."""
 
 from __future__ import annotations
 
