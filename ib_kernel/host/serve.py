@@ -181,6 +181,9 @@ def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
     """Return a server that tells the host as soon as it is asked to stop, so that open streams end."""
 
     class Server(uvicorn.Server):  # type: ignore[misc]
+        should_exit: bool
+        force_exit: bool
+
         def handle_exit(self, sig: int, frame: Any) -> None:
             host.closing.set()
             self.force_exit = self.should_exit and sig == signal.SIGINT

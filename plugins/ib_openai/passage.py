@@ -16,12 +16,12 @@ from ib_kernel.secrets import Secret
 from ib_kernel.text import well_formed_value
 from ib_kernel.values import ChatRequest, Done, Piece, RateLimits
 from ib_kernel.values.passage import Api
+from ib_kernel.values.sse import Decoder
 from ib_openai import chat, responses
 from ib_openai.answers import AnswerReader, Heard
 from ib_openai.dialects import DEFAULT_URL, Dialect, split_query
 from ib_openai.limits import read_rate_limits
 from ib_openai.mapping import Asked, from_status, not_an_answer
-from ib_openai.sse import Decoder
 from ib_openai.values import read_json, text_of
 
 _PATHS: dict[Api, str] = {"chat": chat.PATH, "responses": responses.PATH}
