@@ -1,9 +1,9 @@
 """Tests that plugin authors inherit, and the services they run against.
 
-`LLMClientContract`, `TokenCounterContract` and `BudgetStoreContract` are test classes: subclass one, say how
-to make your client, counter or store, and pytest runs every promise of the protocol against it. `FaultServer`
-is an OpenAI-compatible service on a loopback port that fails as it is told to. The classes need pytest, the
-server does not.
+`LLMClientContract`, `TokenCounterContract`, `BudgetStoreContract` and `HostStoreContract` are test classes:
+subclass one, say how to make your client, counter or store, and pytest runs every promise of the protocol
+against it. `FaultServer` is an OpenAI-compatible service on a loopback port that fails as it is told to. The
+classes need pytest, the server does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ib_kernel.testing.client import LLMClientContract
     from ib_kernel.testing.counter import TokenCounterContract
     from ib_kernel.testing.faults import FAULTS, Fault, Step
+    from ib_kernel.testing.host import HostStoreContract
     from ib_kernel.testing.server import FaultServer
     from ib_kernel.testing.store import BudgetStoreContract
 
@@ -23,6 +24,7 @@ _WHERE = {
     "FAULTS": "faults",
     "Fault": "faults",
     "FaultServer": "server",
+    "HostStoreContract": "host",
     "LLMClientContract": "client",
     "Step": "faults",
     "TokenCounterContract": "counter",
@@ -33,6 +35,7 @@ __all__ = [
     "BudgetStoreContract",
     "Fault",
     "FaultServer",
+    "HostStoreContract",
     "LLMClientContract",
     "Step",
     "TokenCounterContract",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ib_duckdb.hot import Hot
 from ib_duckdb.rows import Row, elapsed, get
@@ -27,6 +28,10 @@ class Part:
 
     def _changed(self) -> None:
         """Wake who waits for changes in this process."""
+        raise NotImplementedError
+
+    def _older(self, columns: str, table: str, row: Row, more: str = "") -> Sequence[Any]:
+        """Return a session's rows from the record."""
         raise NotImplementedError
 
     def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:

@@ -34,6 +34,11 @@ class Chain:
         session_id, n, head = next(db.execute(sql, (key,)))
         return cls(db, key, session_id, n, head)
 
+    @classmethod
+    def of_row(cls, db: apsw.Connection, row: Row) -> Chain:
+        """Return the chain of the session whose row this is."""
+        return cls(db, row["session_key"], row["session_id"], row["chain_n"], row["chain_head"])
+
     def add(self, table: str, row: Row) -> Row:
         """Append the *row* (hot columns by name); return it with its link, and a salt where it has texts."""
         texts = chain.TEXTS[table]

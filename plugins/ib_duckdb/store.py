@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.async_calls import AsyncCalls
 from ib_duckdb.base import Part
+from ib_duckdb.evidence import Evidence
 from ib_duckdb.host_async import AsyncHost
 from ib_duckdb.hot import Hot
 from ib_duckdb.limits import Limits
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class DuckDBStore(AsyncHost, AsyncCalls, Part):
+class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.testing import BudgetStoreContract
+from ib_kernel.testing import BudgetStoreContract, HostStoreContract
 from ib_kernel.values import BudgetStore
 
 
@@ -16,6 +16,18 @@ class TestDuckDBStore(BudgetStoreContract):
     """SQLite in front, DuckDB behind."""
 
     process_factory = "ib_duckdb.store:DuckDBStore"
+
+    def make_store(
+        self, folder: Path, clock: Callable[[], float], *, store_transcript: bool = True
+    ) -> BudgetStore:
+        """Open a ledger whose rows move when the test says so."""
+        return DuckDBStore(folder, clock=clock, store_transcript=store_transcript, background=False)
+
+
+class TestDuckDBStoreForAHost(HostStoreContract):
+    """The same ledger, as a host uses it."""
+
+    process_factory = TestDuckDBStore.process_factory
 
     def make_store(
         self, folder: Path, clock: Callable[[], float], *, store_transcript: bool = True
