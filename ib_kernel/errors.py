@@ -130,7 +130,15 @@ class NotHere(SessionError):
 
 
 class BudgetRefused(BuddyError):
-    """Not sent: the turn does not fit into what is left of the budget."""
+    """Not sent: the turn does not fit into what is left of the budget.
+
+    `reason` says of what ("budget": charged tokens, "billed": the ceiling on the bill, "money", "output": the
+    model's longest reply), `needed` and `left` how much of it, in tokens, or in nano-dollars for "money".
+    """
+
+    def __init__(self, message: str, *, reason: str = "budget", needed: int = 0, left: int = 0) -> None:
+        super().__init__(message)
+        self.reason, self.needed, self.left = reason, needed, left
 
 
 class ReservationError(BuddyError):

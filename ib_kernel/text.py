@@ -2,12 +2,14 @@
 
 Replies, names, tasks, SQL values and errors are written by somebody else. On every surface they pass `plain`
 (text of several lines) or `one_line` (a cell of a table, an error, a log's line): the one place that knows
-what a terminal would obey. What is counted, sent or stored passes `well_formed`.
+what a terminal would obey. What is counted, sent or stored passes `well_formed`. Money, time and "2 turns"
+have one wording each.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -86,3 +88,24 @@ def _made_well_formed(value: T) -> T:
             return value
     result: T = clean
     return result
+
+
+def format_usd(nano_usd: int) -> str:
+    """Return nano-dollars as text with as many digits as a small sum needs: $0.00124, $1.20."""
+    usd = nano_usd / 1e9
+    if usd >= 0.1 or usd == 0:
+        return f"${usd:,.2f}"
+    digits = min(9, 2 - math.floor(math.log10(usd)))
+    return f"${usd:.{digits}f}"
+
+
+def several(n: int, noun: str) -> str:
+    """Return "1 turn", "2 turns"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def format_time_left(seconds: float) -> str:
+    """Return how much time is left in words: whole minutes, seconds in the last one."""
+    if seconds <= 0:
+        return "time is up"
+    return f"{math.ceil(seconds / 60)} min left" if seconds > 60 else f"{math.ceil(seconds)} s left"

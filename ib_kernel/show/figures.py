@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ib_kernel.text import format_time_left, format_usd, several
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -91,25 +92,6 @@ def money_left(totals: Totals) -> str:
     return f"{format_usd(max(0, totals.budget_nano_usd - taken))} of {total} left" if taken else total
 
 
-def several(n: int, noun: str) -> str:
-    """Return "1 turn", "2 turns"."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def format_usd(nano_usd: int) -> str:
-    """Return nano-dollars as text with as many digits as a small sum needs: $0.00124, $1.20."""
-    usd = nano_usd / 1e9
-    if usd >= 0.1 or usd == 0:
-        return f"${usd:,.2f}"
-    digits = min(9, 2 - math.floor(math.log10(usd)))
-    return f"${usd:.{digits}f}"
-
-
 def time_line(session: Session) -> str:
     """Say how much active time is left: whole minutes, seconds in the last one."""
-    left = session.time_left_s
-    if left is None:
-        return "no time limit"
-    if left <= 0:
-        return "time is up"
-    return f"{math.ceil(left / 60)} min left" if left > 60 else f"{math.ceil(left)} s left"
+    return "no time limit" if session.time_left_s is None else format_time_left(session.time_left_s)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ClientError
+from ib_kernel.errors import BuddyError, BudgetRefused, ClientError
 from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed
 from ib_kernel.turn.usage import Attempt
-from ib_kernel.values import CallEnd, Count, LedgerEvent, Totals
+from ib_kernel.turn.warn import Warnings
+from ib_kernel.values import CallEnd, Count, LedgerEvent, Session, Totals
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +41,13 @@ class Notifier:
             "ib_before_call", BeforeCall(**self._facts(number), counted=counted, held_tokens=held)
         )
 
-    def after(self, attempt: Attempt, end: CallEnd, totals: Totals) -> float | None:
-        """Notify that an attempt was settled, and warn.
+    def after(self, attempt: Attempt, end: CallEnd, totals: Totals) -> None:
+        """Notify that an attempt was settled.
 
         Args:
             attempt: The attempt.
             end: Its row.
             totals: The session's sums after it.
-
-        Returns:
-            The warning level that was reached, as a share of the budget, if any.
         """
         log.info(
             "turn %d settled: %d in + %d out (%s), %d of %d left",
@@ -63,7 +61,41 @@ class Notifier:
         self.service.plugins.notify(
             "ib_after_call", AfterCall(**self._facts(attempt.number), end=end, totals=totals)
         )
-        return self._warn(attempt.before, totals)
+
+    def warn(
+        self, session: Session, before: Totals, after: Totals, turns_left: int | None
+    ) -> tuple[str, ...]:
+        """Warn of what comes to its end.
+
+        Args:
+            session: The session after the turn.
+            before: Its sums before the turn.
+            after: Its sums after it.
+            turns_left: How many more turns are admitted; None: not known.
+
+        Returns:
+            The lines to show.
+        """
+        warnings = Warnings(self.service, self.session_id, self.warn_at)
+        level = warnings.level(before, after)
+        if level is not None:
+            log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * level)
+            self.service.plugins.notify("ib_budget_warning", BudgetWarning(self.session_id, level, after))
+        return warnings.after(session, before, after, turns_left)
+
+    def refused(self, refusal: BuddyError) -> None:
+        """Record that a turn was refused, with what it needed and what was left where that is known.
+
+        Args:
+            refusal: The error that says so.
+        """
+        detail = {"reason": "inactive", "status": getattr(refusal, "status", "")}
+        if isinstance(refusal, BudgetRefused):
+            detail = {"reason": refusal.reason, "needed": refusal.needed, "left": refusal.left}
+        elif isinstance(refusal, ClientError):
+            detail = {"reason": "context window"}
+        log.info("turn refused in session %s: %s", self.session_id, detail["reason"])
+        self.service.record(LedgerEvent(self.session_id, "refused", time.time(), detail=detail))
 
     def failed(self, number: int, error: ClientError, retry_in_s: float | None, gave_up: str = "") -> None:
         """Notify that an attempt failed, and whether there is another or why there is none.
@@ -107,16 +139,6 @@ class Notifier:
             "raw_usage": attempt.raw_usage,
         }
         self.service.record(LedgerEvent(self.session_id, "usage_rejected", time.time(), detail=detail))
-
-    def _warn(self, before: Totals, after: Totals) -> float | None:
-        passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
-        if not passed:
-            return None
-        log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * passed[-1])
-        detail = {"level": passed[-1], "used": after.used, "token_budget": after.token_budget}
-        self.service.record(LedgerEvent(self.session_id, "budget_warning", time.time(), detail=detail))
-        self.service.plugins.notify("ib_budget_warning", BudgetWarning(self.session_id, passed[-1], after))
-        return passed[-1]
 
     def _facts(self, number: int) -> dict[str, Any]:
         return {

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import BudgetRefused, ClientError
+from ib_kernel.errors import BudgetRefused, ClientError, ContextTooLong, SessionInactive
 from ib_kernel.models.limits import ModelInfo
-from ib_kernel.turn.admission import Plan, plan_turn, refused
+from ib_kernel.turn.admission import Person, Plan, Purse, Wish, over_money, plan_turn, refused
 from ib_kernel.turn.body_hash import sent_hmac
 from ib_kernel.turn.construct_log import note_constructs
 from ib_kernel.turn.learned_bound import LearnedBound
@@ -43,7 +43,9 @@ class TurnRequest:
 
     The question is the value that was built when it was asked; only its turn is still to be given.
     `explicit` says that the person named the reply's length: then it is never shrunk. `request_id` and
-    `request_sha` make a repeated request known (see `CallStart`).
+    `request_sha` make a repeated request known (see `CallStart`). `new` are the tokens of the question and
+    its attachments where only these and the reply are charged (None: all is). The prompt has the conversation
+    from `history_from_turn` on (None: all of it). `person` says what a refusal may advise.
     """
 
     session: Session
@@ -53,6 +55,9 @@ class TurnRequest:
     explicit: bool = False
     request_id: str = ""
     request_sha: str = ""
+    new: int | None = None
+    history_from_turn: int | None = None
+    person: Person = "owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,20 @@ class Pause:
     """Nothing was reserved: the service's rate limit asks to wait *seconds* first."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a turn was settled, and what that leaves: `turns_left` further turns, `time_left_s` seconds.
+
+    `warnings` are lines about what comes to its end.
+    """
+
+    end: CallEnd
+    totals: Totals
+    turns_left: int | None = None
+    time_left_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class TurnReservation:
@@ -99,28 +118,81 @@ class TurnReservation:
         Raises:
             BuddyError: What refuses the turn; nothing is reserved then.
         """
-        count, model = self._count, self.ask.request.model
-        if count is None:
-            count = self._count = self._service.counter.count_request(body, self._counts_as)
-            if count.by_bytes:
-                self._bound = LearnedBound.read(self._service.store, self.ask.session.session_id, model)
-            self._sent_hmac = sent_hmac(body, self._service.secret)
-            log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
+        count = self.count(body)
+        self._sent_hmac = self._sent_hmac or sent_hmac(body, self._service.secret)
         if limits is not None:
             wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
             if 0 < wait <= patience_s:
                 return Pause(wait)
+        try:
+            return self._admitted(number, count)
+        except (BudgetRefused, ContextTooLong, SessionInactive) as refusal:
+            self.notify.refused(refusal)
+            raise
+
+    def count(self, body: dict[str, Any]) -> Count:
+        """Count the body, once.
+
+        Args:
+            body: The request as the client would send it.
+        """
+        if self._count is None:
+            count = self._count = self._service.counter.count_request(body, self._counts_as)
+            if count.by_bytes:
+                store, session = self._service.store, self.ask.session
+                self._bound = LearnedBound.read(store, session.session_id, self.ask.request.model)
+            log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
+        return self._count
+
+    def plan(self, count: Count, totals: Totals) -> tuple[Plan, int]:
+        """Return what the turn would hold: tokens, and nano-dollars in a session with a budget in money.
+
+        Args:
+            count: The prompt's count.
+            totals: The session's sums.
+
+        Raises:
+            BudgetRefused: It would be refused for tokens or money.
+            ContextTooLong: It would be refused by the model's context window.
+        """
+        wish = self._wish()
+        bounded = self._bound.applied(count, self.ask.model, wish.least)
+        money_left, money_reply = self._money(bounded, totals)
+        ceiling = totals.billed_ceiling
+        purse = Purse(
+            totals.left,
+            totals.token_budget,
+            new=self.ask.new,
+            bill_left=None if ceiling is None else max(0, ceiling - totals.billed - totals.held_billed),
+            bill_ceiling=ceiling,
+            money_reply=money_reply,
+            person=self.ask.person,
+        )
+        plan = plan_turn(bounded, self.ask.model, purse, wish)
+        plan = dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(count)))
+        nano = 0 if money_left is None else self.recorder.worst_case(plan) or 0
+        if money_left is not None and nano > money_left:
+            total = totals.budget_nano_usd or 0
+            room = (money_reply or 0) // wish.n
+            raise over_money(nano, money_left, total, room, wish, self.ask.person)
+        return plan, nano
+
+    def _admitted(self, number: int, count: Count) -> Attempt:
         for chance in (1, 2):
             totals = self._service.totals(self.ask.session.session_id)
-            plan = self._plan(count, totals)
-            held = self._reserve(plan, number, count)
+            plan, nano = self.plan(count, totals)
+            held = self._reserve(plan, nano, number, count)
             if isinstance(held, Reservation):
                 self.notify.turn = held.turn
                 self.notify.before(number, count, plan.tokens)
                 return Attempt(number, plan, count, held, totals)
-            if held.reason != "budget" or chance == 2:
-                raise refused(held, plan, totals)
+            if held.reason not in ("budget", "billed", "money") or chance == 2:
+                raise refused(held, plan, totals, self.ask.person)
         raise AssertionError("unreachable")
+
+    def session(self) -> Session:
+        """Return the turn's session as it is now."""
+        return self._service.get_session(self.ask.session.session_id)
 
     def undo(self, attempt: Attempt) -> None:
         """Release an attempt that was cancelled before anything was sent.
@@ -170,7 +242,7 @@ class TurnReservation:
             self._service.release(reservation, self.recorder.failed(attempt, name, prompt_billed=False))
         self.notify.usage_rejected(attempt)
 
-    def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> tuple[CallEnd, Totals, float | None]:
+    def settle(self, attempt: Attempt, done: Done, *, partial: bool) -> Settled:
         """Write the attempt's row, its messages and what observers are told of it.
 
         Args:
@@ -179,21 +251,24 @@ class TurnReservation:
             partial: Whether the reply is not whole because we ended it.
 
         Returns:
-            The row, the session's sums after it, and the warning level that it has reached, if any.
+            The row, and where the session stands after it.
         """
         end = self.recorder.ended(attempt, done)
         messages = self.messages(attempt, partial=partial)
         self._service.settle_call(attempt.reservation, end, messages=messages)
         self.notify.usage_rejected(attempt)
-        totals = self._service.totals(self.ask.session.session_id)
+        session_id = self.ask.session.session_id
+        totals = self._service.totals(session_id)
         note_constructs(
-            self._service,
-            self.ask.session.session_id,
-            attempt.reservation.turn,
-            self.ask.request.model,
-            attempt.count,
+            self._service, session_id, attempt.reservation.turn, self.ask.request.model, attempt.count
         )
-        return end, totals, self.notify.after(attempt, end, totals)
+        self.notify.after(attempt, end, totals)
+        session, turns_left = (
+            self._service.get_session(session_id),
+            self._service.estimate_turns_left(session_id),
+        )
+        warnings = self.notify.warn(session, attempt.before, totals, turns_left)
+        return Settled(end, totals, turns_left, session.time_left_s, warnings)
 
     def messages(self, attempt: Attempt, *, partial: bool) -> tuple[Message, ...]:
         """Return the two messages of this turn for the transcript.
@@ -206,29 +281,27 @@ class TurnReservation:
         reply = Message(turn, "assistant", attempt.text, time.time(), partial, asked_at)
         return (dataclasses.replace(self.ask.question, turn=turn), reply)
 
-    def _plan(self, count: Count, totals: Totals) -> Plan:
-        asked, minimum = self.ask.request.max_completion_tokens, self._settings.min_reply_tokens
-        least = asked if self.ask.explicit else min(asked, minimum)
-        plan = plan_turn(
-            self._bound.applied(count, self.ask.model, least),
-            self.ask.model,
-            left=totals.left,
-            budget=totals.token_budget,
-            asked=asked,
-            explicit=self.ask.explicit,
-            minimum=minimum,
-            n=self.ask.request.n,
-        )
-        return dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(count)))
+    def _wish(self) -> Wish:
+        request = self.ask.request
+        minimum = self._settings.min_reply_tokens
+        return Wish(request.max_completion_tokens, minimum, self.ask.explicit, request.n)
 
-    def _reserve(self, plan: Plan, number: int, count: Count) -> Reservation | Refusal:
-        nano: int | None = 0
-        if self.ask.session.budget_nano_usd is not None:
-            nano = self.recorder.worst_case(plan)
-        if nano is None:
+    def _money(self, count: Count, totals: Totals) -> tuple[int | None, int | None]:
+        """Return the nano-dollars that are left and the reply they pay for; None without such a budget."""
+        if totals.budget_nano_usd is None:
+            return None, None
+        left = max(0, totals.budget_nano_usd - (totals.cost_nano_usd or 0) - totals.held_nano_usd)
+        try:
+            return left, self.recorder.longest_reply(count.upper or 0, left)
+        except LookupError:
             raise BudgetRefused(
-                f"not sent. The session has a money budget and no price is known for {self.ask.model.name}."
-            )
+                "not sent. The session has a budget in money and no price is known for "
+                f"{self.ask.model.name}.",
+                reason="money",
+                left=left,
+            ) from None
+
+    def _reserve(self, plan: Plan, nano: int, number: int, count: Count) -> Reservation | Refusal:
         call = CallStart(
             turn=self.notify.turn or None,  # a turn's first attempt is given the next number
             attempt=number,
@@ -240,7 +313,12 @@ class TurnReservation:
             request_id=self.ask.request_id,
             request_sha=self.ask.request_sha,
             sent_hmac=self._sent_hmac,
+            history_from_turn=self.ask.history_from_turn,
         )
         return self._service.reserve(
-            self.ask.session.session_id, plan.tokens, lease_s=self._settings.lease_s, nano_usd=nano, call=call
+            self.ask.session.session_id,
+            plan.tokens,
+            lease_s=self._settings.lease_s,
+            nano_usd=nano,
+            call=call,
         )

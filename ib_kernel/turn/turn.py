@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ClientError, TimedOut
+from ib_kernel.errors import ClientError, SessionInactive, TimedOut
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.text import plain
 from ib_kernel.turn.admission import Plan
@@ -26,8 +26,9 @@ from ib_kernel.turn.rate_limits import countdown
 from ib_kernel.turn.receiving import Notice, Receiver
 from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
 from ib_kernel.turn.retry import Retries, RetryBudget
+from ib_kernel.turn.session_end import SessionOver, while_active
 from ib_kernel.turn.usage import Attempt, UsageRecorder
-from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Reservation, Totals
+from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Reservation, Totals, ends
 
 __all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
@@ -39,8 +40,10 @@ class TurnResult:
     """How a turn ended. `end` is the ledger's row, `totals` the session's sums after it.
 
     `billed` is false when nobody bills this client's tokens, so that our count is the final figure.
-    `stopped` says that we ended it early, `thought` that the model was seen to reason;
-    `warning` is the warning level that this turn reached, if any.
+    `stopped` says that we ended it early, `thought` that the model was seen to reason. `turns_left` is how
+    many more turns are foretold (None: not known), `time_left_s` what the time limit leaves (None: none),
+    `warnings` are lines about what comes to its end. The prompt had the conversation from `history_from_turn`
+    on (None: all of it).
     """
 
     text: str
@@ -55,7 +58,10 @@ class TurnResult:
     billed: bool = True
     stopped: bool = False
     thought: bool = False
-    warning: float | None = None
+    turns_left: int | None = None
+    time_left_s: float | None = None
+    history_from_turn: int | None = None
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the reply and its figures; ``dataclasses.asdict`` has the rest."""
@@ -155,9 +161,11 @@ class Turn:
     async def _to_its_end(self, attempt: Attempt) -> TurnResult:
         with Lease(self.settings.lease_s, lambda: self._reservation.renew(attempt)):
             try:
-                done = await self._receive(attempt)
+                done = await while_active(self._receive(attempt), self.ask.session, self._reservation.session)
                 if self._place is not None:
                     self._place.answered()
+            except SessionOver as over:
+                return await self._cut(attempt, over)
             except asyncio.CancelledError:
                 self.partial = await self._stopped(attempt)
                 raise
@@ -242,17 +250,28 @@ class Turn:
         await to_end(lambda: self._reservation.mark_unresolved(attempt, "stopped before the first piece"))
         return None
 
-    async def _settle(self, attempt: Attempt, done: Done) -> TurnResult:
-        stopped = done.finish_reason in ("stopped", "cap")
-        # once settled, a stop that came meanwhile is too late
-        (end, totals, warning), _ = await to_end(
-            lambda: self._reservation.settle(attempt, done, partial=stopped)
+    async def _cut(self, attempt: Attempt, over: SessionOver) -> TurnResult:
+        """End an attempt whose session is over: charged as a stop."""
+        if attempt.first_piece is not None:
+            return await self._settle(attempt, Done(over.finish))
+        await to_end(
+            lambda: self._reservation.mark_unresolved(attempt, f"session {over.status} before a reply")
         )
+        raise SessionInactive(
+            f"the session is {over.status}, and nothing of the reply had arrived; what it has cost is in "
+            "doubt (see %budget)",
+            str(over.status),
+        )
+
+    async def _settle(self, attempt: Attempt, done: Done) -> TurnResult:
+        stopped = done.finish_reason in ends.OURS
+        # once settled, a stop that came meanwhile is too late
+        settled, _ = await to_end(lambda: self._reservation.settle(attempt, done, partial=stopped))
         return TurnResult(
             attempt.text,
             self._reservation.notify.turn,
-            end,
-            totals,
+            settled.end,
+            settled.totals,
             attempt.plan,
             attempt.count,
             self.ask.model,
@@ -261,7 +280,10 @@ class Turn:
             billed=self._reservation.recorder.billed,
             stopped=stopped,
             thought=bool(attempt.reasoning),
-            warning=warning,
+            turns_left=settled.turns_left,
+            time_left_s=settled.time_left_s,
+            history_from_turn=self.ask.history_from_turn,
+            warnings=settled.warnings,
         )
 
     async def _drainable(self, attempt: Attempt) -> TurnResult:

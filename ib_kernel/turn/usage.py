@@ -15,7 +15,7 @@ from ib_kernel.models import prices
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.usage_check import Checked, check_usage
-from ib_kernel.values import CallEnd, Count, Done, Reported, Reservation, Source, Totals, Usage
+from ib_kernel.values import CallEnd, Count, Done, Reported, Reservation, Source, Totals, Usage, ends
 
 SHOWN_CHARS = 200
 """How much of a model's name, an id or a finish reason is kept: they are the service's text."""
@@ -118,7 +118,10 @@ class UsageRecorder:
         usage = Usage(self._prompt(attempt) if prompt_billed else 0, 0)
         source: Source = "counted" if prompt_billed else "api"
         latency = _ms(attempt.started, time.monotonic())
-        end = CallEnd(usage.input_tokens, 0, source=source, error=error, latency_ms=latency)
+        charged = _charged(attempt.plan, usage)
+        end = CallEnd(
+            usage.input_tokens, 0, charged_tokens=charged, source=source, error=error, latency_ms=latency
+        )
         return self._priced(end, usage, "", None) if prompt_billed else end
 
     def worst_case(self, plan: Plan) -> int | None:
@@ -133,6 +136,21 @@ class UsageRecorder:
         if not self.billed:
             return 0
         return prices.worst_case(self.model, plan.prompt, plan.n * plan.cap)
+
+    def longest_reply(self, prompt: int, nano_usd: int) -> int | None:
+        """Return how many reply tokens *nano_usd* pays for beside a prompt; None: as many as one likes.
+
+        Raises `LookupError` when no price is known.
+        """
+        if not self.billed:
+            return None
+        base, million = (prices.worst_case(self.model, prompt, reply) for reply in (0, 10**6))
+        if base is None or million is None:
+            raise LookupError(self.model.name)
+        left = nano_usd - base
+        if left < 0:
+            return 0
+        return left * 10**6 // (million - base) if million > base else None
 
     def _checked(self, attempt: Attempt, said: Reported | Usage | None, raw: str | None) -> Checked:
         has_text = bool(attempt.pieces or attempt.reasoning)
@@ -163,7 +181,7 @@ class UsageRecorder:
     def _own_figures(self, attempt: Attempt, finish: str, *, output: bool) -> tuple[Usage, Source]:
         """Count what the service did not report; hidden tokens make the held bound the only safe figure."""
         hidden = (self.model.reasoning and not attempt.reasoning) or attempt.plan.n > 1
-        if output and hidden and self.billed and finish not in ("stopped", "cap"):
+        if output and hidden and self.billed and finish not in ends.OURS:
             return Usage(attempt.plan.prompt, attempt.plan.n * attempt.plan.cap), "upper_bound"
         made = self.count_text("".join([*attempt.reasoning, attempt.text])) if output else 0
         return Usage(self._prompt(attempt), made), "counted"
@@ -172,6 +190,7 @@ class UsageRecorder:
         return CallEnd(
             usage.input_tokens,
             usage.output_tokens,
+            charged_tokens=_charged(attempt.plan, usage),
             cached_tokens=usage.cached_tokens,
             reasoning_tokens=usage.reasoning_tokens,
             source=source,
@@ -189,6 +208,15 @@ class UsageRecorder:
             return end
         price = prices.price_call(self.model, usage, served_as=served_as, service_tier=tier)
         return dataclasses.replace(end, cost_nano_usd=price.nano_usd, price_source=price.source)
+
+
+def _charged(plan: Plan, usage: Usage) -> int | None:
+    """Return what the session is charged for *usage*; None: all of it.
+
+    Where only what a turn adds is charged, that is the lesser of the billed prompt and our count of the
+    question and its attachments, and the whole reply.
+    """
+    return None if plan.new is None else min(usage.input_tokens, plan.new) + usage.output_tokens
 
 
 def _ms(start: float, end: float) -> float:

@@ -61,6 +61,12 @@ FAILED = frozenset(
 INCOMPLETE = frozenset({"incomplete"})
 """Not whole, and nobody says why."""
 
+TIME_UP, SESSION_PAUSED, SESSION_ENDED = "time_up", "session_paused", "session_ended"
+"""Our own words for a reply that was cut: the session's time was over, or somebody paused or ended it."""
+
+OURS = frozenset({"stopped", "cap", TIME_UP, SESSION_PAUSED, SESSION_ENDED})
+"""Ends that we made: what had arrived is counted, and nothing is missing but what we did not wait for."""
+
 KNOWN = COMPLETE | CUT | FILTERED | TOOLS | FAILED | INCOMPLETE
 """Words that end a reply wherever they stand."""
 

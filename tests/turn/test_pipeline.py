@@ -31,9 +31,10 @@ from ib_kernel.errors import (
     TimedOut,
 )
 from ib_kernel.models.limits import get_model
+from ib_kernel.plugin.events import BudgetWarning
 from ib_kernel.testing import FaultServer
 from ib_kernel.testing.server import Recorded
-from ib_kernel.turn.admission import plan_turn
+from ib_kernel.turn.admission import Purse, Wish, plan_turn
 from ib_kernel.turn.token_cap import ReplyTruncator
 from ib_kernel.values import Count, Message
 
@@ -116,7 +117,10 @@ def test_the_footer_says_what_the_turn_used_and_what_is_left(buddy: Interview, s
     server.reply(text="Fine.", usage=usage)
     with buddy.ask("Hello") as reply:
         list(reply)
-    assert reply.footer == "openai · turn 1 · 412 in + 187 out = 599 · 19,401 of 20,000 left"
+    assert (
+        reply.footer
+        == "openai · turn 1 · 412 in + 187 out = 599 · 19,401 of 20,000 left · about 25 more turns"
+    )
 
 
 def test_the_same_engine_serves_an_event_loop(buddy: Interview, server: FaultServer) -> None:
@@ -388,11 +392,13 @@ def test_warnings_come_once_per_level(server: FaultServer, watcher: Watcher, tmp
             server.reply(
                 text="x", usage={"prompt_tokens": used - 1, "completion_tokens": 1, "total_tokens": used}
             )
-        levels = [buddy.say_sync("Hello").warning for _ in range(4)]
-        assert levels == [None, 0.75, None, 0.9]
-        assert watcher.names().count("BudgetWarning") == 2
-        kinds = [event.kind for event in buddy.service.store.events(session.session_id)]
-        assert kinds.count("budget_warning") == 2
+        said = [buddy.say_sync("Hello").warnings for _ in range(4)]
+        assert [event.level for event in watcher.events if isinstance(event, BudgetWarning)] == [0.75, 0.9]
+        facts = [e.detail for e in buddy.service.store.events(session.session_id) if e.kind == "warned"]
+        assert [f["level"] for f in facts if f["about"] == "budget"] == [0.75, 0.9]
+        assert said[1] == (
+            "⚠ 76% of the budget is used: 2,400 tokens are left. %budget shows where they went.",
+        )
 
 
 def test_a_paused_session_refuses_turns_in_one_line(buddy: Interview, server: FaultServer) -> None:
@@ -506,21 +512,26 @@ def test_thirty_turns_at_once_leave_nothing_held_and_nothing_overspent(
     asked=st.integers(1, 3_000),
     explicit=st.booleans(),
     n=st.integers(1, 3),
+    new=st.none() | st.integers(0, 500),
 )
-def test_an_admitted_turn_always_fits(upper: int, left: int, asked: int, explicit: bool, n: int) -> None:
+def test_an_admitted_turn_always_fits(
+    upper: int, left: int, asked: int, explicit: bool, n: int, new: int | None
+) -> None:
     """Whatever is admitted fits the budget, the context and the output limit, and wishes are not shrunk."""
     model = get_model("gpt-4")
+    charged = upper if new is None else min(upper, new)
     try:
-        plan = plan_turn(
-            Count(upper), model, left=left, budget=20_000, asked=asked, explicit=explicit, minimum=256, n=n
-        )
+        plan = plan_turn(Count(upper), model, Purse(left, 20_000, new=new), Wish(asked, 256, explicit, n))
     except (BudgetRefused, ContextTooLong):
         fits = (
-            upper + n * asked <= left and upper + asked <= model.context_window and asked <= model.max_output
+            charged + n * asked <= left
+            and upper + asked <= model.context_window
+            and asked <= model.max_output
         )
         assert not fits
         return
-    assert plan.tokens <= left
+    assert plan.tokens == charged + n * plan.cap <= left
+    assert plan.billed == upper + n * plan.cap
     assert upper + plan.cap <= model.context_window
     assert min(asked, 256) <= plan.cap <= asked
     if explicit:

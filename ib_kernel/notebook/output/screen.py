@@ -32,14 +32,8 @@ def foot(line: str) -> Node:
 
 
 def warning_line(reply: Reply) -> str:
-    """Return the line about a warning level that this turn has reached, or ""."""
-    result = reply.result
-    if result is None or result.warning is None:
-        return ""
-    return (
-        f"⚠ {result.warning:.0%} of the budget is used: {result.totals.left:,} tokens are left. "
-        "%budget shows where they went."
-    )
+    """Return the line about what comes to its end after this turn, or ""."""
+    return "" if reply.result is None else " ".join(reply.result.warnings)
 
 
 class Screen:
