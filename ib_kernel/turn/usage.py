@@ -138,9 +138,17 @@ class UsageRecorder:
         return prices.worst_case(self.model, plan.prompt, plan.n * plan.cap)
 
     def longest_reply(self, prompt: int, nano_usd: int) -> int | None:
-        """Return how many reply tokens *nano_usd* pays for beside a prompt; None: as many as one likes.
+        """Return how long a reply some money pays for.
 
-        Raises `LookupError` when no price is known.
+        Args:
+            prompt: The prompt's bound, in tokens.
+            nano_usd: The money, in nano-dollars.
+
+        Returns:
+            Tokens of the reply; None: as many as one likes, nobody bills them.
+
+        Raises:
+            LookupError: No price is known for the model.
         """
         if not self.billed:
             return None

@@ -42,13 +42,16 @@ class Warnings:
     def after(
         self, session: Session, before: Totals, totals: Totals, turns_left: int | None
     ) -> tuple[str, ...]:
-        """Record what is to be warned about after a turn, and return its lines.
+        """Record what is to be warned about after a turn.
 
         Args:
             session: The session after the turn.
             before: Its sums before the turn.
             totals: Its sums after it.
             turns_left: How many more turns are admitted; None: not known.
+
+        Returns:
+            The lines to show.
         """
         lines = [self._turns(turns_left), self._time(session)]
         share = self._share(before, totals)
@@ -81,7 +84,12 @@ class Warnings:
         )
 
     def level(self, before: Totals, after: Totals) -> float | None:
-        """Return the highest fraction of `warn_at` that this turn has passed."""
+        """Return the highest fraction of `warn_at` that a turn has passed; None: none.
+
+        Args:
+            before: The session's sums before the turn.
+            after: Its sums after it.
+        """
         passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
         return passed[-1] if passed else None
 
