@@ -54,7 +54,10 @@ class RemoteResult:
     model: str = ""
     created: int = 0
     stopped: bool = False
-    warning: float | None = None
+    turns_left: int | None = None
+    time_left_s: float | None = None
+    history_from_turn: int | None = None
+    warnings: tuple[str, ...] = ()
     stop_line: str = ""
     why: str = ""
 
@@ -151,7 +154,7 @@ class RemoteTurn:
         totals = read(Totals, value.get("totals"))
         self._state.take_totals(totals)
         end = read(CallEnd, value["end"]) if isinstance(value.get("end"), Mapping) else CallEnd(0, 0)
-        warning, turn = value.get("warning"), value.get("turn")
+        turn, time_left = value.get("turn"), value.get("time_left_s")
         return RemoteResult(
             text=self._text,
             turn=turn if isinstance(turn, int) else 0,
@@ -161,7 +164,10 @@ class RemoteTurn:
             client=cut(str(value.get("client", "")), 100),
             model=cut(str(value.get("model", "")), 200),
             stopped=value.get("stopped") is True,
-            warning=warning if isinstance(warning, float) else None,
+            turns_left=_whole(value.get("turns_left")),
+            time_left_s=float(time_left) if isinstance(time_left, (int, float)) else None,
+            history_from_turn=_whole(value.get("history_from_turn")),
+            warnings=_lines(value.get("warnings")),
             stop_line=cut(str(value.get("stop_line", "")), 1_000),
             why=cut(str(value.get("why", "")), 500),
         )
@@ -175,3 +181,11 @@ class RemoteTurn:
                 return await self._read(client)
         except (BuddyError, httpx2.HTTPError, OSError, TimeoutError):
             return None
+
+
+def _lines(value: Any) -> tuple[str, ...]:
+    return tuple(cut(str(line), 500) for line in value[:5]) if isinstance(value, list) else ()
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

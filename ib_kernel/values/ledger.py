@@ -287,9 +287,10 @@ class LedgerEvent:
 
     Kinds that the core and every store use: "opened", "status" (details *from*, *to*), "budget",
     "time_limit", "in_doubt", "written_off", "resolved", "settled_again" (a second, different settle; details
-    *reservation_id* and its figures), "budget_warning", "counted" (what the calls to a model are made of from
-    *turn* on; details *model*, *constructs*); of a host "invited", "joined", "revoked", "notice",
-    "clock_stopped" (*seconds*, *reason*) and "note" (an interviewer's private one).
+    *reservation_id* and its figures), "warned" (*about* "turns", "time" or "budget"), "refused" (*reason*,
+    *needed*, *left*), "counted" (what the calls to a model are made of from *turn* on; details *model*,
+    *constructs*); of a host "invited", "joined", "revoked", "notice", "clock_stopped" (*seconds*, *reason*)
+    and "note" (an interviewer's private one).
     """
 
     session_id: str

@@ -13,7 +13,8 @@ from ib_kernel.budget.forecast import average_turns_left
 from ib_kernel.budget.service import TokenService, warning_level
 from ib_kernel.notebook.output.gauge import gauge_html, gauge_text
 from ib_kernel.settings import Settings
-from ib_kernel.show.figures import BudgetView, cost_line, format_usd, time_line
+from ib_kernel.show.figures import BudgetView, cost_line, time_line
+from ib_kernel.text import format_usd
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
 
 SESSION = Session(

@@ -11,7 +11,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BuddyError, BudgetRefused, ConfigError, ContextTooLong, SessionInactive
 from ib_kernel.host.gateway.asked import AskedFor
 from ib_kernel.models.limits import ModelInfo
-from ib_kernel.turn.admission import Plan, plan_turn
+from ib_kernel.turn.admission import Plan, Purse, Wish, plan_turn
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.values import CallStart, Count, Refusal, Reservation, Session, Totals
@@ -89,12 +89,8 @@ class Admission:
             plan = plan_turn(
                 bounded,
                 model,
-                left=left,
-                budget=self._session.token_budget,
-                asked=self.reply,
-                explicit=self._explicit,
-                minimum=settings.min_reply_tokens,
-                n=n,
+                Purse(left, self._session.token_budget, person="hosted"),
+                Wish(self.reply, settings.min_reply_tokens, self._explicit, n),
             )
         except ContextTooLong:
             raise ContextTooLong(

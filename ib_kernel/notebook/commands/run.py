@@ -147,7 +147,7 @@ def _with_time(interview: Interview, verb: str) -> Output:
 
 
 def _end(engine: Engine, parsed: Parsed) -> Output:
-    from ib_kernel.show.figures import several
+    from ib_kernel.text import several
 
     interview = engine.interview
     session = interview.session

@@ -12,8 +12,8 @@ from htpy import Node, div, span, strong
 from markupsafe import Markup
 
 from ib_kernel.notebook.output.show import Output, as_divs
-from ib_kernel.show.figures import BudgetView, money_line, several, time_line
-from ib_kernel.text import plain
+from ib_kernel.show.figures import BudgetView, money_line, time_line
+from ib_kernel.text import plain, several
 
 WIDTH = 40
 """Characters of the bar in plain text."""

@@ -21,10 +21,9 @@ from markupsafe import Markup
 
 from ib_kernel.errors import ConfigError
 from ib_kernel.notebook.output.show import speaker
-from ib_kernel.show.figures import format_usd, several
 from ib_kernel.show.markdown import FORMULA
 from ib_kernel.show.render import to_html
-from ib_kernel.text import one_line, plain, without_controls
+from ib_kernel.text import format_usd, one_line, plain, several, without_controls
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge
