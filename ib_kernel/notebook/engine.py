@@ -6,14 +6,17 @@ edited ``config.toml`` take effect at once. The ledger is reopened only when it 
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
     from ib_kernel.interview.interview import Interview
     from ib_kernel.plugin.manager import Plugins
+    from ib_kernel.remote.desk import Desk
+    from ib_kernel.remote.interview import RemoteInterview
     from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
     from ib_kernel.values import RateLimits
@@ -36,6 +39,13 @@ class Engine:
         self.wanted_session: str | None = None
         self.key: Secret | None = None
         """The key that `%interview key` has read; it comes before any other."""
+        self.remote: RemoteInterview | None = None
+        """The interview at a host that was joined; while it is there, it is the one in use."""
+        self.rejoins = False
+        """Whether an interview at a host is gone back to at the next use (``%reload_ext``)."""
+        self.desk: Desk | None = None
+        self._variables: dict[str, str | None] = {}
+        self.on_enter: Callable[[bool], None] = lambda entered: None
 
     def settings(self) -> Settings:
         """Return the settings as they are now. `ConfigError` names a value that cannot be used."""
@@ -56,6 +66,11 @@ class Engine:
     def interview(self) -> Interview:
         """The interview under the settings of now, with the session in use carried over."""
         settings = self.settings()
+        if self.rejoins:
+            self._rejoin(settings)
+        if self.remote is not None:
+            self.remote.show_as(settings)
+            return cast("Interview", self.remote)
         if self._interview is None or self._interview.settings != settings:
             self._rebuild(settings)
         assert self._interview is not None  # noqa: S101 - for the type checker
@@ -69,32 +84,69 @@ class Engine:
     @property
     def in_use(self) -> Interview | None:
         """The interview that the last command used, without building or changing anything."""
-        return self._interview
+        return cast("Interview", self.remote) if self.remote is not None else self._interview
 
     @property
     def session_id(self) -> str | None:
         """The id of the session in use, without building anything."""
+        return self.remote.session_id if self.remote is not None else self._own_session_id
+
+    @property
+    def _own_session_id(self) -> str | None:
         return self._interview.session_id if self._interview else self.wanted_session
 
     def rate_limits(self) -> Mapping[str, RateLimits]:
         """Return what services have said about their limits, by model, without building anything."""
-        return self._interview.rate_limits() if self._interview else {}
+        return self._interview.rate_limits() if self._interview and self.remote is None else {}
+
+    def enter(self, remote: RemoteInterview) -> None:
+        """Make an interview at a host the one in use."""
+        self.remote, self.rejoins = remote, False
+        self.on_enter(True)
+
+    def leave(self) -> None:
+        """Go back to sessions of one's own, and take back what was set for tools."""
+        remote, self.remote = self.remote, None
+        if remote is not None:
+            remote.close()
+            self.on_enter(False)
+        for name, before in self._variables.items():
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
+        self._variables = {}
+
+    def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set environment variables of this kernel until `leave`."""
+        for name, value in values.items():
+            self._variables.setdefault(name, os.environ.get(name))
+            os.environ[name] = value
 
     def close(self) -> None:
         """Close the interview, its loop and the ledger. Idempotent; the next use opens them again."""
-        self.wanted_session = self.session_id
+        self.wanted_session = self._own_session_id
+        if self.remote is not None:
+            self.leave()
+            self.rejoins = True
         if self._interview is not None:
             self._interview.close()
         if self._service is not None:
             self._service.close()
         self._interview = self._service = None
 
+    def _rejoin(self, settings: Settings) -> None:
+        from ib_kernel.remote.joining import join
+
+        self.rejoins = False
+        self.enter(join("", settings, self.plugins).interview)
+
     def _rebuild(self, settings: Settings) -> None:
         from ib_kernel.budget.service import TokenService
         from ib_kernel.errors import UnknownSession
         from ib_kernel.interview.interview import Interview
 
-        session_id = self.session_id
+        session_id = self._own_session_id
         if self._interview is not None:
             self._interview.close()
             self._interview = None

@@ -6,6 +6,7 @@ takes milliseconds.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class InterviewMagics(Magics):
     def __init__(self, shell: Any = None, **kwargs: Any) -> None:
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
+        self.engine.on_enter = self.listen
         self.cell = Cell(shell)
         self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None
@@ -118,6 +120,22 @@ class InterviewMagics(Magics):
             run(self.engine, line)
         else:
             self._ask(line, cell)
+
+    def show_said(self, _: Any = None) -> None:
+        """Show what the interviewer has said meanwhile (before and after every cell, while joined)."""
+        from ib_kernel.notebook.commands.joined import show_said
+
+        show_said(self.engine)
+
+    def listen(self, on: bool) -> None:
+        """Begin or stop to show what the interviewer says."""
+        events = self.shell.events
+        for name in ("pre_run_cell", "post_run_cell"):
+            if on:
+                events.register(name, self.show_said)
+            else:
+                with contextlib.suppress(ValueError):
+                    events.unregister(name, self.show_said)
 
     @no_var_expand
     @line_magic
@@ -251,6 +269,7 @@ def load(shell: Any) -> None:
     kept = _kept.pop(shell, None)
     if kept is not None:
         magics.engine.wanted_session = kept.pop("session_id")
+        magics.engine.rejoins = kept.pop("rejoins")
         for name, value in kept.items():
             setattr(magics, name, value)
     shell.register_magics(magics)
@@ -283,7 +302,12 @@ def unload(shell: Any) -> None:
     magics.cell.leave()
     magics.status.close()
     magics.engine.close()
-    _kept[shell] = {"session_id": magics.engine.wanted_session, **magics.overrides()}
+    engine = magics.engine
+    _kept[shell] = {
+        "session_id": engine.wanted_session,
+        "rejoins": engine.rejoins,
+        **magics.overrides(),
+    }
 
 
 def current_interview() -> Interview:

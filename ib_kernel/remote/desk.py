@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -39,12 +40,13 @@ class Desk:
         """Return the place of the owner of *token*, which may be a link that was not opened yet."""
         learn(token)
         line = parse_join(address if "://" in address else f"https://{address}")
-        connection = Connection(line.address, fingerprint=line.fingerprint, ca_file=settings.ca_file)
-        token = token.rpartition("#")[2]
-        if token.startswith("ib_l_"):
-            answer = connection.post("/v1/link", {"token": token, "as": "token"})
-            token = str(answer.get("token", ""))
-        return cls(connection.with_token(Secret(token)))
+        line_to = Connection(line.address, fingerprint=line.fingerprint, ca_file=settings.ca_file)
+        with contextlib.closing(line_to) as connection:
+            token = token.rpartition("#")[2]
+            if token.startswith("ib_l_"):
+                answer = connection.post("/v1/link", {"token": token, "as": "token"})
+                token = str(answer.get("token", ""))
+            return cls(connection.with_token(Secret(token)))
 
     def invite(self, role: str, **details: Any) -> str:
         """Open a session at the host and return the line for its candidate."""

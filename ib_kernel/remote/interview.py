@@ -46,6 +46,10 @@ class RemoteInterview:
         self._challenge_known = False
         self.notice_version = ""
 
+    def show_as(self, settings: Settings) -> None:
+        """Take the settings of now, which decide how things are shown."""
+        self.settings = self.service.settings = settings
+
     # --- the session
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -49,17 +50,17 @@ def join(text: str, settings: Settings, plugins: Plugins) -> Joined:
             "join needs a code: %interview join CODE@https://host; join --test HOST tries a host"
         )
     learn(line.code)
-    connection = _connect(line, settings)
-    require_same_version(connection)
-    known = keeping.find(settings.data_dir, line)
-    if known is not None and known.token:
-        return _go_on(known, connection, settings, plugins)
-    asked = known or keeping.begin(settings.data_dir, line)
-    answer = _exchange(connection, line, asked)
-    kept = keeping.joined(asked, answer, time.time())
-    keeping.write(settings.data_dir, kept)
-    me = answer.get("me")
-    return _joined(connection, kept, me if isinstance(me, dict) else {}, settings, plugins, again=False)
+    with contextlib.closing(_connect(line, settings)) as connection:
+        require_same_version(connection)
+        known = keeping.find(settings.data_dir, line)
+        if known is not None and known.token:
+            return _go_on(known, connection, settings, plugins)
+        asked = known or keeping.begin(settings.data_dir, line)
+        answer = _exchange(connection, line, asked)
+        kept = keeping.joined(asked, answer, time.time())
+        keeping.write(settings.data_dir, kept)
+        me = answer.get("me")
+        return _joined(connection, kept, me if isinstance(me, dict) else {}, settings, plugins, again=False)
 
 
 def try_host(text: str, settings: Settings) -> list[str]:
@@ -70,8 +71,8 @@ def try_host(text: str, settings: Settings) -> list[str]:
     """
     line = parse_join(text if "@" in text or "://" in text else f"https://{text}")
     began = time.monotonic()
-    connection = _connect(line, settings)
-    theirs = connection.get("/v1/version").get("version")
+    with contextlib.closing(_connect(line, settings)) as connection:
+        theirs = connection.get("/v1/version").get("version")
     took = 1000 * (time.monotonic() - began)
     tls = {True: "TLS, the certificate that the line names", False: "TLS, a known authority"}
     secure = tls[bool(line.fingerprint)] if line.address.startswith("https") else "this machine, without TLS"
@@ -115,14 +116,16 @@ def _rejoin(settings: Settings, plugins: Plugins) -> Joined:
         raise NoSession(
             "no interview was joined here yet; type the line that you were sent: %interview join …"
         )
-    connection = _connect(JoinLine("", known.address, known.fingerprint), settings)
-    require_same_version(connection)
-    return _go_on(known, connection, settings, plugins)
+    line = JoinLine("", known.address, known.fingerprint)
+    with contextlib.closing(_connect(line, settings)) as connection:
+        require_same_version(connection)
+        return _go_on(known, connection, settings, plugins)
 
 
 def _go_on(known: Kept, connection: Connection, settings: Settings, plugins: Plugins) -> Joined:
     try:
-        me = connection.with_token(Secret(known.token)).get("/v1/me")
+        with contextlib.closing(connection.with_token(Secret(known.token))) as ours:
+            me = ours.get("/v1/me")
     except HostRefused as error:
         if error.status == 401:
             keeping.forget(settings.data_dir, known)
@@ -144,7 +147,6 @@ def _joined(
     again: bool,
 ) -> Joined:
     interview = RemoteInterview(settings, plugins, connection.with_token(Secret(kept.token)), kept)
-    connection.close()
     interview.take(me)
     notice = me.get("notice")
     text = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from ib_kernel.remote.connection import Connection, HostRefused, parse_object
 from ib_kernel.text import cut
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals
 from ib_kernel.values.wire import read
+
+log = logging.getLogger(__name__)
 
 FRESH_S = 2.0
 """Seconds for which an answer is taken for the present where no stream tells of changes."""
@@ -114,8 +117,12 @@ class State:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop following. Idempotent."""
+        """Stop following, and close the line. Idempotent."""
         self._stop.set()
+        self._connection.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
 
     def _follow(self) -> None:
         tries = 0
@@ -129,6 +136,9 @@ class State:
                     return
             except BuddyError:
                 pass
+            except Exception:
+                if not self._stop.is_set():  # closing the line under a read raises anything
+                    log.debug("the host's events could not be followed", exc_info=True)
             with self._lock:
                 self._alive_at = 0.0
             tries = 0 if time.monotonic() - began > 30 else tries + 1

@@ -243,7 +243,9 @@ def settings_fields() -> list[dataclasses.Field[Any]]:
 
 FIELD_NAMES = tuple(spec.name for spec in settings_fields())
 
-CORE_VARIABLES = frozenset({"IB_CONFIG", *(env_name(name) for name in FIELD_NAMES)})
+CORE_VARIABLES = frozenset(
+    {"IB_CONFIG", "IB_HOST", "IB_HOST_TOKEN", *(env_name(name) for name in FIELD_NAMES)}
+)
 """The environment variables that are ours, so that no plugin's setting may be called by them."""
 
 

@@ -48,7 +48,8 @@ class RunningHost:
             command, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen_to, args=(self.process, lines), daemon=True).start()
+        self._ear = threading.Thread(target=self._listen_to, args=(self.process, lines), daemon=True)
+        self._ear.start()
         while True:
             line = lines.get(timeout=WAIT_S)
             found = re.search(r"(https?://\S+)/#(\S+)", line)
@@ -64,13 +65,16 @@ class RunningHost:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(WAIT_S)
+        self._ear.join(WAIT_S)
 
     def stop(self) -> int:
         """Ask it to stop, as Ctrl-C does, and return its exit status."""
         if self.process is None or self.process.poll() is not None:
             return 0
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(WAIT_S)
+        status = self.process.wait(WAIT_S)
+        self._ear.join(WAIT_S)
+        return status
 
     def ib(self, *words: str) -> str:
         """Run another `ib` command on the same ledger and return what it printed; it must succeed."""
@@ -99,9 +103,10 @@ class RunningHost:
 
     def _listen_to(self, process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.said.append(line)
-            lines.put(line)
+        with process.stdout:
+            for line in process.stdout:
+                self.said.append(line)
+                lines.put(line)
         lines.put("")
 
 

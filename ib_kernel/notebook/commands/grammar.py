@@ -56,8 +56,45 @@ START = Command(
     example='%interview start "Backend engineer" --candidate Ada --challenge rate-limiter --budget 20000',
 )
 
+INVITE = Command(
+    "%interview invite",
+    "Invite a candidate to a host that you interview at; shows the line to send.",
+    (
+        *(o for o in START.options if o.name not in ("--lock", "--api", "--temperature", "--client")),
+        Option(
+            "--candidate-id", "candidate_id", parse_text, "ID", "what names the person where a name does not"
+        ),
+        Option("--gateway", "gateway", help="the candidate's own tools may spend, too"),
+        Option("--hours", "hours", parse_minutes, "N", "how long the line can be used; 48"),
+        Option("--session", "session", parse_text, "ID", "readmit: whoever was in is out"),
+        Option("--host", "host", parse_text, "URL", "the host; unset: IB_HOST"),
+    ),
+    positional="ROLE",
+    many=True,
+    example='%interview invite "Backend engineer" --candidate Ada --minutes 45 --host https://host.example',
+)
+
 SUBCOMMANDS: dict[str, Command] = {
     "start": START,
+    "join": Command(
+        "%interview join",
+        "Join an interview at a host with the line you were sent; without it, go on where you were.",
+        (Option("--test", "test", parse_text, "HOST", "try a host and use nothing up"),),
+        positional="CODE@HOST",
+        example="%interview join 7F3K-92QX-4MDP-W8ZT@https://host.example",
+    ),
+    "begin": Command("%interview begin", "Start the clock of the interview that you joined."),
+    "leave": Command(
+        "%interview leave",
+        "Go back to sessions of your own; the interview stays at its host.",
+        (Option("--forget", "forget", help="forget the token: coming back needs a new line"),),
+    ),
+    "tools": Command(
+        "%interview tools",
+        "Let the openai package and other tools of this kernel spend from the interview's budget.",
+        (Option("--show", "show", help="print the token, which the output then keeps"),),
+    ),
+    "invite": INVITE,
     "status": Command("%interview status", "Show the session in use."),
     "transcript": Command(
         "%interview transcript",

@@ -22,8 +22,9 @@ def run(engine: Engine, line: str) -> None:
     """Run ``%interview LINE``. Raises `UsageError` for mistakes and what the engine raises."""
     from ib_kernel.notebook.commands.key import refuse_keys
 
-    refuse_keys(line)
     word, _, rest = line.strip().partition(" ")
+    if word != "join":  # a code is a secret, too, and this is where it is typed
+        refuse_keys(line)
     if not word:
         word = "status" if engine.session_id is not None else "help"
     if word in ("--help", "-h"):
@@ -224,6 +225,16 @@ def _key(engine: Engine, parsed: Parsed) -> Output:
     return show_lines(key.run(engine, parsed))
 
 
+def _at_a_host(name: str) -> Callable[[Engine, Parsed], Output]:
+    def run(engine: Engine, parsed: Parsed) -> Output:
+        from ib_kernel.notebook.commands import joined
+
+        action: Callable[[Engine, Parsed], Output] = getattr(joined, name)
+        return action(engine, parsed)
+
+    return run
+
+
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.commands.doctor import report
 
@@ -242,6 +253,7 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
 
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "start": _start,
+    **{name: _at_a_host(name) for name in ("join", "begin", "leave", "tools", "invite")},
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
