@@ -7,8 +7,10 @@ is imported before the first request. See docs/decisions/0009-more-providers.md 
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
+from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -19,10 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["ib_register"]
 
 
+INSTALL = (
+    "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
+    "extra, such as pip install 'any-llm-sdk[mistral]'"
+)
+"""The one line for the missing library; said when a session starts, not at its first turn."""
+
+
 def _client(settings: Settings) -> LLMClient:
+    if not _is_installed():
+        raise ConfigError(INSTALL)
     from ib_anyllm.client import AnyLLMClient
 
     return AnyLLMClient(settings)
+
+
+def _is_installed() -> bool:
+    """Return True if the library is there; looking does not import it."""
+    try:
+        return importlib.util.find_spec("any_llm") is not None
+    except ValueError:  # somebody has put something else in its place
+        return False
 
 
 @hookimpl

@@ -11,18 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn
 
 from ib_anyllm.mapping import mapped
-from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NotConnected, ServerFailed, StreamBroken
+from ib_kernel.errors import AuthFailed, ClientError, NotConnected, ServerFailed, StreamBroken
+from ib_kernel.plugin import bodies, environment
 from ib_kernel.secrets import learn_environment
 from ib_kernel.settings import Settings
 from ib_kernel.text import well_formed_value
 from ib_kernel.values import ChatRequest, Done, KeepAlive, Piece, ReplyStream, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
-
-INSTALL = (
-    "the anyllm client needs any-llm: pip install 'interview-buddy-kernel[many]', and for most providers its "
-    "extra, such as pip install 'any-llm-sdk[mistral]'"
-)
-"""The one line for the missing library."""
 
 
 class AnyLLMClient:
@@ -243,10 +238,8 @@ _NO_TIMEOUT = frozenset({"bedrock", "sagemaker", "watsonx"})
 
 
 def _create(name: str, settings: Settings) -> Any:
-    try:
-        from any_llm import AnyLLM
-    except ImportError:
-        raise ConfigError(INSTALL) from None
+    from any_llm import AnyLLM
+
     learn_environment()  # what is not given, the provider reads from its own variable
     given: dict[str, Any] = {}
     if settings.api_key and (name == "openai" or settings.origins.get("api_key") != "OPENAI_API_KEY"):
@@ -254,13 +247,28 @@ def _create(name: str, settings: Settings) -> Any:
     if settings.base_url and (name == "openai" or settings.origins.get("base_url") != "OPENAI_BASE_URL"):
         given["api_base"] = settings.base_url
     try:
-        return AnyLLM.create(name, **given, unified_exceptions=True, max_retries=0)
+        provider = AnyLLM.create(name, **given, unified_exceptions=True, max_retries=0)
+        _bound_answers(provider)
+        return provider
     except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
         problem = mapped(error, given.get("api_key"))
-    if problem.outcome == "unknown":  # nothing was sent yet: a proxy, a certificate, a package
-        line = f"not sent: the provider {name!r} cannot be set up ({type(problem).__name__}: {problem})"
-        problem = NotConnected(line, retryable=False)
-    raise problem
+        what = environment.mistake(error)
+    if not what and problem.outcome == "unknown":  # nothing was sent yet
+        what = f"the provider {name!r} cannot be set up ({type(problem).__name__}: {problem})"
+    raise NotConnected(f"not sent: {what}", retryable=False) if what else problem
+
+
+def _bound_answers(provider: Any) -> None:
+    """Limit what the provider's HTTP client reads, where its SDK keeps one in the usual place.
+
+    That is so in the SDKs of OpenAI, Anthropic, Groq, Cerebras, Together and Ollama, and in what is built on
+    OpenAI's (read 2026-11).
+    """
+    http = getattr(getattr(provider, "client", None), "_client", None)
+    hooks = getattr(http, "event_hooks", None)
+    if http is not None and isinstance(hooks, dict):
+        hooks.setdefault("response", []).append(functools.partial(bodies.bound, unpacked=True))
+        http.headers["accept-encoding"] = bodies.ACCEPTED
 
 
 def _split(model: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ib_kernel.errors import AuthFailed, ClientError, ConfigError, NoKey
+from ib_kernel.plugin.environment import not_ready, proxy_for
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
 from ib_kernel.text import well_formed_value
@@ -17,7 +18,6 @@ from ib_kernel.values import ChatRequest, ReplyStream
 from ib_openai import chat, responses
 from ib_openai.answers import AnswerReader
 from ib_openai.dialects import Dialect, detect
-from ib_openai.environment import not_ready, proxy_for
 from ib_openai.limits import RateLimits, read_rate_limits
 from ib_openai.mapping import Asked, from_status, from_transport
 from ib_openai.passage import OpenAIPassage

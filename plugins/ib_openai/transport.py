@@ -11,8 +11,8 @@ from collections.abc import Generator
 import httpx2
 import openai
 
+from ib_kernel.plugin.bodies import ACCEPTED, bound
 from ib_kernel.secrets import Secret
-from ib_openai.bounds import ACCEPTED, bound
 from ib_openai.dialects import DEFAULT_URL, Dialect, split_query
 
 CONNECT_S = 10.0

@@ -8,8 +8,8 @@ import pytest
 
 from ib_kernel import Interview, Settings
 from ib_kernel.errors import NotConnected, TimedOut
+from ib_kernel.plugin.environment import proxy_for, shown_proxy
 from ib_kernel.testing import FaultServer
-from ib_openai.environment import proxy_for, shown_proxy
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 

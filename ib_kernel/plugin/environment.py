@@ -1,6 +1,7 @@
 """Mistakes in the environment (proxies, certificates, packages), each as one line that names the variable.
 
-They are found before anything is sent, so they cost nothing, and trying again cannot help.
+For authors of clients: they are found before anything is sent, so they cost nothing, and trying again cannot
+help.
 """
 
 from __future__ import annotations
@@ -17,26 +18,44 @@ _FILES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
-def not_ready(error: BaseException) -> NotConnected:
-    """Return the line for whatever kept the connection from being made ready."""
+def not_ready(error: BaseException, package: str = "openai") -> NotConnected:
+    """Return the error for whatever kept a connection from being made ready.
+
+    Args:
+        error: What was raised while it was set up.
+        package: The library that was imported for it, where the error does not name one.
+    """
     text = " ".join(scrub(str(error)).split())[:200]
+    what = mistake(error)
+    if not what and isinstance(error, ImportError):
+        what = f"the package {error.name or package} cannot be imported ({text}); install it again with pip"
+    elif not what and isinstance(error, OSError):
+        what = f"a file that the connection needs cannot be read ({text})"
+    return NotConnected(
+        f"not sent: {what or f'the connection cannot be set up ({type(error).__name__}: {text})'}",
+        retryable=False,
+    )
+
+
+def mistake(error: BaseException) -> str:
+    """Return which variable made this error, its value, and what to do; "" when no variable did.
+
+    Args:
+        error: What was raised while a connection was set up.
+    """
     if isinstance(error, ImportError):
-        what = _missing_package(error, text)
-    elif isinstance(error, OSError):  # ssl.SSLError too
-        what = _bad_file() or f"a file that the connection needs cannot be read ({text})"
-    else:
-        what = _bad_proxy() or f"the connection cannot be set up ({type(error).__name__}: {text})"
-    return NotConnected(f"not sent: {what}", retryable=False)
+        return _socks_without_package(error)
+    return _bad_file() if isinstance(error, OSError) else _bad_proxy()  # ssl.SSLError is an OSError, too
 
 
-def _missing_package(error: ImportError, text: str) -> str:
+def _socks_without_package(error: ImportError) -> str:
     name, value = next(((n, v) for n, v in _set(_PROXIES) if v.lower().startswith("socks")), ("", ""))
-    if name and "socks" in text.lower():
-        return (
-            f"{name} is {shown_proxy(value)} and SOCKS proxies need the package socksio; "
-            "pip install socksio, or unset it"
-        )
-    return f"the package {error.name or 'openai'} cannot be imported ({text}); install it again with pip"
+    if not name or "socks" not in str(error).lower():
+        return ""
+    return (
+        f"{name} is {shown_proxy(value)} and SOCKS proxies need the package socksio; "
+        "pip install socksio, or unset it"
+    )
 
 
 def _bad_file() -> str:
@@ -73,7 +92,11 @@ def _set(names: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def proxy_for(url: str | None) -> str:
-    """Return the proxy that requests to *url* go through, without its password; "" for none."""
+    """Return the proxy that requests go through, without its password; "" for none.
+
+    Args:
+        url: Where they go; None: OpenAI's address.
+    """
     parts = urlsplit(url or "https://api.openai.com/v1")
     host = parts.hostname or ""
     found = urllib.request.getproxies_environment()
@@ -84,7 +107,11 @@ def proxy_for(url: str | None) -> str:
 
 
 def shown_proxy(value: str) -> str:
-    """Return a proxy's address without user and password."""
+    """Return a proxy's address without user and password.
+
+    Args:
+        value: The address as the variable has it.
+    """
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         if "@" in parts.netloc:

@@ -1,16 +1,17 @@
 """How much of an answer is read: bodies are unpacked here, piece by piece, up to a limit.
 
-The HTTP client unpacks whatever arrives at once, and a megabyte of gzip makes gigabytes; the SDK reads error
-bodies whole. `bound` is a response hook of the HTTP client: it runs before either looks at the body.
+For authors of clients. HTTP clients unpack whatever arrives at once, and a megabyte of gzip makes gigabytes;
+SDKs read error bodies whole. `bound` is a response hook for an asynchronous client of httpx or httpx2: it
+runs before anybody looks at the body.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import zlib
 from collections.abc import AsyncIterator, Iterator
-
-import httpx2
+from typing import Any
 
 from ib_kernel.errors import ServerFailed, StreamBroken
 
@@ -18,7 +19,7 @@ MAX_ERROR_BYTES = 256 * 1024
 """How much of an error answer is read; what is beyond is not looked at."""
 
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-"""How much an answer that came compressed may unpack to."""
+"""How much an answer that came compressed may unpack to, and how long one is that nobody else limits."""
 
 STEP_BYTES = 64 * 1024
 _PAUSE_BYTES = 1024 * 1024
@@ -28,19 +29,28 @@ ACCEPTED = "gzip, deflate"
 """The encodings that are asked for: those that can be unpacked in steps."""
 
 
-async def bound(response: httpx2.Response) -> None:
-    """Limit what can be read of *response*. A `ClientError` for an encoding that we cannot read."""
+async def bound(response: Any, *, unpacked: bool = False) -> None:
+    """Limit what can be read of a response.
+
+    Args:
+        response: An open response of httpx or httpx2.
+        unpacked: Whether good answers that do not come packed are limited, too; without it their reader
+            limits them.
+
+    Raises:
+        ServerFailed: It is encoded in a way that we cannot read in steps.
+    """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     packed = encoding in _PACKED
     if packed or encoding == "identity":
         del response.headers["content-encoding"]
     elif encoding:
         raise _unreadable(encoding, response.status_code)
-    refused = not response.is_success or response.request.method == "GET"
-    if packed or refused:
+    refused = not response.is_success or (response.request.method == "GET" and not unpacked)
+    if packed or refused or unpacked:
         limit = MAX_ERROR_BYTES if refused else MAX_UNPACKED_BYTES
-        assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - for the type checker
-        response.stream = _Bounded(response.stream, limit, packed=packed, cut=refused)
+        kind = _kind_for(type(response.stream))
+        response.stream = kind(response.stream, limit, packed=packed, cut=refused)
 
 
 def _unreadable(encoding: str, status: int) -> ServerFailed:
@@ -59,8 +69,8 @@ def too_long(limit: int) -> StreamBroken:
     )
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, limit: int, *, packed: bool, cut: bool) -> None:
+class _Bounded:
+    def __init__(self, inner: Any, limit: int, *, packed: bool, cut: bool) -> None:
         self._inner, self._limit, self._cut = inner, limit, cut
         self._unpack = _Unpacker() if packed else _as_it_is
 
@@ -81,6 +91,13 @@ class _Bounded(httpx2.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the connection's stream."""
         await self._inner.aclose()
+
+
+@functools.cache
+def _kind_for(stream: type) -> type[_Bounded]:
+    """Return `_Bounded` as the library of *stream* takes it: as a subclass of its own AsyncByteStream."""
+    base = next(kind for kind in stream.__mro__ if kind.__name__ == "AsyncByteStream")
+    return type("Bounded", (_Bounded, base), {})
 
 
 def _as_it_is(raw: bytes) -> Iterator[bytes]:
