@@ -8,7 +8,6 @@ runs before anybody looks at the body.
 from __future__ import annotations
 
 import asyncio
-import functools
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -49,7 +48,7 @@ async def bound(response: Any, *, unpacked: bool = False) -> None:
     refused = not response.is_success or (response.request.method == "GET" and not unpacked)
     if packed or refused or unpacked:
         limit = MAX_ERROR_BYTES if refused else MAX_UNPACKED_BYTES
-        kind = _kind_for(type(response.stream))
+        kind = _kind_for(response.stream)
         response.stream = kind(response.stream, limit, packed=packed, cut=refused)
 
 
@@ -93,11 +92,15 @@ class _Bounded:
         await self._inner.aclose()
 
 
-@functools.cache
-def _kind_for(stream: type) -> type[_Bounded]:
+def _kind_for(stream: Any) -> type[_Bounded]:
     """Return `_Bounded` as the library of *stream* takes it: as a subclass of its own AsyncByteStream."""
-    base = next(kind for kind in stream.__mro__ if kind.__name__ == "AsyncByteStream")
-    return type("Bounded", (_Bounded, base), {})
+    base = next(kind for kind in type(stream).__mro__ if kind.__name__ == "AsyncByteStream")
+    if base not in _kinds:
+        _kinds[base] = type("Bounded", (_Bounded, base), {})
+    return _kinds[base]
+
+
+_kinds: dict[type, type[_Bounded]] = {}
 
 
 def _as_it_is(raw: bytes) -> Iterator[bytes]:

@@ -24,18 +24,31 @@ _THOUGHTS = frozenset(
     {"thinking", "thought", "reasoning", "reasoning_text", "summary_text", "reasoning_summary"}
 )
 _DEPTH = 8
+_SHARED = (
+    "finished",
+    "complete",
+    "began",
+    "_finish",
+    "_heard_any",
+    "_text_came",
+    "_reported",
+    "_raw",
+    "_about",
+)
 
 
 class AnswerReader:
     """Reads one answer: the events of a stream, or a whole JSON answer. Subclasses know the API's shape.
 
     `finished` says that a good end stands, so that losing what is left of the stream does no harm;
-    `complete` that nothing more can follow; `began` that something was generated.
+    `complete` that nothing more can follow; `began` that something was generated. *other* is the reader of
+    the other API: the body decides which of them it speaks, not the address that was asked.
     """
 
-    def __init__(self, key: Secret | None = None) -> None:
+    def __init__(self, key: Secret | None = None, other: type[AnswerReader] | None = None) -> None:
         self.finished = self.complete = self.began = False
         self.key = key
+        self._other_kind, self._other = other, None
         self._finish = ""
         self._closed = False  # the service said itself that its answer is over
         self._heard_any = self._text_came = self._whole = False
@@ -75,6 +88,12 @@ class AnswerReader:
 
     def done(self) -> Done:
         """Return the end of the reply. A `ClientError` when it has not ended well."""
+        if self._other is not None:
+            self._other._closed, self._other._whole = self._closed, self._whole
+            return self._other._done()
+        return self._done()
+
+    def _done(self) -> Done:
         finish = self._finish
         if ends.word_of(finish) in ends.FAILED:
             raise self._with_usage(
@@ -107,6 +126,18 @@ class AnswerReader:
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
         raise NotImplementedError
+
+    def _by_other(self, kind: str, value: dict[str, Any], *, whole: bool) -> list[Heard]:
+        """Let the reader of the other API read *value* and what follows; nothing where there is none."""
+        if self._other is None:
+            if self._other_kind is None or self.began:
+                return []
+            self._other = self._other_kind(self.key)
+        try:
+            return self._other._one(kind, value, whole=whole)
+        finally:
+            for name in _SHARED:
+                setattr(self, name, getattr(self._other, name))
 
     def _ended_well(self, finish: str) -> bool:
         return bool(finish) or (self._closed and self._reported is not None)

@@ -61,8 +61,8 @@ class ChatReader(AnswerReader):
     word that nobody knows ends it when the stream then ends as it should.
     """
 
-    def __init__(self, key: Secret | None = None) -> None:
-        super().__init__(key)
+    def __init__(self, key: Secret | None = None, other: type[AnswerReader] | None = None) -> None:
+        super().__init__(key, other)
         self._repeats = self._tools = self._deltas = self._plain = self._tagged = False
         self._messages: list[str] = []
 
@@ -70,10 +70,14 @@ class ChatReader(AnswerReader):
         if value.get("error") or kind == "error" or _is_error(value):
             self._note_usage(usages_in(value, _KNOWN))
             raise self.failure(value)
+        choices = value.get("choices")
+        if choices is None:
+            if self._other is not None or _is_responses(kind, value):
+                return self._by_other(kind, value, whole=whole)
+            choices = _ollamas(value)
         self._note_about(value, "created")
         if value.get("usage") or not value.keys() <= _KNOWN:
             self._note_usage(usages_in(value, _KNOWN))
-        choices = value.get("choices")
         heard: list[Heard] = []
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index", 0) in (0, None, "0", ""):
@@ -112,11 +116,10 @@ class ChatReader(AnswerReader):
             return self._closed or self._reported is not None
         return super()._ended_well(finish)
 
-    def done(self) -> Done:
-        """Return the end of the reply. A `ClientError` when it has not ended well."""
+    def _done(self) -> Done:
         if self._closed and not self._heard_any and self._reported is not None:
             raise self._with_usage(no_reply())
-        done = super().done()
+        done = super()._done()
         if self._tools and not self._text_came and ends.word_of(done.finish_reason) in ends.COMPLETE:
             return dataclasses.replace(done, finish_reason="tool_calls")
         return done
@@ -167,6 +170,22 @@ class ChatReader(AnswerReader):
             return [Piece(self._messages[-1])]
         self._messages.append(text)
         return heard
+
+
+def _is_responses(kind: str, value: dict[str, Any]) -> bool:
+    """Return True for an event or an answer of the Responses API."""
+    named = (kind, value.get("type"), value.get("object"))
+    return any(isinstance(name, str) and name.partition(".")[0] == "response" for name in named)
+
+
+def _ollamas(value: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the choice of a line of Ollama's own API (``/api/chat``, ``/api/generate``), if it is one."""
+    done = value.get("done")
+    said = value.get("message", value.get("response"))
+    if not isinstance(done, bool) or not isinstance(said, (dict, str)):
+        return None
+    delta = said if isinstance(said, dict) else {"content": said, "thinking": value.get("thinking")}
+    return [{"delta": delta, "finish_reason": (value.get("done_reason") or "stop") if done else None}]
 
 
 def _is_error(value: dict[str, Any]) -> bool:

@@ -88,9 +88,9 @@ class OpenAIClient:
         """
         reader: AnswerReader
         if "input" in body:
-            path, reader = responses.PATH, responses.ResponsesReader(self._secret)
+            path, reader = responses.PATH, responses.ResponsesReader(self._secret, chat.ChatReader)
         else:
-            path, reader = chat.PATH, chat.ChatReader(self._secret)
+            path, reader = chat.PATH, chat.ChatReader(self._secret, responses.ResponsesReader)
         response = await self._send(path, body)
         reply = read_reply(response, reader)
         try:

@@ -139,11 +139,13 @@ def _parts(content: Any, text_kind: str) -> Any:
 class ResponsesReader(AnswerReader):
     """Reads one answer of the Responses API. See `AnswerReader` for the fields."""
 
-    def __init__(self, key: Secret | None = None) -> None:
-        super().__init__(key)
+    def __init__(self, key: Secret | None = None, other: type[AnswerReader] | None = None) -> None:
+        super().__init__(key, other)
         self._said: dict[Any, list[str]] = {}
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
+        if self._other is not None or isinstance(value.get("choices"), list) or "done" in value:
+            return self._by_other(kind, value, whole=whole)
         kind = text_of(value.get("type")) or kind
         if (
             kind == "error"
