@@ -48,7 +48,8 @@ class AnswerReader:
     def __init__(self, key: Secret | None = None, other: type[AnswerReader] | None = None) -> None:
         self.finished = self.complete = self.began = False
         self.key = key
-        self._other_kind, self._other = other, None
+        self._other_kind = other
+        self._other: AnswerReader | None = None
         self._finish = ""
         self._closed = False  # the service said itself that its answer is over
         self._heard_any = self._text_came = self._whole = False
