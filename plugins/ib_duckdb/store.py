@@ -155,6 +155,26 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
 
         return check(self._record, self._hot, self._now())
 
+    def backup(self, target: Path) -> dict[str, str]:
+        """Write a copy of the whole ledger into a new folder while it is used (see `backups.back_up`)."""
+        from ib_duckdb.backups import back_up
+
+        self._mover.flush()
+        return back_up(self._hot, self._record, Path(target))
+
+    def restore(self, source: Path) -> list[str]:
+        """Bring a backup back into this ledger, which must be a new one (see `backups.restore`).
+
+        Returns:
+            What `check` finds in it: nothing, if it adds up.
+        """
+        from ib_duckdb.backups import restore
+
+        restore(self._hot, self._record, Path(source))
+        self._secret = None
+        self._moved_soon()
+        return self.check()
+
     def flush(self) -> None:
         """Move what is final to ``usage.duckdb``, unless another tool has it open: then it moves later."""
         self._mover.flush()
