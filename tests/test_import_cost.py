@@ -64,11 +64,12 @@ def test_every_public_name_resolves(fresh: Any) -> None:
 
 
 def test_the_core_imports_no_plugin_and_no_heavy_library(fresh: Any) -> None:
-    """All modules of the core together, the notebook layer aside, import no plugin's library."""
+    """All modules of the core together, the rooms that show and serve aside, import no plugin's library."""
     code = """
         import importlib, pkgutil, sys, ib_kernel
         for module in pkgutil.walk_packages(ib_kernel.__path__, "ib_kernel."):
-            if not module.name.startswith(("ib_kernel.notebook", "ib_kernel.testing")):
+            layers = ("ib_kernel.notebook", "ib_kernel.testing", "ib_kernel.remote", "ib_kernel.host")
+            if not module.name.startswith(layers):
                 importlib.import_module(module.name)
         result = [m.split('.')[0] for m in sys.modules]
     """
