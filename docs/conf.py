@@ -24,7 +24,15 @@ include_patterns = [
     *("docs/**.md", "notebooks/*.ipynb", "benchmarks/results/*.md"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "changelog.d/README.md"),
 ]
-exclude_patterns = ["docs/_build", "docs/_site", ".*", "node_modules", "**/.ipynb_checkpoints"]
+exclude_patterns = [
+    "plugins",
+    "ib_kernel/interview/data",
+    "docs/_build",
+    "docs/_site",
+    ".*",
+    "node_modules",
+    "**/.ipynb_checkpoints",
+]
 extensions = [
     *("sphinx.ext.autodoc", "sphinx.ext.napoleon"),
     *("myst_nb", "sphinx_copybutton", "sphinx_design"),

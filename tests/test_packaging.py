@@ -20,7 +20,9 @@ import ib_kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PACKAGES = ["ib_kernel", *sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))]
+OTHER = "ib_challenges"  # a distribution of its own
+PLUGINS = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")} - {OTHER}
+PACKAGES = ["ib_kernel", *sorted(PLUGINS)]
 
 
 def source(package: str) -> Path:
@@ -93,8 +95,9 @@ def test_the_wheel_holds_every_file_of_every_package(package: str, wheel: Path) 
     [
         (r"ib_kernel/models/models\.toml", 1),
         (r"ib_kernel/interview/data/prompts/(interviewer|assistant)\.md", 2),
-        (r"ib_kernel/interview/data/challenges/[\w-]+\.md", 5),
-        (r"ib_kernel/interview/data/challenges/rate-limiter\.md", 1),
+        (r"ib_kernel/interview/data/challenges/[\w-]+/challenge\.md", 16),
+        (r"ib_kernel/interview/data/challenges/[\w-]+/tests/visible\.py", 10),
+        (r"ib_kernel/interview/data/challenges/[\w-]+/data/.+\.csv", 1),
         (r"ib_kernel/counting/rules\.toml", 1),
         (r"ib_tiktoken/ranks/(o200k|cl100k)_base\.xz", 2),
         (r"ib_duckdb/\w+\.sql", 2),
@@ -116,7 +119,40 @@ def test_the_wheel_holds_nothing_else(wheel: Path, dist: Path) -> None:
     unwanted = re.compile(
         r"(^|/)(tests?|notebooks|benchmarks|__pycache__|\.ci)/|(^|/)(test_|conftest)|\.pyc$"
     )
-    assert [name for name in names if unwanted.search(name)] == []
+    of_challenges = re.compile(r"ib_kernel/interview/data/challenges/[\w-]+/tests/visible\.py")
+    assert [name for name in names if unwanted.search(name) and not of_challenges.fullmatch(name)] == []
+
+
+def test_the_wheel_holds_only_the_candidates_part_of_challenges(wheel: Path, dist: Path) -> None:
+    """No file of the interviewer's part, and no line of one, is in what a candidate installs."""
+    private = ROOT / "plugins" / OTHER / "private"
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = names_in(wheel) | set(archive.getnames())
+    forbidden = re.compile(
+        r"challenges/.*(notes\.md|rubric\.toml|hints\.toml|solution\.py|hidden\.py)$|ib_challenges"
+    )
+    assert [name for name in names if forbidden.search(name)] == []
+    telling = [
+        line.strip()
+        for file in [*private.rglob("notes.md"), *private.rglob("rubric.toml"), *private.rglob("hints.toml")]
+        for line in file.read_text(encoding="utf-8").split("\n")
+        if len(line.strip()) > 60
+    ]
+    assert len(telling) > 200
+    with zipfile.ZipFile(wheel) as archive:
+        everything = b"\0".join(archive.read(name) for name in archive.namelist()).decode("utf-8", "replace")
+    assert [line for line in telling if line in everything] == []
+
+
+def test_the_interviewers_part_is_a_wheel_of_its_own(tmp_path: Path) -> None:
+    """Whoever holds interviews installs it beside the base package; it brings no code but its hook."""
+    build(ROOT / "plugins" / OTHER, tmp_path, "wheel")
+    (path,) = tmp_path.glob("*.whl")
+    names = {name for name in names_in(path) if ".dist-info/" not in name}
+    assert {"ib_challenges/__init__.py", "ib_challenges/private/lru-cache/solution.py"} <= names
+    assert [name for name in names if not name.startswith("ib_challenges/")] == []
+    assert "challenges = ib_challenges" in metadata(path, "entry_points.txt")
 
 
 EXTENSION = Path("ib_kernel", "notebook", "lab", "labextensions", "interview-buddy")

@@ -132,10 +132,13 @@ def _leaks(challenge: Challenge) -> Iterator[Finding]:
                 shared = " ".join(words[i : i + RUN_WORDS])
                 yield Finding("leak", f"the candidate's part has words of {name}: {shared!r}")
                 break
-    shown = {_squeezed(line) for line in (challenge.starter + "\n" + challenge.visible).split("\n")}
-    shown |= {_squeezed(line) for line in challenge.text.split("\n")}
-    for name, source in (("solution.py", challenge.solution), ("tests/hidden.py", challenge.hidden)):
-        for line in _telling_lines(source):
+    # What the starter does, "starter" below looks at: code to debug shares most lines with its solution.
+    comments = [line.strip().lstrip("#") for line in challenge.starter.split("\n") if line.strip()[:1] == "#"]
+    lines = [*challenge.visible.split("\n"), *challenge.text.split("\n"), *comments]
+    shown = {_squeezed(line) for line in lines}
+    private = [("solution.py", challenge.solution, ""), ("tests/hidden.py", challenge.hidden, "run_")]
+    for name, source, prefix in private:
+        for line in _telling_lines(source, prefix):
             if _squeezed(line) in shown:
                 yield Finding("leak", f"the candidate's part has a line of {name}: {line.strip()!r}")
                 break
@@ -159,15 +162,15 @@ _NOT_TELLING = (
 )
 
 
-def _telling_lines(source: str) -> Iterator[str]:
-    """Yield the lines that say how it is done: statements in functions, no signatures, no docstrings."""
+def _telling_lines(source: str, prefix: str = "") -> Iterator[str]:
+    """Yield the statements of functions whose names begin with *prefix*, docstrings apart."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return
     lines = source.split("\n")
     for outer in ast.walk(tree):
-        if not isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or not outer.name.startswith(prefix):
             continue
         for node in ast.walk(outer):
             if not isinstance(node, ast.stmt) or isinstance(node, _NOT_TELLING):

@@ -245,18 +245,19 @@ def _work(job: dict[str, object], say) -> None:  # type: ignore[no-untyped-def]
     import signal
 
     def late(*_: object) -> None:
-        say(b"time import")
+        say(b"time")
         os._exit(0)
 
-    signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, float(job["import_s"]))  # type: ignore[arg-type]
+    # CPU seconds, so that a busy machine is nobody's fault; who sleeps meets the host's own deadline.
+    signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, float(job["import_s"]))  # type: ignore[arg-type]
     try:
         _module("entry", str(job["entry"]))
         hidden = _module("hidden", str(job["hidden"]))
     except BaseException as error:  # noqa: BLE001 - SystemExit and interrupts of somebody's code, too
         say(b"error import " + type(error).__name__.encode("ascii", "replace")[:80])
         return
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, float(job["run_s"]))  # type: ignore[arg-type]
     try:
         given = () if "value" not in job else (Decoder(str(job["value"])).decode(),)
         value = hidden[str(job["run"])](*given)  # type: ignore[operator]

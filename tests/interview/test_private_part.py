@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notebook_shell import notebook
 
+import ib_challenges
 from ib_kernel import Interview, Settings
 from ib_kernel.errors import ConfigError
 from ib_kernel.interview.challenges import Challenge, load_challenge, parse_challenge
+from ib_kernel.plugin.manager import Plugins
 
 SECRET = "zebrafish"
 """Stands in notes and criteria only."""
@@ -223,11 +225,12 @@ def test_an_id_that_is_not_ours_reads_nothing(settings: Settings, private_id: ob
 
 def test_a_shipped_challenge_is_handed_out_without_its_notes(settings: Settings) -> None:
     """Also where everybody can read the file, a session does not serve it."""
-    with Interview(settings) as buddy:
+    plugins = Plugins([ib_challenges])
+    with Interview(settings, plugins=plugins) as buddy:
         given = buddy.challenge(buddy.start(challenge="rate-limiter"))
         assert given is not None
         assert (given.notes, given.rubric) == ("", ())
-        assert load_challenge("rate-limiter").notes
+        assert load_challenge("rate-limiter", plugins).notes
 
 
 def test_no_command_shows_the_private_part(own: Path) -> None:

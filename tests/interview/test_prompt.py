@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ib_challenges
 from ib_kernel.errors import BuddyError, ConfigError, UnknownName
 from ib_kernel.interview.challenges import Challenge, list_challenges, load_challenge, parse_challenge
 from ib_kernel.interview.prompts import VERSIONS, build_messages, expand_vars, prompt_version, system_prompt
+from ib_kernel.plugin.manager import Plugins
 from ib_kernel.values import Message, NewSession
 
-SHIPPED = list_challenges()
+PLUGINS = Plugins([ib_challenges])
+SHIPPED = list_challenges(PLUGINS)
 AWKWARD = st.text(alphabet=st.sampled_from("{}$%\\`<>/[]()\n\t aé字𝛼'\"#-+=_ax"), max_size=200) | st.text()
 
 
@@ -51,11 +54,11 @@ def test_the_shipped_challenges() -> None:
 @pytest.mark.parametrize("challenge", SHIPPED, ids=lambda challenge: challenge.name)
 def test_every_shipped_challenge_is_complete(challenge: Challenge) -> None:
     """Every shipped challenge has a title, roles, a level, a task, notes and a rubric."""
-    assert load_challenge(challenge.name) == challenge
+    assert load_challenge(challenge.name, PLUGINS) == challenge
     assert challenge.title in challenge.text
     assert challenge.roles
     assert challenge.level
-    assert 80 < len(challenge.text.split()) < 250
+    assert 80 < len(challenge.text.split()) < 320
     assert 80 < len(challenge.notes.split()) < 260
     assert len(challenge.rubric) >= 4
 
