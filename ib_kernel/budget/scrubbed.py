@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.secrets import scrub_value
+from ib_kernel.values.ledger import Reservation
 
 if TYPE_CHECKING:
     from ib_kernel.values import BudgetStore
@@ -19,7 +20,10 @@ namesakes for event loops (``asettle``, …) write the same."""
 
 
 class ScrubbedStore:
-    """A store that hides keys in every text it is given to write, and else is the store it wraps."""
+    """A store that hides keys in every text it is given to write, and else is the store it wraps.
+
+    A reservation is none of them: it was read from the store, and only tells which one is meant.
+    """
 
     def __init__(self, store: BudgetStore) -> None:
         self._store = store
@@ -31,8 +35,8 @@ class ScrubbedStore:
 
         @functools.wraps(found)
         def write(*args: Any, **kwargs: Any) -> Any:
-            clean = {key: scrub_value(value) for key, value in kwargs.items()}
-            return found(*map(scrub_value, args), **clean)
+            clean = (arg if isinstance(arg, Reservation) else scrub_value(arg) for arg in args)
+            return found(*clean, **{key: scrub_value(value) for key, value in kwargs.items()})
 
         self.__dict__[name] = write  # found here from now on
         return write

@@ -193,14 +193,14 @@ def allowed_names(address: str, listen: str) -> set[tuple[str, str]]:
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     host: Host = app.state.host
     await run_in_threadpool(lambda: host.secret)  # a ledger that cannot be opened ends it here
+    await run_in_threadpool(host.gateway.warm)
     host.watch.start()
     try:
         yield
     finally:
         await host.turns.close()
         await host.watch.close()
-        if "gateway" in host.__dict__:
-            await host.gateway.aclose()
+        await host.gateway.aclose()
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -7,7 +7,9 @@ errors mean the same. What they leave out of the text (tool calls, further choic
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -104,6 +106,9 @@ class _Passing:
 
     def feed(self, events: bytes) -> None:
         """Read some whole events of a stream. Raises a `ClientError` for an error event or junk."""
+        events = self._plain(events)
+        if not events:
+            return
         for event in self._decoder.feed(events):
             if self._reader.complete:
                 return
@@ -116,6 +121,10 @@ class _Passing:
                 return
             if heard:
                 self._note(heard)
+
+    def _plain(self, events: bytes) -> bytes:
+        """Take what needs no parsing off the front of *events*; return the rest."""
+        return events
 
     def whole(self, body: bytes) -> None:
         """Read an answer that was not streamed. Raises a `ClientError`."""
@@ -144,6 +153,23 @@ class PassingChat(_Passing):
     def __init__(self, key: Secret | None = None) -> None:
         super().__init__()
         self._reader: _Chat = _Chat(key, self.others)
+        self._shape: _Shape | None = None
+
+    def _plain(self, events: bytes) -> bytes:
+        """Take events off the front that are like one that was parsed, but for their text.
+
+        The reader learns nothing from them but the text: it has seen one, and they have no finish reason, no
+        usage and no field that that one had not.
+        """
+        if self._shape is None:
+            if self._reader.began and not self._reader.finished:
+                self._shape = _shape_of(events)
+            return events
+        at = 0
+        while found := self._shape.match(events, at):
+            text, at = found
+            self.pieces.append(text)
+        return events[at:] if at else events
 
     def is_usage_only(self, event: bytes) -> bool:
         """Return True if a whole event has the usage and nothing else."""
@@ -162,6 +188,62 @@ class PassingChat(_Passing):
             "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}],
         }
         return b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n"
+
+
+_CONTENT = re.compile(rb'"delta":\s?\{"content":\s?"([^"\\]+)"\}')
+_PADDING = re.compile(rb'"obfuscation":\s?"([0-9A-Za-z]*)"')
+_NO_END = re.compile(rb'"finish_reason":\s?null')
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Events that differ in their text, and in OpenAI's padding, only: the bytes around both."""
+
+    head: bytes
+    middle: bytes
+    tail: bytes | None
+
+    def match(self, events: bytes, at: int) -> tuple[str, int] | None:
+        """Return the text of the event at *at* and where it ends; None for one of another shape."""
+        if not events.startswith(self.head, at):
+            return None
+        start = at + len(self.head)
+        end = events.find(b'"', start)
+        quoted = events[start:end]
+        if end <= start or b"\\" in quoted or not events.startswith(self.middle, end):
+            return None
+        end += len(self.middle)
+        if self.tail is not None:
+            last = events.find(b'"', end)
+            if last < 0 or not (last == end or events[end:last].isalnum()):
+                return None
+            if not events.startswith(self.tail, last):
+                return None
+            end = last + len(self.tail)
+        return quoted.decode("utf-8", "replace"), end
+
+
+def _shape_of(events: bytes) -> _Shape | None:
+    """Return the shape of the last of *events*; None where it has none.
+
+    Only a text of choice 0 without a finish reason, usage or anything else in its delta makes a shape.
+    """
+    event = events[events.rfind(b"data:", 0, len(events) - 2) :]
+    text = _CONTENT.search(event)
+    value = read_json(event[5:].decode("utf-8", "replace").strip())
+    if text is None or not _NO_END.search(event) or not isinstance(value, dict):
+        return None
+    choices = value.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or value.get("usage") or value.get("error"):
+        return None
+    if not isinstance(choices[0], dict) or choices[0].get("index") != 0 or choices[0].get("finish_reason"):
+        return None
+    start, end = text.span(1)
+    padding = _PADDING.search(event, end)
+    if padding is None:
+        return _Shape(event[:start], event[end:], None)
+    first, last = padding.span(1)
+    return _Shape(event[:start], event[end:first], event[last:])
 
 
 class _Chat(chat.ChatReader):

@@ -24,14 +24,14 @@ from ib_kernel.host.gateway.upstream import from_transport, read_whole
 from ib_kernel.host.pacing import PacedCall
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.retry import Retries
-from ib_kernel.turn.usage import Attempt, UsageRecorder
-from ib_kernel.values import Done, Message, Session
-from ib_kernel.values.passage import Passage, PassingAnswer
+from ib_kernel.turn.usage import Attempt
+from ib_kernel.values import Done, Message
+from ib_kernel.values.passage import PassingAnswer
 
 if TYPE_CHECKING:
     from starlette.types import Send
 
-    from ib_kernel.host.gateway.gateway import Gateway
+    from ib_kernel.host.gateway.gateway import Gateway, Known
 
 DRAIN_S = 0.1
 """Seconds to wait for the end of a complete answer, so that its connection can be used again."""
@@ -43,11 +43,10 @@ WHOLE = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")
 class GatewayCall:
     """Runs one call. `run` answers the client, whatever happens; it raises only when it is cancelled."""
 
-    def __init__(
-        self, gateway: Gateway, session: Session, asked: AskedFor, passage: Passage, send: Send
-    ) -> None:
-        self._gateway, self._session, self._asked = gateway, session, asked
-        self._passage, self._send = passage, send
+    def __init__(self, gateway: Gateway, known: Known, asked: AskedFor, send: Send) -> None:
+        self._gateway, self._known, self._asked, self._send = gateway, known, asked, send
+        session = self._session = known.session
+        self._passage = known.passage
         self._service, self._settings = gateway.service, gateway.service.settings
         self.running = RunningCall(session.session_id, stream=asked.stream)
         self._started = False
@@ -80,16 +79,17 @@ class GatewayCall:
             gateway.running.remove(self.running)
 
     async def _admitted(self, place: PacedCall, size: int) -> None:
-        model = self._service.plugins.model(
-            self._asked.model, self._settings, self._session.client or self._settings.client_name
-        )
-        counts_as = model.counts_as or model.name
-        counter = self._service.counter
-        recorder = UsageRecorder(
-            model, not model.counts_as, lambda text: counter.count_text(text, counts_as).tokens
-        )
-        admission = Admission(self._service, self._session, self._asked, model, recorder)
-        await admission.count_request(self._asked.body(self._passage, admission.reply), size)
+        known = self._known
+        admission = Admission(self._service, self._session, self._asked, known.model, known.recorder)
+        await admission.count_request(self._asked.body(known.passage, admission.reply), size)
+        try:
+            await self._attempt(1, place, admission)
+        except ClientError as error:
+            await self._again(error, place, admission)
+        self._gateway.pacing.retries.earn()
+
+    async def _again(self, first: ClientError, place: PacedCall, admission: Admission) -> None:
+        """Try again where that can help, by the engine's rules; what failed was the first attempt."""
         retries = Retries(
             self._settings,
             self._gateway.pacing.retries,
@@ -100,15 +100,14 @@ class GatewayCall:
         )
         async for attempt in retries.retrier():
             with attempt:
-                await self._attempt(attempt.retry_state.attempt_number, place, admission, recorder)
-        self._gateway.pacing.retries.earn()
+                number = attempt.retry_state.attempt_number
+                if number == 1:
+                    raise first
+                await self._attempt(number, place, admission)
 
     # --- one attempt
 
-    async def _attempt(
-        self, number: int, place: PacedCall, admission: Admission, recorder: UsageRecorder
-    ) -> None:
-        self.running.sent_at = None
+    async def _attempt(self, number: int, place: PacedCall, admission: Admission) -> None:
         bound = (admission.count.upper or admission.count.tokens) + admission.reply * self._asked.n
         await place.admit(self._asked.model, bound)
         before = await self._gateway.totals_before(self._session)
@@ -116,32 +115,35 @@ class GatewayCall:
         attempt = await admission.reserve(number, before, with_money=with_money)
         running = self.running
         running.reservation = attempt.reservation
-        running.sent_at = running.last_sign = time.monotonic()
-        if self._gateway.observed:
-            await asyncio.to_thread(self._notify.before, number, attempt.count, attempt.plan.tokens)
+        running.sent_at = None
         try:
-            done = await self._passed_on(attempt, place, recorder)
+            if self._gateway.observed:
+                await asyncio.to_thread(self._notify.before, number, attempt.count, attempt.plan.tokens)
+            running.sent_at = running.last_sign = time.monotonic()
+            done = await self._passed_on(attempt, place)
         except asyncio.CancelledError:
             place.end()
-            if isinstance(running.why, ClientError):  # too late: as the engine's own deadlines end it
-                await self._failed(attempt, running.why, recorder)
+            if running.sent_at is None:
+                await self._service.arelease(attempt.reservation)
+            elif isinstance(running.why, ClientError):  # too late: as the engine's own deadlines end it
+                await self._failed(attempt, running.why)
             else:
-                await self._stopped(attempt, recorder)
+                await self._stopped(attempt)
             raise
         except BaseException as error:
-            known = error if isinstance(error, ClientError) else from_transport(error)
-            await self._failed(attempt, known, recorder)
-            await place.failed(known)
+            problem = error if isinstance(error, ClientError) else from_transport(error)
+            await self._failed(attempt, problem)
+            await place.failed(problem)
             raise
         finally:
             running.reservation = None
         place.answered()
-        await self._settle(attempt, done, recorder, partial=done.finish_reason == "cap")
+        await self._settle(attempt, done, partial=done.finish_reason == "cap")
         if not self._asked.stream:
             await self._send_start(WHOLE)
             await self._body(self._whole)
 
-    async def _passed_on(self, attempt: Attempt, place: PacedCall, recorder: UsageRecorder) -> Done:
+    async def _passed_on(self, attempt: Attempt, place: PacedCall) -> Done:
         body = self._asked.body(self._passage, attempt.plan.cap)
         answer = self._answer = self._passage.answer(self._asked.api)
         attempt.pieces, attempt.reasoning = answer.pieces, answer.others
@@ -149,7 +151,7 @@ class GatewayCall:
             self.running.last_sign = time.monotonic()
             place.heard(self._limits(response))
             if self._asked.stream:
-                return await self._stream(attempt, answer, response, recorder)
+                return await self._stream(attempt, answer, response)
             self._whole = await read_whole(response)
             answer.whole(self._whole)
             attempt.first_piece = time.monotonic()
@@ -160,9 +162,8 @@ class GatewayCall:
         attempt: Attempt,
         answer: PassingAnswer,
         response: aiohttp.ClientResponse,
-        recorder: UsageRecorder,
     ) -> Done:
-        meter = Meter(answer, attempt.plan.cap * self._asked.n, recorder.count_text)
+        meter = Meter(answer, attempt.plan.cap * self._asked.n, self._known.recorder.count_text)
         relay = Relay(answer, meter, drop_usage=not self._asked.wants_usage)
         running = self.running
         problem: ClientError | None = None
@@ -196,15 +197,15 @@ class GatewayCall:
 
     # --- how an attempt ends
 
-    async def _stopped(self, attempt: Attempt, recorder: UsageRecorder) -> None:
+    async def _stopped(self, attempt: Attempt) -> None:
         """End an attempt that was closed here: counted after the first piece, unresolved before it."""
         if attempt.first_piece is not None:
-            await self._settle(attempt, Done("stopped"), recorder, partial=True)
+            await self._settle(attempt, Done("stopped"), partial=True)
         else:
             await self._service.amark_unresolved(attempt.reservation, "stopped before the first piece")
 
-    async def _failed(self, attempt: Attempt, error: ClientError, recorder: UsageRecorder) -> None:
-        name, reservation = type(error).__name__, attempt.reservation
+    async def _failed(self, attempt: Attempt, error: ClientError) -> None:
+        name, reservation, recorder = type(error).__name__, attempt.reservation, self._known.recorder
         reported = recorder.reported(attempt, error)
         messages = self._messages(attempt, partial=True) if attempt.pieces else ()
         if reported is not None:
@@ -212,13 +213,14 @@ class GatewayCall:
         elif error.outcome == "unknown":
             await self._service.amark_unresolved(reservation, name, messages=messages)
         elif error.outcome == "prompt_billed":
-            await self._service.asettle_call(reservation, recorder.failed(attempt, name, prompt_billed=True))
+            billed = recorder.failed(attempt, name, prompt_billed=True)
+            await self._service.asettle_call(reservation, billed)
         else:
             await self._service.arelease(reservation, recorder.failed(attempt, name, prompt_billed=False))
         await self._rejected(attempt)
 
-    async def _settle(self, attempt: Attempt, done: Done, recorder: UsageRecorder, *, partial: bool) -> None:
-        end = recorder.ended(attempt, done)
+    async def _settle(self, attempt: Attempt, done: Done, *, partial: bool) -> None:
+        end = self._known.recorder.ended(attempt, done)
         messages = self._messages(attempt, partial=partial)
         await self._service.asettle_call(attempt.reservation, end, messages=messages)
         self._gateway.quota.add(self._session.session_id, messages)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -21,9 +23,11 @@ from ib_kernel.host.gateway.errors import answer_to
 from ib_kernel.host.gateway.quota import Quota
 from ib_kernel.host.gateway.running import Running
 from ib_kernel.host.gateway.upstream import Upstream
+from ib_kernel.models.limits import ModelInfo
+from ib_kernel.models.prices import price_call
 from ib_kernel.turn.notify import Notifier
-from ib_kernel.turn.usage import Attempt
-from ib_kernel.values import CallEnd, Session, Totals
+from ib_kernel.turn.usage import Attempt, UsageRecorder
+from ib_kernel.values import CallEnd, Session, Totals, Usage
 from ib_kernel.values.passage import Api, Passage
 
 if TYPE_CHECKING:
@@ -46,6 +50,17 @@ WARN_EVERY = 0.01
 """The share of a budget after whose use the sums are looked at again for a warning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a token stands for until `until` (`time.monotonic`): its session, and how that is served."""
+
+    session: Session
+    passage: Passage
+    model: ModelInfo
+    recorder: UsageRecorder
+    until: float
+
+
 class Gateway:
     """What the calls of one host share. Its parts are made at the first call, on the server's loop."""
 
@@ -54,7 +69,8 @@ class Gateway:
         self.running = Running(host.service)
         self.quota = Quota(host.service)
         self._upstream: Upstream | None = None
-        self._known: dict[bytes, tuple[Session, Passage, float]] = {}
+        self._known: dict[bytes, Known] = {}
+        self._observed = (False, 0.0)
         self._seen: dict[str, tuple[Totals, int]] = {}
         self._ceiling: tuple[bool, float] = (False, 0.0)
 
@@ -68,7 +84,22 @@ class Gateway:
     @property
     def observed(self) -> bool:
         """Whether any plugin wants to hear of calls."""
-        return self.service.plugins.is_observed("ib_before_call", "ib_after_call", "ib_call_failed")
+        found, until = self._observed
+        now = time.monotonic()
+        if now >= until:
+            found = self.service.plugins.is_observed("ib_before_call", "ib_after_call", "ib_call_failed")
+            self._observed = (found, now + KNOWN_S)
+        return found
+
+    def warm(self) -> None:
+        """Load what the first call would wait for: plugins, the counter's tables, prices. Blocking."""
+        settings = self.service.settings
+        counts_as = settings.model
+        with contextlib.suppress(BuddyError):
+            info = self.service.plugins.model(settings.model, settings, settings.client_name)
+            counts_as = info.counts_as or info.name
+            price_call(info, Usage(1, 1))
+        self.service.counter.count_request({"messages": [{"role": "user", "content": "Hi"}]}, counts_as)
 
     async def aclose(self) -> None:
         """End what runs, and close the connections."""
@@ -78,24 +109,35 @@ class Gateway:
 
     # --- who asks
 
-    async def entered(self, scope: Scope, receive: Receive) -> tuple[Session, Passage]:
-        """Return the session of the request's token, and the way to its service.
+    async def entered(self, scope: Scope, receive: Receive) -> Known:
+        """Return what is known of the request's token.
 
         Raises:
             Refused: The token is not valid, or the session's client cannot pass requests on.
         """
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         known, now = self._known.get(token), time.monotonic()
-        if known is not None and now < known[2]:
-            return known[0], known[1]
+        if known is not None and now < known.until:
+            return known
         session = await require_gateway(Request(scope, receive))
-        passage = self._passage(session)
+        known = self._known_of(session, now + KNOWN_S)
         await self.quota.load(session.session_id)
         self._known.pop(token, None)
         while len(self._known) >= KNOWN:
             del self._known[next(iter(self._known))]
-        self._known[token] = (session, passage, now + KNOWN_S)
-        return session, passage
+        self._known[token] = known
+        return known
+
+    def _known_of(self, session: Session, until: float) -> Known:
+        service, passage = self.service, self._passage(session)
+        model = service.plugins.model(
+            session.model, service.settings, session.client or service.settings.client_name
+        )
+        counts_as, counter = model.counts_as or model.name, service.counter
+        recorder = UsageRecorder(
+            model, not model.counts_as, lambda text: counter.count_text(text, counts_as).tokens
+        )
+        return Known(session, passage, model, recorder, until)
 
     def _passage(self, session: Session) -> Passage:
         name = session.client or self.service.settings.client_name
@@ -153,14 +195,14 @@ class Gateway:
     async def serve(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request of *api*."""
         try:
-            session, passage = await self.entered(scope, receive)
+            known = await self.entered(scope, receive)
             raw = await _read_body(receive)
-            asked = read_asked(raw, api, session)
+            asked = read_asked(raw, api, known.session)
         except Exception as error:  # noqa: BLE001 - each becomes one line for the client
             self.log_unexpected(error)
             await _refuse(error, send)
             return
-        call = GatewayCall(self, session, asked, passage, send)
+        call = GatewayCall(self, known, asked, send)
         watch = asyncio.get_running_loop().create_task(_watch(receive, call))
         try:
             await call.run(len(raw))
@@ -170,8 +212,8 @@ class Gateway:
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer which models the session was invited to, or one of them."""
         try:
-            session, _ = await self.entered(scope, receive)
-            value = _models(session, scope.get("path_params", {}).get("model"))
+            known = await self.entered(scope, receive)
+            value = _models(known.session, scope.get("path_params", {}).get("model"))
         except Exception as error:  # noqa: BLE001 - each becomes one line for the client
             self.log_unexpected(error)
             await _refuse(error, send)

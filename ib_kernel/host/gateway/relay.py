@@ -63,13 +63,19 @@ class Meter:
     def full(self) -> bool:
         """Return True if what was read so far has more tokens than the cap."""
         pieces, others = self._answer.pieces, self._answer.others
-        new = [*pieces[self._pieces :], *others[self._others :]]
+        for text in pieces[self._pieces :]:
+            self._unsure += _bytes(text)
+        if len(others) != self._others:
+            self._unsure += sum(map(_bytes, others[self._others :]))
         self._pieces, self._others = len(pieces), len(others)
-        self._unsure += sum(len(text.encode("utf-8", "replace")) for text in new)
         if self._tokens + self._unsure <= self._cap:
             return False
         self._tokens, self._unsure = self._count("".join((*others, *pieces))), 0
         return self._tokens > self._cap
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 class Relay:
@@ -91,7 +97,7 @@ class Relay:
     def _read(self, block: bytes) -> bytes:
         if not block:
             return b""
-        if self._drop_usage and b'"usage"' in block and b'"prompt_tokens"' in block:
+        if self._drop_usage and b'"prompt_tokens"' in block:
             events = split_events(block)
             block = b"".join(event for event in events if not self._answer.is_usage_only(event))
             self._answer.feed(b"".join(events))

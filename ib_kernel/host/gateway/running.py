@@ -15,7 +15,10 @@ from ib_kernel.values import Reservation, Status
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
-"""Seconds between two looks at deadlines and at the sessions of running calls."""
+"""Seconds between two looks at deadlines."""
+
+STATES_S = 1.0
+"""Seconds between two looks at the sessions of running calls, which other processes may end."""
 
 
 class RunningCall:
@@ -49,13 +52,13 @@ class Running:
         self._service, self._settings = service, service.settings
         self._calls: set[RunningCall] = set()
         self._watch: asyncio.Task[None] | None = None
-        self._renewed = 0.0
+        self._renewed = self._seen = 0.0
 
     def add(self, call: RunningCall) -> None:
         """Watch *call* until it is removed."""
         self._calls.add(call)
         if self._watch is None or self._watch.done():
-            self._renewed = time.monotonic()
+            self._renewed = self._seen = time.monotonic()
             self._watch = asyncio.get_running_loop().create_task(self._look())
 
     def remove(self, call: RunningCall) -> None:
@@ -86,7 +89,9 @@ class Running:
                 if late is not None:
                     call.stop(late)
             with contextlib.suppress(StoreError):
-                await self._end_of_sessions()
+                if now - self._seen >= STATES_S:
+                    self._seen = now
+                    await self._end_of_sessions()
                 await self._renew(now)
 
     def _late(self, call: RunningCall, now: float) -> TimedOut | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -41,8 +43,8 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trust_env=True,
         )
+        self._proxies: dict[str, str | None] = {}
 
     @asynccontextmanager
     async def post(
@@ -61,6 +63,7 @@ class Upstream:
                 data=json.dumps(body).encode(),
                 headers=passage.headers(),
                 allow_redirects=False,
+                proxy=self._proxy(passage.url(api)),
             )
             if response.status != 200:
                 problem = await _refusal(passage, api, response)
@@ -83,6 +86,15 @@ class Upstream:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.close()
+
+    def _proxy(self, url: str) -> str | None:
+        """Return the proxy that the environment names for *url*; looked up once, as it does not change."""
+        if url not in self._proxies:
+            parts, found = urlsplit(url), urllib.request.getproxies_environment()
+            here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+            none = here or urllib.request.proxy_bypass(parts.hostname or "")
+            self._proxies[url] = None if none else found.get(parts.scheme) or found.get("all")
+        return self._proxies[url]
 
 
 async def read_whole(response: aiohttp.ClientResponse, limit: int = MAX_WHOLE_BYTES) -> bytes:
