@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser
+.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser bench-host
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -60,6 +60,9 @@ bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writ
 
 bench-client: $(VENV)/.installed ## a turn beside other clients; LITELLM=its/bin/python; writes benchmarks/results/client.md
 	$(PY) benchmarks/client.py $(if $(LITELLM),--litellm $(LITELLM))
+
+bench-host: $(VENV)/.installed ## the gateway beside pass-throughs and peers, a turn through the host; writes benchmarks/results/host.md
+	$(PY) benchmarks/host.py $(if $(HARDCAP),--hardcap $(HARDCAP)) $(if $(LITELLM),--litellm $(LITELLM))
 
 workflows: $(VENV)/.installed ## the forge's workflows, checked without the network
 	$(BIN)/actionlint

@@ -1,6 +1,6 @@
 """The gateway beside bare pass-throughs and its peers, and a turn through the host beside a local one.
 
-    python benchmarks/host.py [--rounds 5] [--seconds 4] [--hardcap OTHER/bin/python] [--litellm OTHER/bin/python]
+    python benchmarks/host.py [--rounds 5] [--seconds 4] [--hardcap ITS/bin/python] [--litellm ITS/bin/python]
 
 One upstream, one load generator, one server at a time: three processes. All servers take turns in one run,
 so that the machine's moods meet all of them; CPU is of the server's process. The bases are bare Starlette +
@@ -11,14 +11,12 @@ LiteLLM's proxy; a peer that is not there is skipped with a line.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import datetime
 import multiprocessing
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -185,7 +183,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Figures], list[str]]
 def table(found: dict[str, Figures]) -> list[str]:
     """Return the figures as Markdown."""
     lines = [
-        "| | added ms to the first chunk | CPU ms a call | calls/s | CPU µs a chunk | chunks/s | gap p95 ms | "
+        "| | added ms to first chunk | CPU ms a call | calls/s | CPU µs a chunk | chunks/s | gap p95 ms | "
         "failures | with idle closes | idle MB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -195,8 +193,8 @@ def table(found: dict[str, Figures]) -> list[str]:
         lines.append(
             f"| {name} | {one.of('first_ms') - base:.2f} | {one.of('cpu_call_ms'):.3f} | "
             f"{one.of('calls_s'):,.0f} | {one.of('cpu_chunk_us') if own else 0:.1f} | "
-            f"{one.of('chunks_s'):,.0f} | {one.of('gap_p95_ms'):.1f} | {one.failures} | {one.idle_failures} | "
-            f"{one.idle_mb:.0f} |"
+            f"{one.of('chunks_s'):,.0f} | {one.of('gap_p95_ms'):.1f} | {one.failures} | "
+            f"{one.idle_failures} | {one.idle_mb:.0f} |"
         )
     return lines
 
@@ -229,7 +227,9 @@ def targets(found: dict[str, Figures], turn_ms: float) -> list[str]:
     for what, value, goal, at_least in rows:
         met = value >= goal if at_least else value <= goal
         shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-        lines.append(f"| {what} {'≥' if at_least else '≤'} {goal:g} | {shown} | {'met' if met else 'MISSED'} |")
+        lines.append(
+            f"| {what} {'≥' if at_least else '≤'} {goal:g} | {shown} | {'met' if met else 'MISSED'} |"
+        )
     return lines
 
 
@@ -253,10 +253,10 @@ def main() -> None:
         f"{datetime.datetime.now(datetime.UTC).date()}, Python {platform.python_version()}, "
         f"{os.cpu_count()} cores, {platform.system()}. Written by `make bench-host`; ratios are what counts.",
         "",
-        f"Medians of {options.rounds} alternated rounds; a stream has {EVENTS} pieces. Calls: {AT_ONCE} at once; "
-        f"chunks: {STREAMS} streams flat out; gaps: {STREAMS} streams with a piece every {GAP_S * 1000:.0f} ms; "
-        f"idle closes: the upstream closes connections that were idle for {IDLE_S:g} s. The gateway's ledger "
-        "is durable.",
+        f"Medians of {options.rounds} alternated rounds; a stream has {EVENTS} pieces. Calls: {AT_ONCE} at "
+        f"once; chunks: {STREAMS} streams flat out; gaps: {STREAMS} streams, {GAP_S * 1000:.0f} ms between "
+        f"pieces; idle closes: the upstream closes connections idle for {IDLE_S:g} s. The gateway's "
+        "ledger is durable.",
         "",
         *table(found),
         "",

@@ -1,4 +1,4 @@
-"""Part of benchmarks/host.py: starts the gateway and what it is compared with, each in a process of its own."""
+"""Part of benchmarks/host.py: starts the gateway and what it is compared with, each in its own process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ READY_S = 90.0
 LITELLM = """
 model_list:
   - model_name: {model}
-    litellm_params: {{model: openai/{model}, api_base: "http://127.0.0.1:{port}/v1", api_key: sk-bench-0123456789}}
+    litellm_params:
+      model: openai/{model}
+      api_base: "http://127.0.0.1:{port}/v1"
+      api_key: sk-bench-0123456789
 litellm_settings: {{telemetry: false, drop_params: true}}
 general_settings: {{master_key: sk-bench-0123456789}}
 """
@@ -54,7 +57,9 @@ def started(name: str, upstream: int, options: argparse.Namespace) -> object:
 @contextmanager
 def _own(name: str, upstream: int) -> Iterator[Started]:
     command = [sys.executable, str(HERE / "host_bases.py"), name, str(upstream)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         words = process.stdout.readline().split()

@@ -1,1 +1,2 @@
-def turns(rounds): return float("nan"), []
+def turns(rounds):
+    return float("nan"), []

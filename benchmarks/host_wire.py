@@ -49,8 +49,7 @@ LAST = (
     + b"0\r\n\r\n"
 )
 STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"transfer-encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 _BODY = json.dumps(
     {
@@ -70,7 +69,9 @@ _BODY = json.dumps(
         "service_tier": "default",
     }
 ).encode()
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_BODY) + _BODY
+WHOLE = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_BODY) + _BODY
+)
 
 
 class Upstream(asyncio.Protocol):
@@ -223,7 +224,9 @@ class _Client(asyncio.Protocol):
         lower = head.lower()
         at = lower.find(b"content-length:")
         whole = (
-            len(body) >= int(lower[at + 15 :].partition(b"\r\n")[0]) if at >= 0 else body.endswith(b"0\r\n\r\n")
+            len(body) >= int(lower[at + 15 :].partition(b"\r\n")[0])
+            if at >= 0
+            else body.endswith(b"0\r\n\r\n")
         )
         if whole:
             good = head.startswith(b"HTTP/1.1 200")
@@ -251,7 +254,8 @@ def request(path: str, port: int, token: str, stream: bool) -> bytes:
     data = json.dumps(body).encode()
     head = (
         f"POST {path}/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n"
-        f"Content-Type: application/json\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(data)}\r\n\r\n"
+        f"Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
     )
     return head.encode() + data
 
@@ -271,7 +275,9 @@ async def drive(
         made = 0
         while made < each if each else time.perf_counter() < until:
             if client is None or not client.open:
-                _, client = await loop.create_connection(lambda: _Client(load, sent, stream), "127.0.0.1", port)
+                _, client = await loop.create_connection(
+                    lambda: _Client(load, sent, stream), "127.0.0.1", port
+                )
             made += 1
             good = await client.call()
             load.calls += good

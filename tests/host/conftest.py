@@ -6,3 +6,4 @@ import pytest
 
 pytest.importorskip("starlette", reason="the host's extra is missing: pip install -e '.[host]'")
 pytest.importorskip("uvicorn", reason="the host's extra is missing: pip install -e '.[host]'")
+pytest.importorskip("aiohttp", reason="the host's extra is missing: pip install -e '.[host]'")
