@@ -1,0 +1,212 @@
+"""Inviting from the page: the form's choices, a new interview, a new line for one, and taking a line back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ib_kernel.budget.access import acting_as
+from ib_kernel.errors import BuddyError
+from ib_kernel.host import invite
+from ib_kernel.host.answers import Refused, answer, read_json, text_of
+from ib_kernel.host.auth import host_of, require_interviewer
+from ib_kernel.host.desk.detail import invitation_state
+from ib_kernel.host.desk.rows import ROW, session_row
+from ib_kernel.host.host import Host
+from ib_kernel.host.openapi import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    array,
+    choice,
+    fields,
+    maybe,
+    operation,
+    text,
+    whole,
+)
+from ib_kernel.interview.challenges import list_challenges
+from ib_kernel.interview.prompts import VERSIONS
+from ib_kernel.models.limits import list_models
+from ib_kernel.text import one_line
+
+LONGEST = 500
+"""Characters of any field of the form."""
+
+INVITATION = fields(
+    {
+        "id": TEXT,
+        "session_id": TEXT,
+        "candidate": TEXT,
+        "role": TEXT,
+        "challenge": TEXT,
+        "state": choice("open", "joined", "withdrawn", "expired"),
+        "created_by": TEXT,
+        "created_at": NUMBER,
+        "expires_at": NUMBER,
+        "used_at": maybe(NUMBER),
+        "gateway": FLAG,
+    }
+)
+CHOICES = fields(
+    {
+        "challenges": array(
+            fields({"name": TEXT, "title": TEXT, "level": TEXT, "roles": array(TEXT), "task": TEXT})
+        ),
+        "models": array(TEXT),
+        "personas": array(TEXT),
+        "defaults": fields(
+            {"model": TEXT, "persona": TEXT, "token_budget": COUNT, "minutes": maybe(NUMBER), "client": TEXT}
+        ),
+        "gateway": FLAG,
+        "gateway_why": TEXT,
+        "keep_days": maybe(NUMBER),
+    }
+)
+_INVITATIONS = fields({"invitations": array(INVITATION)})
+_MADE = fields({"line": TEXT, "session": ROW, "expires_at": NUMBER, "as_of": NUMBER})
+_TEXTS = ("role", "candidate", "candidate_id", "level", "challenge", "model", "persona")
+_FORM = fields(
+    {},
+    {
+        **{name: text(LONGEST) for name in _TEXTS},
+        "token_budget": whole(1, 10**9),
+        "minutes": NUMBER,
+        "hours": NUMBER,
+        "gateway": FLAG,
+        "session_id": text(200),
+    },
+)
+
+
+@operation("What a new interview can be made of", who="interviewer", answers=CHOICES)
+async def choices(request: Request) -> Response:
+    """Answer challenges, models, personas and defaults."""
+    await require_interviewer(request)
+    return answer(await run_in_threadpool(_choices, host_of(request)))
+
+
+def _choices(host: Host) -> dict[str, Any]:
+    settings, plugins = host.settings, host.service.plugins
+    why = ""
+    try:
+        invite.require_gateway_client(host, settings.client_name)
+    except BuddyError as error:
+        why = str(error)
+    known = sorted({settings.model, *(m.name for m in list_models())})
+    limit = settings.time_limit_s
+    return {
+        "challenges": [
+            {
+                "name": c.name,
+                "title": one_line(c.title),
+                "level": one_line(c.level),
+                "roles": [one_line(role) for role in c.roles],
+                "task": c.text[:2_000],
+            }
+            for c in list_challenges(plugins)
+        ],
+        "models": known,
+        "personas": sorted(VERSIONS, key=lambda name: name != settings.persona),
+        "defaults": {
+            "model": settings.model,
+            "persona": settings.persona,
+            "token_budget": settings.token_budget,
+            "minutes": None if limit is None else limit / 60,
+            "client": settings.client_name,
+        },
+        "gateway": not why,
+        "gateway_why": why,
+        "keep_days": getattr(settings, "keep_days", None),
+    }
+
+
+@operation(
+    "Invite a candidate into a new interview, or with session_id into one that is there",
+    who="interviewer",
+    body=_FORM,
+    answers=_MADE,
+    refusals=(404, 409),
+)
+async def create(request: Request) -> Response:
+    """Make an invitation."""
+    person = await require_interviewer(request)
+    host, value = host_of(request), await read_json(request, 50_000)
+    options: dict[str, Any] = {
+        name: text_of(value, name, longest=LONGEST).strip() for name in _TEXTS if value.get(name) is not None
+    }
+    options |= {name: value[name] for name in ("token_budget", "minutes") if value.get(name) is not None}
+    gateway, hours = value.get("gateway"), value.get("hours")
+    if gateway is not None and not isinstance(gateway, bool):
+        raise Refused(400, "bad_field", "gateway is true or false")
+    session_id = text_of(value, "session_id", longest=200, default="")
+
+    def work() -> dict[str, Any]:
+        with acting_as(person.name):
+            if session_id:
+                made = invite.readmit(host, person.name, session_id, gateway=gateway, hours=hours)
+            else:
+                made = invite.invite(host, person.name, gateway=bool(gateway), hours=hours, **options)
+        session = host.service.get_session(made.session.session_id)
+        return {
+            "line": made.line,
+            "session": session_row(host.service, session, host.store.reservations(session.session_id)),
+            "expires_at": made.invitation.expires_at,
+            "as_of": host.clock(),
+        }
+
+    return answer(await run_in_threadpool(work))
+
+
+@operation("List invitations, newest first", who="interviewer", answers=_INVITATIONS)
+async def list_invitations(request: Request) -> Response:
+    """Answer all invitations, without their codes: nobody has those any more."""
+    await require_interviewer(request)
+    return answer({"invitations": await run_in_threadpool(_list, host_of(request))})
+
+
+def _list(host: Host) -> list[dict[str, Any]]:
+    sessions = {s.session_id: s for s in host.store.sessions()}
+    now, found = host.clock(), []
+    for invitation in host.store.invitations():
+        session = sessions.get(invitation.session_id)
+        found.append(
+            {
+                "id": invitation.invitation_id,
+                "session_id": invitation.session_id,
+                "candidate": one_line(session.candidate) if session else "",
+                "role": one_line(session.role) if session else "",
+                "challenge": one_line(session.challenge) if session else "",
+                "state": invitation_state(invitation, now),
+                "created_by": one_line(invitation.created_by),
+                "created_at": invitation.created_at,
+                "expires_at": invitation.expires_at,
+                "used_at": invitation.used_at,
+                "gateway": invitation.gateway,
+            }
+        )
+    return found
+
+
+@operation(
+    "Take an unused invitation back",
+    who="interviewer",
+    body=fields({}),
+    answers=_INVITATIONS,
+    refusals=(409,),
+)
+async def revoke(request: Request) -> Response:
+    """Make an invitation worthless."""
+    person = await require_interviewer(request)
+    host, invitation_id = host_of(request), request.path_params["invitation_id"]
+
+    def work() -> list[dict[str, Any]]:
+        if not host.store.revoke_invitation(invitation_id, person.name):
+            raise Refused(409, "not_open", "this line was used, withdrawn or is unknown; nothing was changed")
+        return _list(host)
+
+    return answer({"invitations": await run_in_threadpool(work)})

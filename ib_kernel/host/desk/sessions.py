@@ -1,0 +1,149 @@
+"""Sessions: the list, one in full, what is done to one, and the stream that says what has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ib_kernel.host.answers import Refused, answer, read_json
+from ib_kernel.host.auth import host_of, require_interviewer
+from ib_kernel.host.desk import controls
+from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
+from ib_kernel.host.desk.live import stream
+from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, matches, session_row
+from ib_kernel.host.host import Host
+from ib_kernel.host.openapi import COUNT, NUMBER, TEXT, array, choice, fields, operation, text
+from ib_kernel.values import Status
+
+MOST_ROWS = 1_000
+"""Sessions that one answer has, the newest; the list says how many there are."""
+
+STATES = (*map(str, Status), "open", "invited", "ended")
+"""What a list may be asked for: a state, or a group of states that the page shows together."""
+
+_LIST = fields({"sessions": array(ROW), "total": COUNT, "found": COUNT, "as_of": NUMBER})
+
+
+@operation(
+    "List sessions, newest first",
+    who="interviewer",
+    query={
+        "status": choice(*STATES),
+        "q": text(500),
+        "ids": text(20_000),
+    },
+    answers=_LIST,
+)
+async def list_sessions(request: Request) -> Response:
+    """Answer the sessions that match."""
+    await require_interviewer(request)
+    query = request.query_params
+    status, words = query.get("status", ""), query.get("q", "")
+    if status and status not in STATES:
+        raise Refused(400, "bad_field", f"status is one of: {', '.join(STATES)}")
+    ids = set(query["ids"].split(",")) if query.get("ids") else None
+    return answer(await run_in_threadpool(_list, host_of(request), status, words[:500], ids))
+
+
+def _list(host: Host, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
+    every = host.store.sessions()
+    found = [
+        s
+        for s in every
+        if (ids is None or s.session_id in ids)
+        and (not status or status in (str(s.status), GROUPS[s.status]))
+        and (not words or matches(s, words))
+    ]
+    open_ = by_session(host.store.reservations())
+    rows = [session_row(host.service, s, open_.get(s.session_id, ())) for s in found[:MOST_ROWS]]
+    return {"sessions": rows, "total": len(every), "found": len(found), "as_of": host.clock()}
+
+
+@operation(
+    "One session in full; known is how many messages the caller has already",
+    who="interviewer",
+    query={"known": COUNT},
+    answers=DETAIL,
+    refusals=(404,),
+)
+async def one_session(request: Request) -> Response:
+    """Answer one session."""
+    await require_interviewer(request)
+    known = request.query_params.get("known", "0")
+    if not (known.isascii() and known.isdigit() and len(known) < 10):
+        raise Refused(400, "bad_field", "known is a whole number of messages")
+    session_id = request.path_params["session_id"]
+    return answer(await run_in_threadpool(detail, host_of(request), session_id, int(known)))
+
+
+@operation(
+    "The replies that are being written now",
+    who="interviewer",
+    answers=fields({"writing": array(WRITING), "as_of": NUMBER}),
+    refusals=(404,),
+)
+async def session_writing(request: Request) -> Response:
+    """Answer the end of each reply that is being written."""
+    await require_interviewer(request)
+    host, session_id = host_of(request), request.path_params["session_id"]
+
+    def read() -> dict[str, Any]:
+        host.service.get_session(session_id)
+        return {"writing": writing(host, session_id), "as_of": host.clock()}
+
+    return answer(await run_in_threadpool(read))
+
+
+def _action(name: str, summary: str) -> Any:
+    """Return the handler of one of the `controls`."""
+
+    async def handler(request: Request) -> Response:
+        person = await require_interviewer(request)
+        host, session_id = host_of(request), request.path_params["session_id"]
+        value = await read_json(request, 100_000)
+
+        def work() -> dict[str, Any]:
+            controls.act(host, person.name, session_id, name, value)
+            session, open_ = host.service.get_session(session_id), host.store.reservations(session_id)
+            return {"session": session_row(host.service, session, open_), "as_of": host.clock()}
+
+        return answer(await run_in_threadpool(work))
+
+    handler.__name__ = f"{name}_session"
+    return operation(
+        summary,
+        who="interviewer",
+        body=controls.BODIES[name],
+        answers=fields({"session": ROW, "as_of": NUMBER}),
+        refusals=(403, 404, 409),
+    )(handler)
+
+
+ACTIONS = {
+    "extend": _action("extend", "Add tokens, minutes or both"),
+    "pause": _action("pause", "Stop the clock and refuse turns"),
+    "resume": _action("resume", "Let it go on"),
+    "end": _action("end", "End it for good"),
+    "line": _action("line", "Say a line to the candidate; it stands in the transcript under its own role"),
+    "note": _action("note", "Keep a private note, which no candidate's token reads"),
+    "resolve": _action("resolve", "Decide what a call in doubt has cost: charge it, or free it"),
+}
+
+
+@operation(
+    "What changes, as server-sent events: changed and writing, each with session ids",
+    who="interviewer",
+    answers=TEXT,
+    media="text/event-stream",
+)
+async def events(request: Request) -> Response:
+    """Answer the stream of changes; it ends when the caller's sign-in does."""
+    await require_interviewer(request)
+    return StreamingResponse(
+        stream(host_of(request), lambda: require_interviewer(request)),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { find, host, place, ROW, settled } from "./browser.js";
+
+const { fieldOf, makeCreate } = await import("../../../ib_kernel/host/page/static/create.js");
+const { LINES } = await import("../../../ib_kernel/host/page/static/invitation.js");
+
+const CHOICES = {
+  challenges: [{ name: "rate-limiter", title: "Rate limiter", level: "senior", roles: ["Backend engineer"] }],
+  ...{ models: ["gpt-5.4-mini"], personas: ["interviewer", "assistant"], keep_days: null },
+  defaults: {
+    model: "gpt-5.4-mini",
+    persona: "interviewer",
+    token_budget: 50_000,
+    minutes: null,
+    client: "demo",
+  },
+  ...{ gateway: false, gateway_why: "the client is demo" },
+};
+
+/** @param {any} answer */
+async function show(answer) {
+  const asked = host({ "/v1/desk/choices": CHOICES, "/v1/desk/invitations": answer });
+  const el = place();
+  /** @type {string[]} */
+  const went = [];
+  makeCreate(el, { go: (path) => went.push(path), failed: assert.ifError });
+  await settled();
+  return { el, asked, went };
+}
+
+test("a filled form becomes one invitation, whose line waits on the session's page", async () => {
+  const made = { line: "%interview join CODE@https://h", session: ROW, expires_at: 9, as_of: 1 };
+  const { el, asked, went } = await show(made);
+  find(el, "#candidate").value = "Ilse V.";
+  find(el, "#token_budget").value = "25 000";
+  find(el, "#minutes").value = "45";
+  find(el, "form").requestSubmit();
+  await settled();
+  const { body } = /** @type {any} */ (asked.at(-1));
+  assert.deepEqual(
+    [body.candidate, body.token_budget, body.minutes, body.gateway],
+    ["Ilse V.", 25_000, 45, false],
+  );
+  assert.deepEqual(went, ["/sessions/s1"]);
+  assert.equal(LINES.get("s1")?.line, made.line);
+});
+
+test("a wrong field says under itself what would do, and nothing is sent", async () => {
+  const { el, asked } = await show({});
+  find(el, "#token_budget").value = "many";
+  find(el, "form").requestSubmit();
+  await settled();
+  assert.equal(asked.length, 1);
+  assert.equal(find(el, "#token_budget").getAttribute("aria-invalid"), "true");
+  assert.match(find(el, "#token_budget-hint").textContent, /whole number, such as 50\u202f000/);
+  assert.match(find(el, "#candidate-hint").textContent, /A-17/);
+});
+
+test("what the host refuses stands under the field that it is about", async () => {
+  const message = "the task alone takes about 980 tokens; 8,000 is the least";
+  const { el } = await show({ status: 400, error: { message, code: "bad_request", type: "ConfigError" } });
+  find(el, "#candidate").value = "Ilse";
+  find(el, "form").requestSubmit();
+  await settled();
+  assert.equal(find(el, "#token_budget-hint").textContent, message);
+});
+
+test("lines are matched to the field that they speak of", () => {
+  assert.equal(fieldOf("minutes: give a number above 0"), "minutes");
+  assert.equal(fieldOf("no model called x"), "model");
+  assert.equal(fieldOf("the host is on fire"), "");
+});
+
+test("a gateway that cannot be says why", async () => {
+  const { el } = await show({});
+  assert.equal(find(el, "#gateway").disabled, true);
+  assert.match(el.textContent ?? "", /Not here: the client is demo/);
+});
