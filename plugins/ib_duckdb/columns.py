@@ -313,7 +313,7 @@ _RUNNING = """
         CASE WHEN over THEN max(active_s, time_limit_s) ELSE active_now END AS active_s,
         CASE WHEN over THEN max(created_at, :now) END AS ended_at
     FROM (SELECT *, coalesce(active_now >= time_limit_s, false) AS over
-        FROM (SELECT *, active_s + min(max(0.0, :now - tick_at), most_per_tick()) AS active_now
+        FROM (SELECT *, active_s + min(max(0.0, :now - tick_at), (SELECT most FROM clock)) AS active_now
             FROM sessions WHERE status = 'active' AND tick_at IS NOT NULL))"""
 
 RUNNING = f"""

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.calls import end_attempt, free, take_reservation
 from ib_duckdb.domain import clean, measured, whole
 from ib_duckdb.ownership import require_owner
 from ib_duckdb.rows import Row, select_reservations, select_sessions
 from ib_duckdb.writer import Operation
-from ib_duckdb.writing import (
-    free,
-    make_unresolved,
-    note,
-    sweep,
-    write_call,
-    write_messages,
-)
+from ib_duckdb.writing import make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
 from ib_kernel.values import CallEnd, Message, Reservation
 
@@ -45,7 +40,7 @@ class Endings(Part):
         rid = reservation.reservation_id
 
         def work(db: apsw.Connection) -> bool:
-            now, reserved = self._now(), find_reservation(db, rid)
+            now, reserved = self._now(), take_reservation(db, rid)
             if reserved is None:
                 ended = _find_settled(db, rid, "settled")
                 require_owner(reservation, ended)
@@ -67,6 +62,7 @@ class Endings(Part):
                 ended = _find_settled(db, reservation_id, "settled")
                 same = self._settle_again(db, ended, end, (), who, now)
             else:
+                take_reservation(db, reservation_id)
                 row = self._end(db, reserved, end, (), now)
                 figures = {"input_tokens": end.input_tokens, "output_tokens": end.output_tokens}
                 note(db, row, "resolved", now, who, **_detail(reserved, reason), **figures)
@@ -88,7 +84,7 @@ class Endings(Part):
         rid = reservation.reservation_id
 
         def work(db: apsw.Connection) -> bool:
-            now, reserved = self._now(), find_reservation(db, rid)
+            now, reserved = self._now(), take_reservation(db, rid)
             if reserved is None:
                 return _ended_before(db, rid, "released")
             require_owner(reservation, reserved)
@@ -96,11 +92,11 @@ class Endings(Part):
                 raise ReservationError(
                     f"reservation {rid} is in doubt ({reserved['doubt_reason']}); settle it or write it off"
                 )
-            free(db, reserved)
             if end is None:
+                free(db, reserved, now)
                 db.execute("INSERT INTO released VALUES (?, ?)", (rid, now))
             else:
-                write_call(db, row_of(db, reserved), reserved, end, "failed", now)
+                end_attempt(db, reserved, end, "failed", now)
             return True
 
         return Operation(work)
@@ -143,9 +139,9 @@ class Endings(Part):
                 if _ended_how(db, reservation_id) == "written off":
                     return False
                 raise _ended_otherwise(db, reservation_id, "written off")
-            free(db, reserved)
+            take_reservation(db, reservation_id)
+            end_attempt(db, reserved, None, "written_off", now)
             row = row_of(db, reserved)
-            write_call(db, row, reserved, None, "written_off", now)
             note(db, row, "written_off", now, who, **_detail(reserved, reason))
         self._moved_soon()
         return True
@@ -153,14 +149,10 @@ class Endings(Part):
     def _end(
         self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
     ) -> Row:
-        free(db, reserved)
-        row = row_of(db, reserved)
-        write_call(db, row, reserved, end, "settled", now)
         texts = self._texts(messages)
         if texts and reserved["state"] == "doubt" and reserved["turn"] > 0 and _has_messages(db, reserved):
             texts = ()  # what had arrived was kept when it was marked
-        write_messages(db, row["session_key"], texts, now, reserved["turn"])
-        return row
+        return end_attempt(db, reserved, end, "settled", now, texts)
 
     def _settle_again(
         self, db: apsw.Connection, ended: Row, end: CallEnd, messages: Sequence[Message], who: str, now: float
@@ -178,16 +170,12 @@ class Endings(Part):
 
 def check_usage(end: CallEnd) -> CallEnd:
     """Return *end* with plain numbers. `ConfigError` unless its figures are whole and its times finite."""
-    return dataclasses.replace(
-        end,
-        input_tokens=whole("input_tokens", end.input_tokens),
-        output_tokens=whole("output_tokens", end.output_tokens),
-        cached_tokens=whole("cached_tokens", end.cached_tokens),
-        reasoning_tokens=whole("reasoning_tokens", end.reasoning_tokens),
-        cost_nano_usd=None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd),
-        latency_ms=measured("latency_ms", end.latency_ms),
-        first_piece_ms=measured("first_piece_ms", end.first_piece_ms),
-    )
+    plain: dict[str, Any] = {name: whole(name, getattr(end, name)) for name in _FIGURES[:-1]}
+    plain |= {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
+    plain["cost_nano_usd"] = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
+    if all(getattr(end, name) is value for name, value in plain.items()):
+        return end  # a copy costs more than the look
+    return dataclasses.replace(end, **plain)
 
 
 def find_reservation(db: apsw.Connection, rid: str) -> Row | None:

@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> None:
 class Hot:
     """The hot ledger in *folder*; created when it is not there. Safe from several threads.
 
-    *tick_s* are the seconds that one look at a running session's clock may add (``most_per_tick()`` in SQL),
+    *tick_s* are the seconds that one look at a running session's clock may add (``clock`` in SQL),
     *clock* gives the day that spending counts for (``ledger_day()``).
     A forked child cannot use the one of its parent: every call is one line there. It may open its own.
     """
@@ -258,8 +258,9 @@ class Hot:
                 db.close()
 
     def _add_functions(self, db: apsw.Connection) -> None:
-        tick_s, clock = self._tick_s, self._clock
-        db.create_scalar_function("most_per_tick", lambda *_: tick_s, 0, deterministic=True)
+        """Let SQL see our clock; a function that each call's statements use would run Python inside them."""
+        clock = self._clock
+        db.execute(f"CREATE TEMP VIEW clock AS SELECT {min(self._tick_s, 1e9):f} AS most")
         db.create_scalar_function("ledger_day", lambda *_: int(clock() // 86_400), 0)
 
     def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.calls import NEXT_TURN, end_attempt, new_rid
 from ib_duckdb.domain import MOST_SMALL, checked_seconds, clean, whole
 from ib_duckdb.endings import check_usage, row_of
 from ib_duckdb.host_money import FITS
@@ -32,17 +33,12 @@ from ib_duckdb.writing import (
     expire_if_elapsed,
     make_unresolved,
     sweep,
-    write_call,
-    write_messages,
 )
 from ib_kernel.errors import ReservationError
 from ib_kernel.values import CallEnd, CallStart, Message, Refusal, Reservation, Status, Totals
 
-_NEXT_TURN = "last_turn = CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(last_turn, :turn) END"
-"""A turn without a number gets the session's next one; numbers never repeat, whatever became of a turn."""
-
 _ADMIT = f"""
-UPDATE sessions SET held = held + :t, held_nano_usd = held_nano_usd + :n, {_NEXT_TURN},
+UPDATE sessions SET held = held + :t, held_nano_usd = held_nano_usd + :n, last_turn = {NEXT_TURN},
     {TICKED}
 WHERE session_id = :s AND status = 'active'
     AND (time_limit_s IS NULL OR {ACTIVE_NOW} < time_limit_s)
@@ -104,9 +100,9 @@ class Reservations(Part):
     ) -> Operation[Reservation | Refusal]:
         token, owner_hash = new_token()
         started: Row = {**_started(call or CallStart()), "state": "held", "doubt_reason": ""}
-        started |= {"rid": uuid.uuid4().hex, "owner_hash": owner_hash}
+        started |= {"rid": new_rid(), "owner_hash": owner_hash}
         started |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
-        started["owner"] = clean(owner) or f"{socket.gethostname()}:{os.getpid()}"
+        started["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
         lease = checked_seconds("lease_s", lease_s)
         asked = {"t": started["tokens"], "n": started["nano_usd"], "s": clean(session_id)}
         asked["turn"] = started["turn"]
@@ -119,7 +115,11 @@ class Reservations(Part):
             admitted: list[Any] = db.execute(_ADMIT, {**asked, "now": now}).fetchall()
             if not admitted:
                 return _refusal(db, session_id, asked["t"], asked["n"], now)
-            _take_turn(db, row, *admitted[0])
+            row["session_key"], last_turn = admitted[0]
+            if row["turn"] is None:
+                row["turn"] = last_turn
+            else:
+                _refuse_taken(db, row)
             db.execute(_INSERT, row)
             if call is not None and call.request_id:
                 keep_request(db, row, call, now)
@@ -154,20 +154,15 @@ class Reservations(Part):
         self, session_id: str, end: CallEnd, call: CallStart | None, messages: Sequence[Message]
     ) -> Operation[Totals]:
         end = check_usage(end)
-        started: Row = {**_started(call or CallStart()), "rid": "", "tokens": 0, "owner_hash": None}
+        started: Row = {**_started(call or CallStart()), "rid": new_rid(), "owner_hash": None}
+        started |= {"state": "held", "tokens": 0, "nano_usd": 0}
         texts = self._texts(messages)
 
         def work(db: apsw.Connection) -> Totals:
-            now, row = self._now(), get(db, session_id)
-            key = row["session_key"]
+            now, key = self._now(), get(db, session_id)["session_key"]
             charged = {**started, "created_at": now, "session_key": key}
-            if charged["turn"] != 0:
-                sql = f"UPDATE sessions SET {_NEXT_TURN} WHERE session_key = :key RETURNING last_turn"  # noqa: S608
-                given: list[Any] = db.execute(sql, {"turn": charged["turn"], "key": key}).fetchall()
-                _take_turn(db, charged, key, given[0][0])
-            write_call(db, row, charged, end, "settled", now)
-            write_messages(db, key, texts, now, charged["turn"])
-            return to_totals(get(db, session_id))
+            _refuse_taken(db, charged)
+            return to_totals(end_attempt(db, charged, end, "settled", now, texts))
 
         return Operation(work)
 
@@ -206,13 +201,10 @@ def _started(call: CallStart) -> dict[str, Any]:
     }
 
 
-def _take_turn(db: apsw.Connection, row: Row, key: int, last_turn: int) -> None:
-    """Give *row* its session and its turn; `ReservationError` when a turn has an attempt of that number."""
-    row["session_key"] = key
-    if row["turn"] is None:
-        row["turn"] = last_turn
-    elif row["turn"] > 0:
-        values = {"key": key, "turn": row["turn"], "attempt": row["attempt"]}
+def _refuse_taken(db: apsw.Connection, row: Row) -> None:
+    """Raise `ReservationError` when *row*'s turn has an attempt of that number already."""
+    if row["turn"]:
+        values = {"key": row["session_key"], "turn": row["turn"], "attempt": row["attempt"]}
         if db.execute(_TAKEN, values).fetchone():
             raise ReservationError(
                 f"turn {row['turn']} has an attempt {row['attempt']} already; a retry needs the next number, "
@@ -239,6 +231,9 @@ def _refusal(db: apsw.Connection, session_id: str, tokens: int, nano_usd: int, n
     money = row["cost_nano_usd"] + row["held_nano_usd"] + nano_usd
     own = row["budget_nano_usd"] is not None and money > row["budget_nano_usd"]
     return Refusal("money" if own else "ceiling", left, row["status"])
+
+
+_host = functools.cache(socket.gethostname)
 
 
 def _named(db: apsw.Connection, rids: Sequence[str]) -> list[Row]:

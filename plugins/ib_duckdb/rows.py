@@ -20,9 +20,11 @@ SESSION_COLUMNS = (
     "pruned_calls, pruned_messages, last_turn, "
     "charge, charged_tokens, held_billed, token_budget_at_start, time_limit_at_start_s, external_id, "
     "challenge_sha, notice_version, keep_until, accommodation, cells, checks, scores, chain_n, chain_head, "
-    f"{BILLED_CEILING} AS billed_ceiling, most_per_tick()"
+    f"{BILLED_CEILING} AS billed_ceiling, (SELECT most FROM clock) AS most_per_tick"
 )
-_SESSION_NAMES = SESSION_COLUMNS.replace(f"{BILLED_CEILING} AS", "").replace(" ", "").split(",")
+_SESSION_NAMES = SESSION_COLUMNS.replace(f"{BILLED_CEILING} AS", "").replace("(SELECT most FROM clock) AS", "").replace(
+    " ", ""
+).split(",")
 _FACTS = (
     *("external_id", "challenge_sha", "notice_version", "keep_until", "accommodation", "charge"),
     *("token_budget_at_start", "time_limit_at_start_s", "billed_ceiling"),
@@ -35,6 +37,12 @@ RESERVATION_COLUMNS = (
     "billed_tokens, history_from_turn, sent_hmac"
 )
 _RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
+
+TOTALS_COLUMNS = (
+    "token_budget, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, calls, "
+    "turns, messages, unpriced_calls, budget_nano_usd, held_nano_usd, priced_calls, cost_nano_usd"
+)
+_TOTALS = TOTALS_COLUMNS.replace(" ", "").split(",")[:-2]  # the last two make one of its fields
 
 Row = dict[str, Any]
 
@@ -64,14 +72,19 @@ def select_reservations(db: apsw.Connection, where: str, parameters: tuple[Any, 
     """Return the open reservations that match *where* (SQL of our own), oldest first."""
     order = "created_at, turn, attempt, rid"
     sql = f"SELECT {RESERVATION_COLUMNS} FROM reservations WHERE {where} ORDER BY {order}"  # noqa: S608
-    return [dict(zip(_RESERVATION_NAMES, row, strict=True)) for row in db.execute(sql, parameters)]
+    return [named_reservation(row) for row in db.execute(sql, parameters)]
+
+
+def named_reservation(values: tuple[Any, ...]) -> Row:
+    """Return the values of `RESERVATION_COLUMNS` by their names."""
+    return dict(zip(_RESERVATION_NAMES, values, strict=True))
 
 
 def active_seconds(row: Row, now: float) -> float:
     """Return how long the session has been active, as `TICKED` would count it."""
     if row["tick_at"] is None:
         return float(row["active_s"])
-    return float(row["active_s"] + min(max(0.0, now - row["tick_at"]), row["most_per_tick()"]))
+    return float(row["active_s"] + min(max(0.0, now - row["tick_at"]), row["most_per_tick"]))
 
 
 def elapsed(row: Row, now: float) -> bool:
@@ -100,11 +113,9 @@ def to_session(row: Row, now: float) -> Session:
 
 
 def to_totals(row: Row) -> Totals:
-    """Build the `Totals` of a session's row."""
-    same = ("token_budget", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "held")
-    more = ("in_doubt", "calls", "turns", "messages", "unpriced_calls", "budget_nano_usd", "held_nano_usd")
+    """Build the `Totals` of a session's row, or of what has `TOTALS_COLUMNS` of it."""
     cost = row["cost_nano_usd"] if row["priced_calls"] else None
-    return Totals(cost_nano_usd=cost, **{name: row[name] for name in (*same, *more)})
+    return Totals(cost_nano_usd=cost, **{name: row[name] for name in _TOTALS})
 
 
 def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservation:

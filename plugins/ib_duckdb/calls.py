@@ -1,0 +1,205 @@
+"""How an attempt ends in the hot ledger: the session's sums and the attempt's row, one statement each.
+
+These run for every call, in a transaction with those of other callers: keep them few, and Python out of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from ib_duckdb.domain import clean
+from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, Row, named_reservation
+from ib_duckdb.writing import TICKED, insert_messages
+from ib_kernel.values import CallEnd, Message
+
+NEXT_TURN = "CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(last_turn, :turn) END"
+"""A turn without a number gets the session's next one; numbers never repeat, whatever became of a turn."""
+
+_SUMS = f"""
+UPDATE sessions SET {TICKED},
+    held = held - :freed, in_doubt = in_doubt - :resolved, held_nano_usd = held_nano_usd - :nano_usd,
+    input_tokens = input_tokens + :input_tokens,
+    output_tokens = output_tokens + :output_tokens,
+    cached_tokens = cached_tokens + :cached_tokens,
+    reasoning_tokens = reasoning_tokens + :reasoning_tokens,
+    cost_nano_usd = cost_nano_usd + :cost_nano_usd,
+    calls = calls + :used,
+    turns = turns + (:used AND coalesce(:turn, 1) > 0 AND NOT EXISTS (
+        SELECT 1 FROM calls c WHERE c.session_key = sessions.session_key AND c.turn = :turn
+            AND c.status = 'settled' AND c.input_tokens + c.output_tokens > 0)),
+    priced_calls = priced_calls + :priced,
+    unpriced_calls = unpriced_calls + :unpriced,
+    messages = messages + :texts,
+    last_turn = {NEXT_TURN}
+WHERE session_key = :session_key
+RETURNING session_key, session_id, last_turn, {TOTALS_COLUMNS}"""  # noqa: S608 (built from our own names)
+"""Takes a reservation off its session's sums and adds what was used; returns the session as it is then."""
+
+_SUMS_NAMES = ("session_key", "session_id", "last_turn", *TOTALS_COLUMNS.replace(" ", "").split(","))
+
+_CALL_NAMES = (
+    "rid",
+    "session_key",
+    "turn",
+    "attempt",
+    "client",
+    "model",
+    "model_returned",
+    "counted_tokens",
+    "counted_exact",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "source",
+    "cost_nano_usd",
+    "price_source",
+    "latency_ms",
+    "first_piece_ms",
+    "finish_reason",
+    "status",
+    "error",
+    "held_tokens",
+    "overdraft",
+    "token_budget",
+    "prompt_version",
+    "history_from_turn",
+    "sent_hmac",
+    "response_id",
+    "raw_usage",
+    "started_at",
+    "ended_at",
+    "owner_hash",
+)
+_INSERT_CALL = (
+    f"INSERT INTO calls ({', '.join(_CALL_NAMES)}) VALUES ({', '.join(':' + name for name in _CALL_NAMES)})"  # noqa: S608
+)
+
+_TAKE = f"DELETE FROM reservations WHERE rid = ? RETURNING {RESERVATION_COLUMNS}"  # noqa: S608 (our own names)
+
+
+def new_rid() -> str:
+    """Return an id for a reservation or a call: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+def take_reservation(db: apsw.Connection, rid: str) -> Row | None:
+    """Delete the open reservation of that id and return it; None when there is none.
+
+    Its tokens stay on the session's sums until `end_attempt`; whoever must not end it raises.
+    """
+    rows: list[Any] = db.execute(_TAKE, (rid,)).fetchall()
+    return named_reservation(rows[0]) if rows else None
+
+
+def end_attempt(
+    db: apsw.Connection,
+    reserved: Row,
+    end: CallEnd | None,
+    status: str,
+    now: float,
+    messages: Sequence[Message] = (),
+) -> Row:
+    """Write the end of an attempt: the session's sums, its row of `calls`, its messages.
+
+    Args:
+        db: The hot ledger, in a transaction.
+        reserved: The reservation, already taken; its turn is None for the session's next.
+        end: What was used; None when nobody knows (written off): the row's numbers are NULL.
+        status: "settled", "failed" or "written_off"; only settled usage counts.
+        now: Seconds since 1970.
+        messages: What goes into the transcript.
+
+    Returns:
+        The session's key, id and sums as they are then.
+    """
+    settled = end if status == "settled" else None
+    used = settled.input_tokens + settled.output_tokens if settled else 0
+    session = _add_up(db, reserved, settled, used, now, len(messages))
+    turn = reserved["turn"] if reserved["turn"] is not None else session["last_turn"]
+    call = {
+        **{name: reserved[name] for name in _KEPT},
+        "turn": turn,
+        **(_ABSENT if end is None else _figures(end)),
+        "status": status,
+        "held_tokens": reserved["tokens"],
+        "overdraft": max(0, used - reserved["tokens"]),
+        "token_budget": session["token_budget"],
+        "started_at": reserved["created_at"],
+        "ended_at": max(reserved["created_at"], now),
+    }
+    db.execute(_INSERT_CALL, call)
+    insert_messages(db, reserved["session_key"], messages, now, turn)
+    return session
+
+
+def free(db: apsw.Connection, reserved: Row, now: float) -> None:
+    """Take a reservation that leaves no row off its session's sums; it has been taken already."""
+    _add_up(db, reserved, None, 0, now, 0)
+
+
+def _add_up(
+    db: apsw.Connection, reserved: Row, end: CallEnd | None, used: int, now: float, texts: int
+) -> Row:
+    cost = None if end is None else end.cost_nano_usd
+    held = reserved["state"] == "held"
+    values = {
+        "now": now,
+        "session_key": reserved["session_key"],
+        "turn": reserved["turn"],
+        "freed": reserved["tokens"] if held else 0,
+        "resolved": 0 if held else reserved["tokens"],
+        "nano_usd": reserved["nano_usd"],
+        "input_tokens": end.input_tokens if end else 0,
+        "output_tokens": end.output_tokens if end else 0,
+        "cached_tokens": end.cached_tokens if end else 0,
+        "reasoning_tokens": end.reasoning_tokens if end else 0,
+        "cost_nano_usd": cost or 0,
+        "used": int(used > 0),
+        "priced": int(cost is not None),
+        "unpriced": int(used > 0 and cost is None),
+        "texts": texts,
+    }
+    rows: list[Any] = db.execute(_SUMS, values).fetchall()
+    return dict(zip(_SUMS_NAMES, rows[0], strict=True))
+
+
+_KEPT = (
+    "rid",
+    "session_key",
+    "attempt",
+    "client",
+    "model",
+    "counted_tokens",
+    "counted_exact",
+    "prompt_version",
+    "history_from_turn",
+    "sent_hmac",
+    "owner_hash",
+)
+_TEXTS = ("model_returned", "finish_reason", "response_id")
+_TEXTS_OR_NONE = ("price_source", "error", "raw_usage", "source")
+_NUMBERS = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "latency_ms",
+    "first_piece_ms",
+    "cost_nano_usd",
+)
+_ABSENT: Row = dict.fromkeys((*_NUMBERS, *_TEXTS_OR_NONE)) | dict.fromkeys(_TEXTS, "")
+
+
+def _figures(end: CallEnd) -> Row:
+    figures: Row = {name: getattr(end, name) for name in (*_NUMBERS, *_TEXTS_OR_NONE)}
+    for name in _TEXTS_OR_NONE:
+        if figures[name] is not None:
+            figures[name] = clean(figures[name])
+    for name in _TEXTS:
+        figures[name] = clean(getattr(end, name))
+    return figures
