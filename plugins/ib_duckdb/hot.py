@@ -20,7 +20,7 @@ import apsw
 from ib_duckdb import forks, migrate, schema
 from ib_duckdb.faults import hot_explained
 from ib_duckdb.files import Guard, Readers, identity
-from ib_duckdb.locks import OsLock
+from ib_duckdb.locks import FairLock
 from ib_kernel.errors import StoreError
 
 VERSION = 4
@@ -67,9 +67,9 @@ class Hot:
         self._pages = 0
         self._guard = Guard(self.path)
         self._readers = Readers(folder / "hot.lock")
-        self._lock = OsLock(folder / "hot.lock")
+        self._lock = FairLock(folder / "hot.lock")
         self.fork = forks.Forked(self._forget)
-        with self._mine(), self._faults_explained(), self._alone():
+        with self.alone():
             self._db, self._guard = self._open()
 
     @contextmanager
@@ -78,7 +78,32 @@ class Hot:
 
         `StoreError` when the files are no longer the ones on disk: nothing is acknowledged then.
         """
-        with self._mine(), self._faults_explained(), self._alone():
+        with self.alone(), self.transaction() as db:
+            yield db
+
+    @contextmanager
+    def alone(self, wait_s: float = BUSY_S) -> Iterator[bool]:
+        """Be alone among all threads and processes; `StoreError` when that takes long.
+
+        With *wait_s* 0, yields False when another process has the ledger at this moment.
+        """
+        with self._mine(), self._faults_explained():
+            try:
+                free = self._lock.acquire(wait_s)
+                if not free and wait_s > 0:
+                    raise apsw.BusyError("locked")
+                yield free
+            finally:
+                self._lock.release()
+
+    def wanted(self) -> bool:
+        """Return True if another process waits until this one, which is `alone`, is done."""
+        return self._lock.wanted()
+
+    @contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """Yield the connection inside one durable transaction; for who is `alone`. See `write`."""
+        with self._faults_explained():
             db = self._in_place()
             try:
                 _undo(db)
@@ -99,7 +124,7 @@ class Hot:
         with self._mine(), self._faults_explained():
             db = self._connection()
             if not self._guard.in_place():
-                with self._alone():
+                with self.alone():
                     db = self._in_place()
             with self._readers.reading():
                 try:
@@ -175,16 +200,6 @@ class Hot:
         self.fork.refuse(self.path)
         with self.fork.writing:
             yield
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Take the lock among processes."""
-        try:
-            if not self._lock.acquire(BUSY_S):
-                raise apsw.BusyError("locked")
-            yield
-        finally:
-            self._lock.release()
 
     def _forget(self) -> None:
         """In a forked child: never touch what the parent has open."""

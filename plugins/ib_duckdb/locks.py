@@ -152,6 +152,45 @@ class OsLock:
             self._other = None
 
 
+class FairLock:
+    """A lock that passes from process to process: whoever wants it again waits until another had its turn.
+
+    The system wakes those who wait for a lock once it is free; before they run, its last holder could have it
+    again. So there is a second lock, the gate: who waits for the first one holds the gate, and nobody else
+    comes near the lock meanwhile.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._gate, self._lock = OsLock(path.with_name(f"{path.name}.gate")), OsLock(path)
+
+    def acquire(self, timeout_s: float) -> bool:
+        """Take the lock (see `OsLock.acquire`)."""
+        start = time.monotonic()
+        try:  # an interrupt can come between any two statements, and a gate that stays shut stops everybody
+            if not self._gate.acquire(timeout_s):
+                return False
+            left = timeout_s - (time.monotonic() - start) if timeout_s > 0 else 0.0
+            return self._lock.acquire(left)
+        finally:
+            self._gate.release()
+
+    def wanted(self) -> bool:
+        """Return True if another process waits for the lock that is held here."""
+        try:
+            return not self._gate.acquire(0)
+        finally:
+            self._gate.release()
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+    def close(self) -> None:
+        """Release the lock and its files."""
+        self._lock.close()
+        self._gate.close()
+
+
 _in_process: dict[str, threading.RLock] = {}
 _registry = threading.Lock()
 

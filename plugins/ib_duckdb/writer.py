@@ -7,9 +7,10 @@ commits what has queued up meanwhile, without waiting for more. Nobody gets an a
 from __future__ import annotations
 
 import asyncio
+import collections
 import queue
 import threading
-from collections import defaultdict
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ from ib_kernel.errors import StoreError
 T = TypeVar("T")
 
 MOST = 128
-"""Operations in one transaction: more would keep other processes waiting."""
+"""Operations in one transaction."""
+
+SHARE_S = 0.002
+"""Seconds of a transaction after which it ends if another process waits; the rest goes into the next one."""
 
 IDLE_S = 10.0
 """Seconds without work after which the thread ends; the next caller that queues starts another."""
@@ -57,16 +61,19 @@ class Writer:
     def __init__(self, hot: Hot) -> None:
         self._hot = hot
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
+        self._left: collections.deque[_Queued] = collections.deque()  # of a transaction that ended early
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def run(self, operation: Operation[T]) -> T:
         """Run *operation* and return its answer once it is durable, or raise its error."""
         mutex = self._hot.fork.writing
-        if self._queue.empty() and mutex.acquire(blocking=False):
+        if not self._left and self._queue.empty() and mutex.acquire(blocking=False):
             try:
-                with self._hot.write() as db:
-                    return operation.work(db)
+                with self._hot.alone(0.0) as free:
+                    if free:
+                        with self._hot.transaction() as db:
+                            return operation.work(db)
             finally:
                 mutex.release()
         done = threading.Lock()
@@ -111,48 +118,73 @@ class Writer:
 
     def _serve(self) -> None:
         while True:
+            if not self._left:
+                try:
+                    first = self._queue.get(timeout=IDLE_S)
+                except queue.Empty:
+                    first = None
+                if first is None:
+                    with self._guard:
+                        if self._queue.empty():
+                            self._thread = None
+                            return
+                    continue
+                self._left.append(first)
+            batch: list[_Queued] = []
             try:
-                first = self._queue.get(timeout=IDLE_S)
-            except queue.Empty:
-                first = None
-            if first is None:
-                with self._guard:
-                    if self._queue.empty():
-                        self._thread = None
-                        return
-                continue
-            batch = [first]
-            with suppress(queue.Empty):
-                while len(batch) < MOST:
-                    more = self._queue.get_nowait()
-                    if more is None:
-                        self._queue.put(None)
-                        break
-                    batch.append(more)
-            self._commit(batch)
+                with self._hot.alone():
+                    batch = self._gather()  # whoever has come while we waited is in it
+                    self._commit(batch)
+            except Exception as error:  # noqa: BLE001 (nobody's own: nothing was done)
+                batch = batch or self._gather()
+                for queued in batch:
+                    queued.error = error
             self._answer(batch)
 
+    def _gather(self) -> list[_Queued]:
+        """Take the operations of the next transaction, in the order in which they came."""
+        batch = self._left
+        with suppress(queue.Empty):
+            while len(batch) < MOST:
+                more = self._queue.get_nowait()
+                if more is None:
+                    self._queue.put(None)
+                    break
+                batch.append(more)
+        self._left = collections.deque()
+        return list(batch)
+
     def _commit(self, batch: list[_Queued]) -> None:
-        """Do all of *batch* in one transaction; with a savepoint each when one of them fails."""
+        """Do *batch* in one transaction, with a savepoint each when one of them fails.
+
+        What another process that waits leaves no time for is taken off *batch*, for the next one.
+        """
         try:
             try:
-                with self._hot.write() as db:
-                    for queued in batch:
-                        queued.answer = queued.operation.work(db)
+                with self._hot.transaction() as db:
+                    self._work(db, batch)
                 return
             except Exception as error:  # noqa: BLE001 (each caller's own)
                 if len(batch) == 1:
                     batch[0].error = error
                     return
-            with self._hot.write() as db:
+            with self._hot.transaction() as db:
                 for queued in batch:
                     _apart(db, queued)
         except Exception as error:  # noqa: BLE001 (the transaction itself failed: nothing of it is there)
             for queued in batch:
                 queued.error = error
 
+    def _work(self, db: apsw.Connection, batch: list[_Queued]) -> None:
+        soon = time.monotonic() + SHARE_S
+        for done, queued in enumerate(batch):
+            queued.answer = queued.operation.work(db)
+            if time.monotonic() > soon and self._hot.wanted():
+                self._left.extend(batch[done + 1 :])
+                del batch[done + 1 :]
+
     def _answer(self, batch: list[_Queued]) -> None:
-        loops: dict[asyncio.AbstractEventLoop, list[_Queued]] = defaultdict(list)
+        loops: dict[asyncio.AbstractEventLoop, list[_Queued]] = collections.defaultdict(list)
         for queued in batch:
             if queued.loop is not None:
                 loops[queued.loop].append(queued)

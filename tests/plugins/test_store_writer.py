@@ -17,6 +17,7 @@ from typing import Any
 import apsw
 import pytest
 
+from ib_duckdb.locks import FairLock
 from ib_duckdb.store import DuckDBStore
 from ib_duckdb.writer import Operation, Writer
 from ib_kernel.errors import ConfigError, ReservationError, StoreError, UnknownSession
@@ -224,6 +225,31 @@ def test_nobody_is_answered_before_the_commit(store: DuckDBStore) -> None:
         db.execute("PRAGMA max_page_count = 1000000").fetchall()
     assert store.totals("s").used == 0
     assert store.charge("s", CallEnd(1, 1)).used == 2
+
+
+def test_a_transaction_ends_early_for_another_process_that_waits(
+    store: DuckDBStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest comes after that one's turn, in its order."""
+    monkeypatch.setattr("ib_duckdb.writer.SHARE_S", -1.0)
+    gate = FairLock(folder / "hot.lock")._gate  # who waits for the ledger holds it
+    done: list[int] = []
+
+    async def three() -> None:
+        writer = store._writer
+        first = asyncio.ensure_future(writer.arun(Operation(lambda db: gate.acquire(0))))
+        rest = [asyncio.ensure_future(writer.arun(Operation(lambda db, n=n: done.append(n)))) for n in (2, 3)]
+        await asyncio.sleep(0.05)
+        busy.store._hot.fork.writing.release()
+        assert await first
+        assert done == []
+        gate.release()
+        await asyncio.gather(*rest)
+        busy.store._hot.fork.writing.acquire()
+
+    with Held(store) as busy:
+        asyncio.run(three())
+    assert done == [2, 3]
 
 
 def _released(store: DuckDBStore) -> int:
