@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,51 @@ if TYPE_CHECKING:
     from ib_duckdb.hot import Hot
 
 Rows = Sequence[tuple[Any, ...]]
+Apart = list[tuple[Any, ...]]
 
 
-def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple[Rows, list[tuple[int, ...]]]:
+def insert(
+    db: duckdb.DuckDBPyConnection,
+    table: Table,
+    schema: str,
+    rows: Rows,
+    *,
+    also: Callable[[], object] = lambda: None,
+    apart: Callable[[Apart], object] = lambda bad: None,
+) -> int:
+    """Insert the rows that DuckDB can take, and do what is *also* in that transaction; return how many.
+
+    Those that it cannot take go to *apart* before. Converting the values is most of the work: rows are looked
+    at only when the whole is refused.
+    """
+    try:
+        _insert(db, table, schema, rows, also)
+    except Exception:
+        good, bad = sorted_out(db, table, rows) if rows else (rows, [])
+        if not bad:  # so it was something else
+            raise
+        apart(bad)
+        _insert(db, table, schema, good, also)
+        return len(good)
+    return len(rows)
+
+
+def _insert(
+    db: duckdb.DuckDBPyConnection, table: Table, schema: str, rows: Rows, also: Callable[[], object]
+) -> None:
+    db.execute("BEGIN")
+    try:
+        if rows:
+            db.execute(table.insert(schema), values(rows))
+        also()
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(Exception):  # the error may have ended it, or the connection
+            db.execute("ROLLBACK")
+        raise
+
+
+def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple[Rows, Apart]:
     """Return the rows that DuckDB can take, and for each other one (its key, its number, why not).
 
     Nothing is looked at one by one while all are well. Call it outside a transaction.
@@ -55,7 +97,7 @@ def values(rows: Rows) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def note(hot: Hot, table: Table, bad: list[tuple[Any, ...]]) -> None:
+def note(hot: Hot, table: Table, bad: Apart) -> None:
     """Record rows that were sorted out."""
     if bad:
         with hot.write() as db:

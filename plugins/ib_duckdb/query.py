@@ -205,9 +205,8 @@ def fill(
     db.execute("; ".join(("CREATE SCHEMA hot", *(table.create("hot") for table in TABLES))))
     marks = watermarks(db, ledger, catalog) if catalog else {}
     for table, rows in hot_rows(hot, marks, now):
-        good, _ = quarantine.sorted_out(db, table, rows) if rows else ((), ())
-        if good:
-            db.execute(table.insert("hot"), quarantine.values(good))
+        if rows:
+            quarantine.insert(db, table, "hot", rows)
 
 
 def _views(db: duckdb.DuckDBPyConnection, catalog: str | None, wanted: str) -> None:

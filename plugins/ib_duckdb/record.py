@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,16 +209,19 @@ class Record:
             self.marks[table.name] = mark
             if not rows:
                 return moved
-            good, bad = quarantine.sorted_out(db, table, rows)
-            quarantine.note(self._hot, table, bad)
-            db.execute("BEGIN")
-            if good:
-                db.execute(table.insert(table.schema), quarantine.values(good))
-            key = [self._hot.ledger_id, table.name]
-            db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
-            db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, rows[-1][-1]])
-            db.execute("COMMIT")
-            moved += len(good)
+            moved += quarantine.insert(
+                db,
+                table,
+                table.schema,
+                rows,
+                also=partial(self._set_watermark, db, table, rows[-1][-1]),
+                apart=partial(quarantine.note, self._hot, table),
+            )
+
+    def _set_watermark(self, db: duckdb.DuckDBPyConnection, table: Table, seq: int) -> None:
+        key = [self._hot.ledger_id, table.name]
+        db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
+        db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, seq])
 
 
 def look(path: Path) -> str | None:

@@ -104,7 +104,6 @@ def _complete(record: Record, hot: Hot, target: Path, now: float) -> None:
             record.prepare(db, rows)
             marks = {table.name: watermark(db, hot.ledger_id, table, "") for table in TABLES}
             for table, found in hot_rows(rows, marks, now):
-                good, _ = quarantine.sorted_out(db, table, found) if found else ((), ())
-                if good:
-                    db.execute(table.insert(table.schema), quarantine.values(good))
+                if found:
+                    quarantine.insert(db, table, table.schema, found)
         db.execute(views.text())
