@@ -12,19 +12,17 @@ from ib_duckdb.domain import clean
 from ib_kernel.errors import UnknownSession
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals, private_part
 
-SESSION_COLUMNS = (
+_STORED = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "
     "meta, status, token_budget, budget_nano_usd, time_limit_s, created_at, started_at, ended_at, "
     "active_s, tick_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, "
     "held_nano_usd, cost_nano_usd, calls, turns, messages, events, priced_calls, unpriced_calls, "
     "pruned_calls, pruned_messages, last_turn, "
     "charge, charged_tokens, held_billed, token_budget_at_start, time_limit_at_start_s, external_id, "
-    "challenge_sha, notice_version, keep_until, accommodation, cells, checks, scores, chain_n, chain_head, "
-    f"{BILLED_CEILING} AS billed_ceiling, (SELECT most FROM clock) AS most_per_tick"
+    "challenge_sha, notice_version, keep_until, accommodation, cells, checks, scores, chain_n, chain_head"
 )
-_SESSION_NAMES = SESSION_COLUMNS.replace(f"{BILLED_CEILING} AS", "").replace("(SELECT most FROM clock) AS", "").replace(
-    " ", ""
-).split(",")
+SESSION_COLUMNS = f"{_STORED}, {BILLED_CEILING}, (SELECT most FROM clock)"  # noqa: S608 (our own names)
+_SESSION_NAMES = [*_STORED.replace(" ", "").split(","), "billed_ceiling", "most_per_tick"]
 _FACTS = (
     *("external_id", "challenge_sha", "notice_version", "keep_until", "accommodation", "charge"),
     *("token_budget_at_start", "time_limit_at_start_s", "billed_ceiling"),
