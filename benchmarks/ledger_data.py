@@ -90,6 +90,11 @@ _VALUES = {
     "prompt_version": "'interviewer-1'",
     "response_id": "CASE WHEN status = 'settled' THEN 'resp_' || printf('%016x', h) END",
     "raw_usage": "NULL",
+    "charged_tokens": _SETTLED.format("input_tokens + output_tokens"),
+    "history_from_turn": "NULL",
+    "sent_hmac": "''",
+    "link_n": "turn",
+    "link": "md5(h::VARCHAR)::BLOB",
     "owner_hash": "NULL",
 }
 
@@ -186,9 +191,9 @@ FROM sess s LEFT JOIN arrivals a USING (session_key) GROUP BY ALL ORDER BY s.ses
 _INTO_SESSIONS = """
 INSERT INTO sessions (session_key, session_id, candidate, role, level, challenge, model, token_budget, created_at,
     ended_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_nano_usd, calls, pruned_calls,
-    priced_calls, turns, started_at, active_s, persona, client, prompt_version, meta, status)
+    charged_tokens, priced_calls, turns, started_at, active_s, persona, client, prompt_version, meta, status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-    ?16, ?16, ?9, ?10 - ?9, 'interviewer', 'openai', 'interviewer-1', '{}', 'completed')"""
+    ?11 + ?12, ?16, ?16, ?9, ?10 - ?9, 'interviewer', 'openai', 'interviewer-1', '{}', 'completed')"""
 
 
 def _fill_hot(hot: Hot, db: duckdb.DuckDBPyConnection, cut: int) -> None:

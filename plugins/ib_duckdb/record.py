@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -218,7 +218,7 @@ class Record:
                 apart=partial(quarantine.note, self._hot, table),
             )
 
-    def _set_watermark(self, db: duckdb.DuckDBPyConnection, table: Table, seq: int) -> None:
+    def _set_watermark(self, db: duckdb.DuckDBPyConnection, table: Table, seq: Any) -> None:
         key = [self._hot.ledger_id, table.name]
         db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
         db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, seq])
