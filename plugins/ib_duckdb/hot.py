@@ -159,7 +159,7 @@ class Hot:
 
         Its files stay the same ones, so that nobody who has it open writes into files that are gone.
         """
-        with self._mine(), self._faults_explained(), self._alone():
+        with self.alone():
             db = self._in_place()
             _undo(db)
             with db.backup("main", source, "main") as running:
