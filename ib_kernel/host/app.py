@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from ib_kernel.errors import BuddyError
 from ib_kernel.host import desk, entry, gateway, join, page, turns
 from ib_kernel.host.answers import Refused, answer, error_response
+from ib_kernel.host.openapi import TEXT, fields, operation
 from ib_kernel.values.joining import is_loopback
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ def all_routes(host: Host) -> list[BaseRoute]:
     ]
 
 
+@operation(
+    "Whether the host runs and its ledger can be read",
+    who="anybody",
+    answers=fields({"status": TEXT, "version": TEXT}),
+    refusals=(503,),
+)
 async def health(request: Request) -> Response:
     """Answer that the host runs and its ledger can be read; 503 where it cannot."""
     host: Host = request.app.state.host
@@ -87,6 +94,7 @@ async def health(request: Request) -> Response:
     return answer({"status": "ok", "version": host.version})
 
 
+@operation("The host's version", who="anybody", answers=fields({"version": TEXT}))
 async def version(request: Request) -> Response:
     """Answer the host's version."""
     host: Host = request.app.state.host

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import COOKIE, host_of, require_interviewer
+from ib_kernel.host.openapi import FLAG, TEXT, choice, fields, operation, text
 from ib_kernel.host.people import SIGNED_IN_S, sign_in
 from ib_kernel.host.tokens import csrf_token, hashed
 
@@ -31,6 +32,13 @@ def routes(host: Host) -> list[BaseRoute]:
     ]
 
 
+@operation(
+    "Exchange a link's token, once, for a cookie or a token",
+    who="anybody",
+    body=fields({"token": text(200)}, {"as": choice("cookie", "token")}),
+    answers=fields({"name": TEXT, "role": TEXT}, {"csrf": TEXT, "token": TEXT}),
+    refusals=(403, 429),
+)
 async def link(request: Request) -> Response:
     """Exchange a link's token, once.
 
@@ -54,6 +62,11 @@ async def link(request: Request) -> Response:
     return response
 
 
+@operation(
+    "Who is signed in, and the header that the page's writes need",
+    who="interviewer",
+    answers=fields({"name": TEXT, "role": TEXT, "csrf": TEXT, "version": TEXT}),
+)
 async def whoami(request: Request) -> Response:
     """Answer who is signed in, and the value of ``X-IB-CSRF`` for the page's writes."""
     host, person = host_of(request), await require_interviewer(request)
@@ -62,6 +75,12 @@ async def whoami(request: Request) -> Response:
     return answer({"name": person.name, "role": person.role, "csrf": csrf, "version": host.version})
 
 
+@operation(
+    "Make the token or cookie of this request worthless",
+    who="interviewer",
+    body=fields({}),
+    answers=fields({"signed_out": FLAG}),
+)
 async def logout(request: Request) -> Response:
     """Make the token or cookie of this request worthless."""
     host, person = host_of(request), await require_interviewer(request)

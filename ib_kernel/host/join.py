@@ -17,6 +17,7 @@ from ib_kernel.errors import ConfigError, SessionInactive
 from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
 from ib_kernel.host.notice import notice_of, record_shown
+from ib_kernel.host.openapi import FLAG, TEXT, fields, maybe, operation, text
 from ib_kernel.host.ready import require_ready
 from ib_kernel.host.tokens import derived_token, hashed
 from ib_kernel.values import Status
@@ -50,6 +51,15 @@ def routes(host: Host) -> list[BaseRoute]:
     ]
 
 
+@operation(
+    "Exchange a code, once, for a candidate's token",
+    who="anybody",
+    body=fields(
+        {"code": text(100), "nonce": text(100, least=16, pattern=r"^[A-Za-z0-9_-]+$")}, {"version": text(100)}
+    ),
+    answers=fields({"token": TEXT, "gateway_token": maybe(TEXT), "me": {"type": "object"}}),
+    refusals=(400, 403, 429),
+)
 async def join(request: Request) -> Response:
     """Exchange a code, once, for the candidate's token; a repeat with the same nonce answers the same."""
     host = host_of(request)
@@ -90,18 +100,27 @@ def _invitation(host: Host, code: str) -> Invitation | None:
     return next((i for i in host.store.invitations() if i.code_hash == known), None)
 
 
+@operation("All that a candidate may see of their session", who="candidate")
 async def me(request: Request) -> Response:
     """Answer all that the candidate may see of their session."""
     host, session = host_of(request), await require_candidate(request)
     return answer(await run_in_threadpool(host.sight.everything, session))
 
 
+@operation("The session's state and figures", who="candidate")
 async def status(request: Request) -> Response:
     """Answer the session's state and figures."""
     host, session = host_of(request), await require_candidate(request)
     return answer(await run_in_threadpool(host.sight.status, session))
 
 
+@operation(
+    "Say that the notice was shown",
+    who="candidate",
+    body=fields({"version": text(100)}),
+    answers=fields({"shown": FLAG}),
+    refusals=(409,),
+)
 async def notice(request: Request) -> Response:
     """Record that the notice was shown."""
     host, session = host_of(request), await require_candidate(request)
@@ -113,6 +132,7 @@ async def notice(request: Request) -> Response:
     return answer({"shown": True})
 
 
+@operation("Start the clock, if it does not run", who="candidate", body=fields({}), refusals=(409,))
 async def begin(request: Request) -> Response:
     """Start the clock, if it does not run."""
     host, session = host_of(request), await require_candidate(request)
@@ -121,6 +141,7 @@ async def begin(request: Request) -> Response:
     return answer(await run_in_threadpool(host.sight.status, session))
 
 
+@operation("End the session", who="candidate", body=fields({}), refusals=(409,))
 async def end(request: Request) -> Response:
     """End the session, at the candidate's wish."""
     host, session = host_of(request), await require_candidate(request)
@@ -133,6 +154,9 @@ async def end(request: Request) -> Response:
     return answer(await run_in_threadpool(host.sight.status, session))
 
 
+@operation(
+    "What the next turn would take", who="candidate", body=fields({"text": text(200_000)}), refusals=(409,)
+)
 async def estimate(request: Request) -> Response:
     """Answer what the next turn would take."""
     host, session = host_of(request), await require_candidate(request)
@@ -141,6 +165,13 @@ async def estimate(request: Request) -> Response:
     return answer(await run_in_threadpool(host.estimate, session.session_id, text))
 
 
+@operation(
+    "The session's state whenever it changes, and each line from the interviewer",
+    who="candidate",
+    headers={"Last-Event-ID": text(20)},
+    answers=TEXT,
+    media="text/event-stream",
+)
 async def events(request: Request) -> Response:
     """Stream the session's state whenever it changes, and each line that the interviewer says."""
     host, session = host_of(request), await require_candidate(request)

@@ -18,7 +18,7 @@ Who = Literal["anybody", "candidate", "gateway", "interviewer"]
 """Whose token an operation needs."""
 
 Schema = Mapping[str, Any]
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F")
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -178,7 +178,7 @@ def document(routes: Iterable[BaseRoute], address: str = "") -> dict[str, Any]:
         shown = _PARAMETER.sub(r"{\1}", path)
         for method in methods:
             room = handler.__module__.removeprefix("ib_kernel.host.").split(".")[0]
-            name = f"{handler.__module__.rpartition('.')[2]}_{handler.__name__}"
+            name = f"{method.lower()}{re.sub(r'[^a-z0-9]+', '_', path.lower()).rstrip('_')}"
             paths.setdefault(shown, {})[method.lower()] = told.value(path, name, room)
     return {
         "openapi": "3.1.0",

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
+from ib_kernel.host.openapi import FLAG, TEXT, fields, operation, text, whole
 from ib_kernel.host.ready import require_ready
 from ib_kernel.host.running import RunningTurn, Sent
 from ib_kernel.host.watch import STOP_KIND
@@ -50,6 +51,15 @@ def routes(host: Host) -> list[BaseRoute]:
     ]
 
 
+@operation(
+    "Ask, or go on with what was asked under the same Idempotency-Key: a stream of events",
+    who="candidate",
+    body=fields({"text": text(MOST_TEXT, least=1)}, {"max_tokens": whole(1, 1_000_000)}),
+    headers={"Idempotency-Key": text(100, least=8), "Last-Event-ID": text(20)},
+    answers=TEXT,
+    media="text/event-stream",
+    refusals=(402, 409),
+)
 async def ask(request: Request) -> Response:
     """Ask, or go on with what was asked under the same ``Idempotency-Key``; a stream of events."""
     host, session = host_of(request), await require_candidate(request)
@@ -75,6 +85,12 @@ async def ask(request: Request) -> Response:
     return await _answer(host, session, running, at)
 
 
+@operation(
+    "Stop a turn, by its number or its request's id",
+    who="candidate",
+    body=fields({}),
+    answers=fields({"stopped": FLAG}),
+)
 async def stop(request: Request) -> Response:
     """Stop a turn by its number or request id; the answer says whether one was running."""
     host, session = host_of(request), await require_candidate(request)

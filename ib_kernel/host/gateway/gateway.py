@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from ib_kernel.host.gateway.errors import answer_to
 from ib_kernel.host.gateway.quota import Quota
 from ib_kernel.host.gateway.running import Running
 from ib_kernel.host.gateway.upstream import Upstream
+from ib_kernel.host.openapi import TEXT, array, fields, operation
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.models.prices import price_call
 from ib_kernel.turn.notify import Notifier
@@ -231,21 +232,31 @@ class _Endpoint:
         await self._serve(scope, receive, send)
 
 
+_ASKED: Mapping[Api, Mapping[str, Any]] = {
+    "chat": {"messages": array({"type": "object"})},
+    "responses": {"input": {}},
+}
+
+
 def routes(host: Host) -> Sequence[BaseRoute]:
     """Return the gateway's routes, under ``/openai/v1``."""
     gateway = host.gateway
 
     def calls(api: Api) -> _Endpoint:
-        return _Endpoint(lambda scope, receive, send: gateway.serve(api, scope, receive, send))
+        asks = _Endpoint(lambda scope, receive, send: gateway.serve(api, scope, receive, send))
+        taken = {"model": TEXT, **_ASKED[api]}
+        line = "As OpenAI's: streamed or whole, from the session's budget"
+        return operation(line, who="gateway", body=fields(taken), refusals=(400, 401, 429))(asks)
 
+    models = operation("The models that the session may use", who="gateway")(_Endpoint(gateway.models))
     return [
         Mount(
             "/openai/v1",
             routes=[
                 Route("/chat/completions", calls("chat"), methods=["POST"]),
                 Route("/responses", calls("responses"), methods=["POST"]),
-                Route("/models", _Endpoint(gateway.models), methods=["GET"]),
-                Route("/models/{model:path}", _Endpoint(gateway.models), methods=["GET"]),
+                Route("/models", models, methods=["GET"]),
+                Route("/models/{model:path}", models, methods=["GET"]),
             ],
         )
     ]
