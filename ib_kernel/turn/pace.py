@@ -14,11 +14,21 @@ class PacedTurn(Protocol):
     """A turn that has its place: `admit` each attempt, then say `heard`, and `answered` or `failed`."""
 
     async def admit(self, model: str, tokens: int, say: Callable[[str], None] | None = None) -> None:
-        """Wait until an attempt of at most *tokens* may be sent; *say* gets a line for each wait."""
+        """Wait until an attempt may be sent.
+
+        Args:
+            model: The model that is asked.
+            tokens: Tokens that it may take at most.
+            say: Gets a line for each wait.
+        """
         ...
 
     def heard(self, limits: RateLimits | None) -> None:
-        """Note the limits that the attempt's answer told."""
+        """Note the limits that the attempt's answer told.
+
+        Args:
+            limits: The service's rate limits; None: it told none.
+        """
         ...
 
     def answered(self) -> None:
@@ -26,7 +36,11 @@ class PacedTurn(Protocol):
         ...
 
     async def failed(self, error: ClientError) -> None:
-        """Note how the attempt failed."""
+        """Note how the attempt failed.
+
+        Args:
+            error: What it failed with.
+        """
         ...
 
 
@@ -34,5 +48,9 @@ class Pace(Protocol):
     """Lets calls go one after the other. Safe from several threads and event loops."""
 
     def place(self, session_id: str) -> AbstractAsyncContextManager[PacedTurn]:
-        """Return a context that takes one of the session's places; leaving it ends an attempt left open."""
+        """Return a context that takes one of the session's places; leaving it ends an attempt left open.
+
+        Args:
+            session_id: The session.
+        """
         ...

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from ib_kernel.errors import StreamBroken, TimedOut
 from ib_kernel.settings import Settings
-from ib_kernel.turn.reply_text import ReplyText
+from ib_kernel.turn.reply_text import OPENED_IN_PROMPT, ReplyText, lone_end, may_end_thought
 from ib_kernel.turn.token_cap import ReplyTruncator
 from ib_kernel.turn.usage import Attempt
-from ib_kernel.values import Done, LLMClient, Piece, Thinking
+from ib_kernel.values import Done, LLMClient, Piece, Thinking, ends
 
 T = TypeVar("T")
 
@@ -37,7 +37,8 @@ class Receiver:
     """Reads one attempt to its end. *emit* gets each `Piece` to show and each `Notice`.
 
     Any sign of life restarts the wait for the next piece: reasoning, thoughts at the start of a reply, a
-    keep-alive. *deadline* (`time.monotonic`) ends the turn whatever comes.
+    keep-alive. *deadline* (`time.monotonic`) ends the turn whatever comes. *thinkers* are models that were
+    seen to send a thought without its opening mark; one that is seen now is added.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Receiver:
         emit: Callable[[Piece | Notice], None],
         count_text: Callable[[str], int],
         deadline: float,
+        thinkers: set[str],
     ) -> None:
         self._client, self._settings, self._emit = client, settings, emit
         self._count_text, self._deadline = count_text, deadline
+        self._thinkers, self._model = thinkers, ""
 
     async def read(self, attempt: Attempt, body: dict[str, Any]) -> Done:
         """Send a request and read the reply into *attempt*.
@@ -69,7 +72,8 @@ class Receiver:
         whole = body.get("stream") is False  # then nothing is saved by leaving before the figures come
         cap = attempt.plan.cap
         meter = ReplyTruncator(cap, self._count_text)
-        text = ReplyText()
+        self._model = str(body.get("model", ""))
+        text = ReplyText(opened=self._thinks_first())
         thought = 0
         async with contextlib.AsyncExitStack() as stack:
             opening = stack.enter_async_context(self._client.stream(body))
@@ -82,6 +86,7 @@ class Receiver:
                         thinking, piece = text.take(event.text)
                     elif isinstance(event, Thinking):
                         thinking, piece = event.text, ""
+                        text.separated()
                         self._say_thinking(attempt)
                     elif isinstance(event, Done):
                         return self._ended(attempt, event, text, meter)
@@ -91,29 +96,51 @@ class Receiver:
                         self._say_thinking(attempt)
                         attempt.reasoning.append(thinking)
                         thought += len(thinking)
+                    if text.held and not thought:
+                        self._say_thinking(attempt)
                     if piece and not meter.full:
-                        self._show(attempt, meter.take(piece))
-                    if (meter.full or thought > THOUGHT_CHARS * cap) and not whole:
+                        meter = self._show(attempt, piece, meter)
+                    if (meter.full or thought + text.held > THOUGHT_CHARS * cap) and not whole:
+                        self._flush(attempt, text, meter, whole=False)
                         return Done("cap")
             except BaseException:
-                self._flush(attempt, text, meter)  # what was held back came before the end, too
+                self._flush(attempt, text, meter, whole=False)  # what was held back came before the end, too
                 raise
 
     def _ended(self, attempt: Attempt, done: Done, text: ReplyText, meter: ReplyTruncator) -> Done:
-        self._flush(attempt, text, meter)
+        meter = self._flush(attempt, text, meter, whole=ends.word_of(done.finish_reason) not in ends.CUT)
         return dataclasses.replace(done, finish_reason="cap") if meter.full else done
 
-    def _flush(self, attempt: Attempt, text: ReplyText, meter: ReplyTruncator) -> None:
-        thinking, piece = text.end()
+    def _flush(
+        self, attempt: Attempt, text: ReplyText, meter: ReplyTruncator, *, whole: bool
+    ) -> ReplyTruncator:
+        thinking, piece = text.end(whole=whole)
         if thinking:
             attempt.reasoning.append(thinking)
-        if piece and not meter.full:
-            self._show(attempt, meter.take(piece))
+        return self._show(attempt, piece, meter) if piece and not meter.full else meter
 
-    def _show(self, attempt: Attempt, piece: str) -> None:
-        if piece:
-            attempt.add(piece)
-            self._emit(Piece(piece))
+    def _show(self, attempt: Attempt, piece: str, meter: ReplyTruncator) -> ReplyTruncator:
+        """Show what fits of *piece*; return what measures the rest."""
+        fits = meter.take(piece)
+        if not fits:
+            return meter
+        attempt.add(fits)
+        if may_end_thought(fits) and (ended := lone_end(attempt.text)) is not None:
+            return self._all_thought(attempt, *ended)
+        self._emit(Piece(fits))
+        return meter
+
+    def _all_thought(self, attempt: Attempt, thought: str, reply: str) -> ReplyTruncator:
+        """Take what was shown for a thought; the reply begins only now, and the next ones will wait."""
+        self._thinkers.add(self._model)
+        attempt.thinks = True
+        attempt.reasoning.append(thought)
+        attempt.pieces.clear()
+        return self._show(attempt, reply, ReplyTruncator(attempt.plan.cap, self._count_text))
+
+    def _thinks_first(self) -> bool:
+        name = self._model.lower()
+        return self._model in self._thinkers or any(part in name for part in OPENED_IN_PROMPT)
 
     def _say_thinking(self, attempt: Attempt) -> None:
         if not attempt.thinks and attempt.first_piece is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ib_kernel.secrets import StreamScrubber
 from ib_kernel.text import well_formed
 
@@ -24,6 +26,13 @@ THOUGHTS = (
 """Marks around a model's reasoning at the start of its reply (model cards, read 2026-11); lower case."""
 
 _LONGEST = max(len(opening) for opening, _ in THOUGHTS)
+_CLOSINGS = {closing: opening for opening, closing in THOUGHTS}
+_LONGEST_END = max(map(len, _CLOSINGS))
+_CLOSING = re.compile("|".join(map(re.escape, _CLOSINGS)), re.IGNORECASE)
+
+OPENED_IN_PROMPT = ("deepseek-r1", "qwq-", "thinking-2507")
+"""Parts of the names of models whose chat template opens the thought itself, so that a reply has only its end
+(templates of DeepSeek-R1 and its distillations, QwQ, Qwen3-…-Thinking-2507; model cards, read 2026-11)."""
 
 
 class ReplyText:
@@ -32,10 +41,16 @@ class ReplyText:
     Only blocks at the start are thoughts: a reply may speak about such marks later. Half a surrogate pair
     waits for its other half, a lone one becomes one U+FFFD; a key becomes ``[redacted]``, also when it comes
     in pieces.
+
+    Args:
+        opened: Whether the prompt itself opens a thought: then nothing is reply before a closing mark.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, opened: bool = False) -> None:
         self._half = ""
+        self._opened: list[str] | None = [] if opened else None
+        self._tail = ""
+        self.held = 0
         self._start: str | None = ""
         self._closing = ""
         self._after_thought = False
@@ -51,13 +66,35 @@ class ReplyText:
             What it adds to the reasoning, and what it adds to the reply.
         """
         text = self._joined(piece)
-        thought = ""
+        thought = before = ""
+        if self._opened is not None:
+            before, text = self._hold(text)
         if self._start is not None:
             thought, text = self._split(text)
-        return thought, self._scrubber.take(text)
+        return before + thought, self._scrubber.take(text)
 
-    def end(self) -> tuple[str, str]:
-        """Return what was held back, now that nothing more comes."""
+    def separated(self) -> None:
+        """Note that the service tells reasoning apart itself, so that no mark is waited for."""
+        if self._opened == []:
+            self._opened = None
+
+    def end(self, *, whole: bool = True) -> tuple[str, str]:
+        """Return what was held back, now that nothing more comes.
+
+        Args:
+            whole: Whether the reply came to its own end: then what waited for a closing mark is the reply,
+                else a thought that was cut off.
+
+        Returns:
+            What it adds to the reasoning, and what it adds to the reply.
+        """
+        if self._opened is not None:
+            held, self._opened = "".join(self._opened), None
+            if not whole:
+                return held, self._scrubber.flush()
+            thought, text = self.take(held)
+            more, rest = self.end()
+            return thought + more, text + rest
         half, self._half = ("�" if self._half else ""), ""
         thought, text = self._split(half) if self._start is not None else ("", half)
         if self._start is not None:
@@ -73,6 +110,25 @@ class ReplyText:
         if "\ud800" <= text[-1] <= "\udbff":
             self._half, text = text[-1], text[:-1]
         return well_formed(text)
+
+    def _hold(self, text: str) -> tuple[str, str]:
+        """Keep *text* back until a closing mark; return the thought before it and what comes after it."""
+        assert self._opened is not None  # noqa: S101 - for the type checker
+        self._opened.append(text)
+        self.held += len(text)
+        tail = self._tail + text
+        self._tail = tail[-_LONGEST_END:]
+        if not may_end_thought(tail):
+            return "", ""
+        everything = "".join(self._opened)
+        self._opened = None
+        begun = everything.lstrip().lower()
+        if any(begun.startswith(opening) for opening, _ in THOUGHTS):  # it opens the thought itself after all
+            return "", everything
+        found = _CLOSING.search(everything)
+        assert found is not None  # noqa: S101 - for the type checker
+        self._after_thought = True
+        return everything[: found.start()], everything[found.end() :]
 
     def _split(self, text: str) -> tuple[str, str]:
         """Return the thought and the text in what is known so far; keep what cannot be told yet."""
@@ -113,3 +169,37 @@ def _until(text: str, mark: str) -> tuple[str, str, bool]:
         if lower.endswith(mark[:size]):
             return text[:-size], text[-size:], False
     return text, "", False
+
+
+def may_end_thought(text: str) -> bool:
+    """Return True if a closing mark is in a text.
+
+    Args:
+        text: A piece of a reply; marks have no blanks, so that none is cut where words are not.
+    """
+    return (">" in text or "]" in text or "▷" in text) and _CLOSING.search(text) is not None
+
+
+def lone_end(text: str) -> tuple[str, str] | None:
+    """Return the thought and the reply of a text that has only a thought's end; None: it has none.
+
+    Some servers put the opening mark into the prompt and send what follows as the reply. A mark that prose or
+    code speaks about stands between quotes, backticks or blanks, or after its opening mark.
+
+    Args:
+        text: The reply so far, up to the end of a word.
+    """
+    found = _CLOSING.search(text)
+    if found is None:
+        return None
+    before, after = text[: found.start()], text[found.end() :]
+    opening = _CLOSINGS[found[0].lower()]
+    if opening in before.lower() or before.count("```") % 2:
+        return None
+    first, last = before[-1:] or "\n", after[:1] or "\n"
+    on_its_own = first == "\n" and last == "\n"
+    glued = not (first.isspace() or first in _QUOTES) and (last == "\n" or last.isalnum())
+    return (before, after.lstrip()) if on_its_own or glued else None
+
+
+_QUOTES = "`'\"“”‘’«»(["

@@ -73,12 +73,14 @@ class TurnResult:
 class Shared:
     """What the turns of one interview have in common: their retries, and replies being read to their end.
 
-    `pace` is what a host puts before the calls of all its sessions (None: nothing).
+    `pace` is what a host puts before the calls of all its sessions (None: nothing). `thinkers` are models
+    that were seen to send a thought without its opening mark.
     """
 
     retries: RetryBudget
     draining: set[asyncio.Task[None]] = field(default_factory=set)
     pace: Pace | None = None
+    thinkers: set[str] = field(default_factory=set)
 
     async def end_draining(self) -> None:
         """Stop reading what is read in the background; each is settled with what has arrived."""
@@ -218,7 +220,14 @@ class Turn:
 
     async def _receive(self, attempt: Attempt) -> Done:
         request = dataclasses.replace(self.ask.request, max_completion_tokens=attempt.plan.cap)
-        receiver = Receiver(self.client, self.settings, self._came, self._count_text, self._deadline)
+        receiver = Receiver(
+            self.client,
+            self.settings,
+            self._came,
+            self._count_text,
+            self._deadline,
+            self.shared.thinkers,
+        )
         return await receiver.read(attempt, self.client.body(request))
 
     async def _prepare(self) -> None:
