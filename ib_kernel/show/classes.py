@@ -10,27 +10,41 @@ import re
 
 from markupsafe import Markup
 
-from ib_kernel.show.sanitize import CODE_STYLE, PLAIN_STYLE, PRE_STYLE, TOKEN_STYLES
+from ib_kernel.show.sanitize import (
+    CELL_STYLES,
+    CODE_STYLE,
+    PLAIN_STYLE,
+    PRE_STYLE,
+    TABLE_STYLE,
+    TOKEN_STYLES,
+    WIDE_STYLE,
+)
 
 CLASSES = {
     PRE_STYLE: "code",
     PLAIN_STYLE: "plain",
     CODE_STYLE: "",
-    **{style: f"t-{name}" for name, style in TOKEN_STYLES.items()},
-    "text-align:left": "",
-    "text-align:right": "r",
-    "text-align:center": "mid",
+    WIDE_STYLE: "wide",
+    TABLE_STYLE: "",
+    **{style: {"right": "r", "center": "mid"}.get(align, "") for (_, align), style in CELL_STYLES.items()},
 }
-"""The class that stands for each style; "" for what is the page's own rule anyway."""
+"""The page's class that stands for each style; "" for what is the page's own rule anyway."""
 
-_STYLED = re.compile(r'<(\w+)((?: [\w-]+="[^"]*")*?) style="([^"]*)"')
+_TAG = re.compile(r'<(\w+)((?: [\w-]+="[^"]*")+)>')
+_ATTRIBUTE = re.compile(r' ([\w-]+)="([^"]*)"')
 
 
 def with_classes(html: Markup) -> Markup:
-    """Return HTML that has passed `clean`, with classes instead of inline styles."""
+    """Return HTML that has passed `clean`, with the page's class names instead of inline styles and ours."""
 
     def named(found: re.Match[str]) -> str:
-        name = CLASSES.get(found[3], "")
-        return f"<{found[1]}{found[2]}" + (f' class="{name}"' if name else "")
+        attributes = dict(_ATTRIBUTE.findall(found[2]))
+        style, own = attributes.pop("style", None), attributes.get("class", "")
+        token = own.removeprefix("ib-")
+        if token in TOKEN_STYLES:
+            attributes["class"] = f"t-{token}"
+        elif style is not None:
+            attributes["class"] = CLASSES.get(style, "")
+        return f"<{found[1]}" + "".join(f' {k}="{v}"' for k, v in attributes.items() if v) + ">"
 
-    return Markup(_STYLED.sub(named, html))  # noqa: S704 - as safe as it was
+    return Markup(_TAG.sub(named, html))  # noqa: S704 - as safe as it was

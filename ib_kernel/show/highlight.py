@@ -49,8 +49,8 @@ def highlight(code: str, language: str, until: float = float("inf")) -> Markup:
     for kind, value in _lexer(name).get_tokens(code):
         if time.thread_time() > until:
             return escape(code)
-        style = _style(kind)
-        parts.append(Markup(span(style=style)[value]) if style else escape(value))  # noqa: S704
+        name = _family(kind)
+        parts.append(_token(name, value) if name else escape(value))
     return Markup("").join(parts)
 
 
@@ -61,8 +61,13 @@ def _lexer(name: str) -> Any:
     return get_lexer_by_name(name, stripnl=False, ensurenl=False)
 
 
+def _token(name: str, value: str) -> Markup:
+    return Markup(span(f".ib-{name}", style=TOKEN_STYLES[name] or None)[value])  # noqa: S704 - htpy has escaped it
+
+
 @functools.cache
-def _style(kind: Any) -> str:
+def _family(kind: Any) -> str:
+    """Return which of `TOKEN_STYLES` a token belongs to, "" for none."""
     from pygments.token import (  # type: ignore[import-untyped]
         Comment,
         Keyword,
@@ -81,4 +86,4 @@ def _style(kind: Any) -> str:
         (Name.Builtin, "name"),
         (Name.Tag, "keyword"),
     )
-    return next((TOKEN_STYLES[name] for family, name in families if kind in family), "")
+    return next((name for family, name in families if kind in family), "")

@@ -17,7 +17,15 @@ from htpy import a, code, fragment, pre
 from markupsafe import escape
 
 from ib_kernel.show.highlight import highlight
-from ib_kernel.show.sanitize import CODE_STYLE, LINK, PRE_STYLE, clean
+from ib_kernel.show.sanitize import (
+    CELL_STYLES,
+    CODE_STYLE,
+    LINK,
+    PRE_STYLE,
+    TABLE_STYLE,
+    WIDE_STYLE,
+    clean,
+)
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -106,6 +114,8 @@ def _parser() -> MarkdownIt:
     for name, rule in (("image", _image), ("text", _text), ("fence", _fence), ("code_block", _fence)):
         parser.add_render_rule(name, rule)
     parser.add_render_rule("formula_block", _text_block)
+    parser.add_render_rule("table_open", _table)
+    parser.add_render_rule("table_close", _table_end)
     parser.add_render_rule("td_open", _cell)
     parser.add_render_rule("th_open", _cell)
     return parser
@@ -176,9 +186,18 @@ def _formula_block(state: StateBlock, start: int, end: int, silent: bool) -> boo
 
 
 def _cell(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
-    """Align a cell to the left where the text does not say: JupyterLab's own rule is to the right."""
-    tokens[i].attrs.setdefault("style", "text-align:left")
-    return str(self.renderToken(tokens, i, options, env))
+    """Align a cell to the left where the text does not say."""
+    token = tokens[i]
+    align = str(token.attrs.get("style", "text-align:left")).removeprefix("text-align:")
+    return f'<{token.tag} style="{CELL_STYLES[token.tag, align]}">'
+
+
+def _table(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
+    return f'<div class="ib-wide" style="{WIDE_STYLE}"><table style="{TABLE_STYLE}">\n'
+
+
+def _table_end(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
+    return "</table></div>\n"
 
 
 def _image(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Any) -> str:
@@ -202,4 +221,5 @@ def _fence(self: Any, tokens: Sequence[Token], i: int, options: Any, env: Mutabl
     word = token.info.strip().split(" ")[0] if token.info.strip() else ""
     language = word if _LANGUAGE.fullmatch(word) else ""
     coloured = highlight(token.content, language, env["until"])
-    return str(fragment[pre(style=PRE_STYLE)[code(style=CODE_STYLE)[coloured]], "\n"])
+    block = pre(".ib-code", style=PRE_STYLE, tabindex="0")[code(style=CODE_STYLE)[coloured]]
+    return str(fragment[block, "\n"])

@@ -1,8 +1,12 @@
 """The second belt: an allow-list for HTML that was rendered from untrusted Markdown.
 
 The renderer already lets no HTML through (`ib_kernel.show.render`). This keeps what remains to a
-short list of elements, to the inline styles that we write ourselves, and to links that a person may follow:
-``http``, ``https`` and ``mailto``. Nothing that fetches, runs, submits or styles by class survives.
+short list of elements, to the inline styles and class names that we write ourselves, and to links that a
+person may follow: ``http``, ``https`` and ``mailto``. Nothing that fetches, runs or submits survives.
+
+A style names no colour of a text and no opaque ground: what is saved is read in light and dark themes, on
+paper, and where no style sheet is. Colours come from the style sheets of the JupyterLab extension and of the
+host's page, by the class names.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 TAGS = frozenset(
     [
         *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol"),
-        *("p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
+        *("div", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
     ]
 )
 """Elements that a reply may contain. No image, form, media, frame, style, script, SVG or MathML."""
@@ -29,36 +33,60 @@ TAGS = frozenset(
 NO_TYPESETTING = ".tex2jax_ignore.mathjax_ignore"
 """The classes that keep a typesetter out: names and replies are other people's text, TeX in it is shown."""
 
-PRE_STYLE = "background-color:#f6f8fa;color:#1f2328;padding:8px"
-"""Code keeps its own light background, so that its colours are readable in light and dark themes."""
+LINE = "rgba(127,127,127,0.35)"
+"""A line that can be seen on light and dark grounds."""
+
+PRE_STYLE = (
+    f"margin:8px 0;padding:10px 12px;border:1px solid {LINE};border-radius:4px;"
+    "background-color:rgba(127,127,127,0.1);overflow-x:auto;white-space:pre;font-size:13px;line-height:1.4"
+)
+"""Code: a ground that follows the theme, and lines that scroll sideways and never wrap."""
 
 PLAIN_STYLE = "margin:0;white-space:pre-wrap"
 """A text that is shown as it is, its lines kept and broken where the page ends."""
 
-CODE_STYLE = "background-color:#f6f8fa;color:#1f2328"
-"""Repeated on the code itself: a dark theme gives it a background of its own."""
+CODE_STYLE = "background-color:transparent;padding:0;white-space:pre"
+"""The code itself: a theme gives it a ground of its own, and lets it wrap."""
 
 TOKEN_STYLES = {
-    "keyword": "color:#a0111f",
-    "name": "color:#6639ba",
-    "string": "color:#0a3069",
-    "number": "color:#0550ae",
-    "comment": "color:#59636e",
+    "keyword": "font-weight:bold",
+    "name": "",
+    "string": "",
+    "number": "",
+    "comment": "font-style:italic;opacity:0.78",
 }
-"""Colours of code, at least 4.5:1 against `PRE_STYLE` (WCAG 2.2, 1.4.3; computed 2026-11)."""
+"""How code's tokens look without a style sheet; with one, ``ib-keyword`` … have the theme's colours."""
+
+WIDE_STYLE = "overflow-x:auto;margin:8px 0 12px"
+"""Around a table: one that is wider than the page scrolls sideways."""
+
+TABLE_STYLE = "border-collapse:collapse;margin:0"
+
+CELL_STYLES = {
+    (
+        tag,
+        align,
+    ): f"text-align:{align};vertical-align:top;padding:4px 16px 4px 8px;border-bottom:1px solid {line}"
+    for tag, line in (("th", "rgba(127,127,127,0.6)"), ("td", LINE))
+    for align in ("left", "right", "center")
+}
+"""The style of a cell by its tag and alignment; JupyterLab's own alignment is to the right."""
 
 STYLES = frozenset(
     [
         PRE_STYLE,
         PLAIN_STYLE,
         CODE_STYLE,
-        *TOKEN_STYLES.values(),
-        "text-align:left",
-        "text-align:right",
-        "text-align:center",
+        WIDE_STYLE,
+        TABLE_STYLE,
+        *filter(None, TOKEN_STYLES.values()),
+        *CELL_STYLES.values(),
     ]
 )
 """Every value that a style attribute may have."""
+
+CLASSES = frozenset(["ib-code", "ib-wide", *(f"ib-{name}" for name in TOKEN_STYLES)])
+"""Every value that a class attribute may have: what `ib_kernel.show` itself puts around and into code."""
 
 LINK = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 """What a link must begin with; anything else stays plain text."""
@@ -84,8 +112,10 @@ def _cleaner() -> nh3.Cleaner:
             "ol": {"start"},
             "td": {"style"},
             "th": {"style"},
-            "span": {"style"},
-            "pre": {"style"},
+            "table": {"style"},
+            "div": {"class", "style"},
+            "span": {"class", "style"},
+            "pre": {"class", "style", "tabindex"},
             "code": {"style"},
         },
         attribute_filter=_attribute,
@@ -99,6 +129,10 @@ def _cleaner() -> nh3.Cleaner:
 def _attribute(tag: str, name: str, value: str) -> str | None:
     if name == "style":
         return value if value in STYLES else None
+    if name == "class":
+        return value if value in CLASSES else None
+    if name == "tabindex":
+        return value if value == "0" else None
     if name == "href":
         return value if LINK.match(value) else None
     if name == "start":

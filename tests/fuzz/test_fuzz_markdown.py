@@ -43,7 +43,7 @@ def assert_harmless(html: str, text: str) -> None:
         elif tag not in ("br", "hr"):
             open_tags.append(tag)
         for name, value in re.findall(r' ([a-z]+)="([^"]*)"', attributes):
-            assert name in ("class", "href", "rel", "start", "style")
+            assert name in ("class", "href", "rel", "start", "style", "tabindex")
             assert name != "href" or LINK.match(value)
             assert name != "style" or value in STYLES
     assert not open_tags

@@ -21,7 +21,9 @@ def test_every_style_has_become_a_class() -> None:
     assert "style=" not in html
     for name in ("t-keyword", "t-name", "t-string", "t-number", "t-comment", "r"):
         assert f'class="{name}"' in html
-    assert '<pre class="code">' in html
+    assert '<pre class="code" tabindex="0">' in html
+    assert '<div class="wide"><table>' in html
+    assert "ib-" not in html
 
 
 def test_words_that_look_like_a_style_stay_words() -> None:

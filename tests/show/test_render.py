@@ -14,7 +14,7 @@ from ib_kernel.notebook.output.show import Output, mime_bundle, show_lines
 from ib_kernel.show.highlight import LEXERS, MAX_CODE, highlight
 from ib_kernel.show.markdown import MAX_CELLS, MAX_TEXT, TooMuch, parse
 from ib_kernel.show.render import Growing, to_html, to_html_each
-from ib_kernel.show.sanitize import LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
+from ib_kernel.show.sanitize import CELL_STYLES, CLASSES, LINK, PRE_STYLE, STYLES, TAGS, TOKEN_STYLES, clean
 from ib_kernel.text import one_line, plain
 from ib_kernel.values.results import QueryResult
 
@@ -55,8 +55,10 @@ def assert_harmless(html: str) -> None:
     assert not reader.comments
     for tag, attributes in reader.found[1:]:
         assert tag in TAGS
-        assert set(attributes) <= {"href", "rel", "style", "start"}
+        assert set(attributes) <= {"href", "rel", "style", "start", "class", "tabindex"}
         assert attributes.get("style") in {*STYLES, None}
+        assert attributes.get("class") in {*CLASSES, None}
+        assert attributes.get("tabindex") in {"0", None}
         if "href" in attributes:
             assert LINK.match(attributes["href"])
             assert attributes["rel"] == "noopener noreferrer nofollow"
@@ -139,7 +141,7 @@ def test_markdown_looks_as_it_should() -> None:
     for part in (
         "<h1>T</h1>",
         "<em>a</em> <strong>b</strong> <s>c</s>",
-        '<td style="text-align:left">1</td><td style="text-align:right">2</td>'.replace("><td", ">\n<td"),
+        f'<td style="{CELL_STYLES["td", "left"]}">1</td>\n<td style="{CELL_STYLES["td", "right"]}">2</td>',
         '<ol start="3">',
         '<a href="https://a.example/?q=1" rel="noopener noreferrer nofollow">l</a>',
     ):
@@ -148,10 +150,22 @@ def test_markdown_looks_as_it_should() -> None:
 
 def test_tables_are_left_aligned_where_the_text_does_not_say() -> None:
     """JupyterLab's own style would put every cell to the right."""
-    html = to_html("| a | b |\n|---|--:|\n| 1 | 2 |")
-    assert '<th style="text-align:left">a</th>' in html
-    assert '<td style="text-align:left">1</td>' in html
-    assert '<td style="text-align:right">2</td>' in html
+    html = to_html("| a | b | c |\n|---|--:|:-:|\n| 1 | 2 | 3 |")
+    for tag, align, text in (
+        ("th", "left", "a"),
+        ("td", "left", "1"),
+        ("td", "right", "2"),
+        ("td", "center", "3"),
+    ):
+        assert f'<{tag} style="{CELL_STYLES[tag, align]}">{text}</{tag}>' in html
+        assert f"text-align:{align};" in CELL_STYLES[tag, align]
+
+
+def test_a_wide_table_scrolls_sideways_within_its_own_box() -> None:
+    """The page is never wider than its window, and a table after code keeps its distance."""
+    html = to_html("```\nx\n```\n| a |\n|---|\n| 1 |")
+    assert '</pre>\n<div class="ib-wide" style="overflow-x:auto;margin:8px 0 12px"><table' in html
+    assert html.count("</table></div>") == 1
 
 
 def test_an_image_becomes_a_link_that_nobody_follows_for_the_reader() -> None:
@@ -163,27 +177,33 @@ def test_an_image_becomes_a_link_that_nobody_follows_for_the_reader() -> None:
     )
 
 
-def test_code_is_highlighted_with_inline_colours() -> None:
-    """A known language gets colours inline; an unknown or huge one is shown as it is."""
+def test_code_is_highlighted_by_name_and_by_weight() -> None:
+    """A known language gets names that a style sheet colours; an unknown or huge one is shown as it is."""
     html = to_html("```python\ndef f(x):\n    return 'a<b'  # no\n```")
     assert PRE_STYLE in html
-    assert f'<span style="{TOKEN_STYLES["keyword"]}">def</span>' in html
+    assert f'<span class="ib-keyword" style="{TOKEN_STYLES["keyword"]}">def</span>' in html
+    assert '<span class="ib-name">f</span>' in html
     assert "a&lt;b" in html
     assert highlight("a<b", "no-such-language") == "a&lt;b"
     assert highlight("x = 1\n" * 10_000, "python") == "x = 1\n" * 10_000
 
 
-@pytest.mark.parametrize("colour", TOKEN_STYLES.values())
-def test_the_colours_of_code_can_be_read(colour: str) -> None:
-    """Every colour has a contrast of at least 4.5 to the background (WCAG AA)."""
+@pytest.mark.parametrize("style", sorted(STYLES))
+def test_no_style_names_a_colour_of_text_or_an_opaque_ground(style: str) -> None:
+    """What is saved is read in light and dark: text keeps the page's colour, grounds let it through."""
+    rules = dict(rule.split(":") for rule in style.split(";"))
+    assert "color" not in rules
+    assert re.fullmatch(
+        r"transparent|rgba\(127,127,127,0\.\d+\)", rules.get("background-color", "transparent")
+    )
 
-    def luminance(hex_colour: str) -> float:
-        channels = [int(hex_colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    background = luminance(re.search(r"background-color:(#\w{6})", PRE_STYLE)[1])
-    assert (background + 0.05) / (luminance(colour.split(":")[1]) + 0.05) >= 4.5
+def test_code_never_wraps() -> None:
+    """Its lines scroll sideways, in any width, and the box can be reached by keyboard."""
+    html = to_html("```\n" + "x" * 500 + "\n```")
+    assert "white-space:pre;" in PRE_STYLE
+    assert "overflow-x:auto" in PRE_STYLE
+    assert f'<pre class="ib-code" style="{PRE_STYLE}" tabindex="0">' in html
 
 
 def test_a_growing_reply_ends_as_the_whole_would_be_shown() -> None:
