@@ -8,6 +8,7 @@ Mathematics is not typeset: the front end's typesetter is kept out.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,19 @@ def to_html_each(texts: Sequence[str], cpu_s: float = 2 * MAX_CPU_S) -> list[Mar
     for text in reversed(texts):
         shown.append(to_html(text, min(MAX_CPU_S, until - time.thread_time())))
     return shown[::-1]
+
+
+def nested(html_text: Markup, levels: int) -> Markup:
+    """Return HTML that `to_html` made with its headings *levels* deeper, to stand under headings of ours."""
+    return Markup(  # noqa: S704 - from the sanitiser; text cannot contain an unescaped tag
+        re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + levels)}>", html_text)
+    )
+
+
+def without_title(text: str, title: str) -> str:
+    """Return a task's Markdown without a first heading that says what stands above it anyway."""
+    first, _, rest = text.lstrip().partition("\n")
+    return rest if first.lstrip("# ").strip() == title.strip() else text
 
 
 class Growing:

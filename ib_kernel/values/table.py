@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_CELL = 2_000
 """Characters of a cell that are shown; a message in a SQL result can have a hundred times that."""
 
+_SHORT_CELL = 32
+_WIDE = "overflow-x:auto;margin:4px 0"
+
 _FIGURE = re.compile(r"[-−]?\$?\d[\d,._]*(?: ?%| ms| s| min)?(?: of \$?\d[\d,.]*)?")
 
 
@@ -50,20 +53,32 @@ def table_html(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool] | None = None
 ) -> Markup:
     """Return the same rows as an HTML table. Every cell is text, and no typesetter looks for TeX in it."""
-    from htpy import table, tbody, td, th, thead, tr
+    from htpy import div, table, tbody, td, th, thead, tr
     from markupsafe import Markup
 
     right = _right(rows, len(headers)) if right is None else right
-    styles = [f"text-align:{'right' if flush else 'left'}" for flush in right]
     head = [  # a screen reader announces an empty header as a header
-        th(scope="col", style=style)[name] if name else td
-        for name, style in zip(_cells(headers), styles, strict=True)
+        th(scope="col", style=_style(name, flush, "0.6"))[name]
+        if name
+        else td(style=_style("", flush, "0.6"))
+        for name, flush in zip(_cells(headers), right, strict=True)
     ]
     body = [
-        tr[[td(style=style)[cell] for cell, style in zip(_cells(row), styles, strict=True)]] for row in rows
+        tr[[td(style=_style(cell, flush))[cell] for cell, flush in zip(_cells(row), right, strict=True)]]
+        for row in rows
     ]
     named = thead[tr[head]] if any(headers) else None
-    return Markup(table(".tex2jax_ignore.mathjax_ignore")[named, tbody[body]])  # noqa: S704
+    shown = table(style="border-collapse:collapse;margin:0")[named, tbody[body]]
+    box = div(".tex2jax_ignore.mathjax_ignore.ib.ib-wide", tabindex="0", style=_WIDE)
+    return Markup(box[shown])  # noqa: S704 - htpy has escaped it
+
+
+def _style(cell: str, flush: bool, line: str = "0.35") -> str:
+    """Return a cell's style: a short one is never broken, a long one keeps a width that can be read."""
+    width = "white-space:nowrap" if len(cell) <= _SHORT_CELL else "min-width:20ch;max-width:60ch"
+    figures = "text-align:right;font-variant-numeric:tabular-nums" if flush else "text-align:left"
+    edge = f"border-bottom:1px solid rgba(127,127,127,{line})"
+    return f"{figures};vertical-align:top;padding:4px 16px 4px 8px;{edge};{width}"
 
 
 def _cells(row: Sequence[str]) -> list[str]:

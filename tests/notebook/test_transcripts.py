@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from attacks import ATTACKS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -110,6 +110,8 @@ PIECES = st.one_of(
 )
 
 
+@example("<script>alert(1)</script>\n    <script>alert(1)</script>", "")
+@example("[a]: http://a.example\n    <script>alert(1)</script>", "")
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=10).map("".join), st.text(max_size=12))
 def test_no_text_leaves_its_quotation(text: str, name: str) -> None:
@@ -148,7 +150,7 @@ def test_the_page_fetches_and_runs_nothing() -> None:
     allowed = {"html", "head", "meta", "title", "style", "body", "div", "article", "p", *TAGS}
     assert {tag for tag, _ in reader.found} <= allowed
     assert {name for _, attributes in reader.found for name in attributes} <= {
-        *("lang", "charset", "http-equiv", "content", "class", "style", "href", "rel", "start")
+        *("lang", "charset", "http-equiv", "content", "class", "style", "href", "rel", "start", "tabindex")
     }
     assert 'href="javascript' not in page
     assert "<h1>" in page

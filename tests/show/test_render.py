@@ -235,11 +235,11 @@ def test_tex_in_a_name_or_a_table_is_left_to_no_typesetter() -> None:
     ):
         for shown in (show_lines(name), Output(name, name)):
             html = shown._repr_mimebundle_()["text/html"]
-            assert html.startswith('<div class="tex2jax_ignore mathjax_ignore">')
+            assert html.startswith('<div class="tex2jax_ignore mathjax_ignore ib">')
             assert html.endswith("</div>")
             assert html.count("</div>") == 1
     table = QueryResult(["content"], [(r"\(x\)",)])._repr_html_()
-    assert table.startswith('<table class="tex2jax_ignore mathjax_ignore">')
+    assert table.startswith('<div class="tex2jax_ignore mathjax_ignore ib ib-wide"')
 
 
 def test_finished_blocks_are_handed_over_once_they_are_long_enough() -> None:

@@ -208,14 +208,13 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
             m.name + (" (default)" if m.name == settings.model else ""),
             f"{m.context_window:,}",
             f"{m.max_output:,}",
-            m.cap_field,
             how_counted(engine, m),
             retirement_note(m),
         ]
         for m in engine.plugins.models(settings)
         if parsed.get("all") or m.name == settings.model or "was shut down" not in retirement_note(m)
     ]
-    headers = ["model", "context window", "output limit", "cap field", "counted by", "note"]
+    headers = ["model", "context window", "output limit", "counted by", "note"]
     return Output(table_html(headers, rows), table_text(headers, rows))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from htpy import div, strong
+from htpy import Node, details, div, strong, summary
 
 from ib_kernel.budget.lock import is_locked
+from ib_kernel.notebook.output.frame import QUIET, grouped
 from ib_kernel.notebook.output.show import Output, as_divs
 from ib_kernel.show.figures import money_left, time_line
-from ib_kernel.show.render import to_html
+from ib_kernel.show.render import nested, to_html, without_title
+from ib_kernel.show.sanitize import LINE
+from ib_kernel.text import plain
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge
@@ -30,8 +33,23 @@ def started(
     head = f"{verb}: {headline(session)}"
     tail = [limits_line(session, totals), *notes, NEXT]
     text = [head, *(["", challenge.text.strip(), ""] if challenge else []), *tail]
-    task = div(style="margin:8px 0")[to_html(challenge.text)] if challenge else None
-    return Output(div[div[strong[head]], task, as_divs(tail)], "\n".join(text))
+    content = div[
+        div[strong[verb], f" · {plain(headline(session))}"],
+        div(style="margin:2px 0 0")[grouped(limits_line(session, totals))],
+        _task(challenge) if challenge else None,
+        [div(style="margin-top:4px")[grouped(line)] for line in notes],
+        div(style=f"margin-top:6px;{QUIET}")[NEXT],
+    ]
+    return Output(content, "\n".join(text))
+
+
+def _task(challenge: Challenge) -> Node:
+    """Return the task, open at first: a candidate who knows it can fold it away."""
+    box = f"margin:10px 0;padding:2px 0 2px 14px;border-left:3px solid {LINE};max-width:76ch"
+    return details(".ib-task", open=True, style=box)[
+        summary(style="cursor:pointer;font-weight:bold")[f"Task: {plain(challenge.title)}"],
+        nested(to_html(without_title(challenge.text, challenge.title)), 2),
+    ]
 
 
 def status(session: Session, challenge: Challenge | None, totals: Totals) -> Output:

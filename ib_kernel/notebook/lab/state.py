@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.notebook.output.gauge import title, warnings
 from ib_kernel.notebook.output.show import to_text_html
 from ib_kernel.show.figures import read_budget
-from ib_kernel.show.render import to_html
+from ib_kernel.show.render import to_html, without_title
 from ib_kernel.show.spending import spent, tokens_per_turn
 from ib_kernel.text import cut, one_line
 
 if TYPE_CHECKING:
-    from ib_kernel.interview.challenges import Challenge
     from ib_kernel.interview.interview import Interview
     from ib_kernel.values import Session, Totals
 
@@ -84,13 +83,10 @@ def read_task(interview: Interview) -> dict[str, str] | None:
     challenge = interview.challenge(interview.session)
     if challenge is None:
         return None
-    return {"title": one_line(challenge.title), "html": to_text_html(to_html(_without_title(challenge)))}
-
-
-def _without_title(challenge: Challenge) -> str:
-    """Return the task without a heading that says what the panel's own heading says."""
-    first, _, rest = challenge.text.lstrip().partition("\n")
-    return rest if first.lstrip("# ").strip() == challenge.title.strip() else challenge.text
+    return {
+        "title": one_line(challenge.title),
+        "html": to_text_html(to_html(without_title(challenge.text, challenge.title))),
+    }
 
 
 def _first_line(text: str) -> str:

@@ -1,40 +1,55 @@
-"""`%budget`: where a session's tokens are, as HTML that needs no script and as text that says the same.
+"""`%budget`: where a session's tokens and its time are, as HTML that needs no script and as text.
 
-The bar's parts differ in pattern of their border and in the legend's words as well as in colour; untrusted
-and exported notebooks lose nothing that the text does not say.
+The rails' parts differ in texture and in the legend's words as well as in colour; untrusted and exported
+notebooks lose nothing that the text does not say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from htpy import Node, div, span, strong
 from markupsafe import Markup
 
-from ib_kernel.notebook.output.show import Output, as_divs
+from ib_kernel.notebook.output.frame import QUIET, grouped, mark, note, rails
+from ib_kernel.notebook.output.show import Output
 from ib_kernel.show.figures import BudgetView, money_line, time_line
 from ib_kernel.text import plain, several
+
+if TYPE_CHECKING:
+    from ib_kernel.values import Session
 
 WIDTH = 40
 """Characters of the bar in plain text."""
 
-_COLOURS = {"used": "#1f6feb", "held": "#9a6700", "in doubt": "#a0111f", "left": "#d0d7de"}
 _MARKS = {"used": "█", "held": "▓", "in doubt": "▒", "left": "░"}
 
 
 def facts(view: BudgetView) -> list[str]:
     """Return the lines under the bar; together with the legend they say everything the bar shows."""
-    t = view.totals
     turns = "not known before the first turn" if view.turns_left is None else f"about {view.turns_left:,}"
-    lines = [
-        f"used {t.used:,} = {t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}",
-        f"turns left at this rate: {turns} · cost: {view.cost} · {time_line(view.session)}",
-    ]
-    if t.budget_nano_usd is not None:
-        lines.insert(1, money_line(t))
+    left = f"turns left at this rate: {turns} · {time_line(view.session)}"
+    return [*details(view), left, *warnings(view)]
+
+
+def details(view: BudgetView) -> list[str]:
+    """Return what was used, for what, and what it has cost."""
+    t = view.totals
+    split = f"{t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}"
+    lines = [f"used {t.used:,} = {split} · cost: {view.cost}"]
     if t.cached_tokens or t.reasoning_tokens:
-        lines.insert(1, f"of these {t.cached_tokens:,} in were cached, {t.reasoning_tokens:,} out reasoning")
-    return [*lines, *warnings(view)]
+        lines.append(f"of these {t.cached_tokens:,} in were cached, {t.reasoning_tokens:,} out reasoning")
+    if t.budget_nano_usd is not None:
+        lines.append(money_line(t))
+    return lines
+
+
+def time_gone(session: Session) -> float | None:
+    """Return the share of the time that has gone, from 0 to 1; None without a limit."""
+    if session.time_left_s is None or not session.time_limit_s:
+        return None
+    return min(1.0, max(0.0, 1 - session.time_left_s / session.time_limit_s))
 
 
 def warnings(view: BudgetView) -> list[str]:
@@ -89,34 +104,43 @@ def gauge_text(view: BudgetView) -> str:
 
 def gauge_html(view: BudgetView) -> Markup:
     """Return the gauge for a front end: inline styles only, readable without them."""
-    block = "display:inline-block;box-sizing:border-box"
-    bar = [
-        div(style=f"{block};vertical-align:top;height:14px;width:{n / 10:.1f}%;{_fill(key)}")
-        for key, n in _shares(view, 1000)
-    ]
-    words = [
-        span(style="white-space:nowrap;margin-right:1em")[
-            span(style=f"{block};width:10px;height:10px;{_fill(key)}"), " ", text
-        ]
-        for key, text in legend(view)
-    ]
+    t, s = view.totals, view.session
+    who = " · ".join(part for part in (s.candidate, s.role, s.model, str(s.status)) if part)
     content: Node = [
-        div[strong[title(view)]],
-        div(style="border:1px solid #767676;font-size:0;line-height:0;margin:4px 0")[bar],
-        div[words],
-        as_divs(facts(view)),
+        div[strong["Budget"], f" · {plain(who)}"],
+        rails(t, time_gone(s)),
+        _left(view),
+        div(style="margin-top:4px;font-size:12px;line-height:1.6")[
+            [
+                span(style="white-space:nowrap;margin-right:14px")[
+                    mark(key.replace(" ", "_")), span(style=QUIET)[grouped(text)]
+                ]
+                for key, text in legend(view)
+            ],
+            [div(style=QUIET)[grouped(line)] for line in details(view)],
+        ],
+        [note(line) for line in warnings(view)],
     ]
-    return Markup(div(style="max-width:720px;line-height:1.5")[content])  # noqa: S704 - htpy has escaped it
+    return Markup(div(".ib-budget", style="max-width:720px;line-height:1.5")[content])  # noqa: S704 - htpy has escaped it
+
+
+def _left(view: BudgetView) -> Node:
+    """Return the line that matters most: tokens, turns and time that are left."""
+    t, time_left = view.totals, time_line(view.session)
+    figure, _, unit = time_left.rpartition(" ") if time_left.endswith(" left") else ("", "", time_left)
+    turns: Node = None
+    if view.turns_left is not None:
+        word = " turn" if view.turns_left == 1 else " turns"
+        turns = [" · about ", strong[grouped(f"{view.turns_left:,}")], word]
+    return div[
+        strong[grouped(f"{t.left:,}")], grouped(f" of {t.token_budget:,} tokens left"), turns,
+        " · ", strong[figure] if figure else None, f" {unit}" if figure else unit,
+    ]  # fmt: skip
 
 
 def gauge(view: BudgetView) -> Output:
     """Return the gauge as HTML and as text."""
     return Output(gauge_html(view), gauge_text(view))
-
-
-def _fill(key: str) -> str:
-    edge = {"held": "4px dashed #ffffff", "in doubt": "4px dotted #ffffff"}.get(key, "0 solid #ffffff")
-    return f"background-color:{_COLOURS[key]};border-top:{edge}"
 
 
 def _shares(view: BudgetView, width: int) -> Sequence[tuple[str, int]]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from htpy import Node, div
 
-from ib_kernel.notebook.output.screen import Screen, foot
+from ib_kernel.notebook.output.frame import quiet
+from ib_kernel.notebook.output.screen import Screen
 from ib_kernel.notebook.output.show import publish
 from ib_kernel.show.render import Growing
 
@@ -81,7 +82,7 @@ class Live(Screen):
                 publish(content, text)
             return
         if not text:
-            content, text = foot("no reply"), "no reply"
+            content, text = quiet("no reply"), "no reply"
         self._publish(content, text)
 
     def _draw_if_due(self) -> None:
@@ -99,7 +100,7 @@ class Live(Screen):
         self._pause = max(REDRAW_S, SHARE * (self._last - now), REDRAW_S * len(html) / FULL_SPEED)
 
     def _draw_progress(self, line: str) -> None:
-        self._publish(foot(line), line)
+        self._publish(quiet(line), line)
 
     def _publish(self, content: Node, text: str) -> None:
         publish(content, text, display_id=self._id, update=self._shown)

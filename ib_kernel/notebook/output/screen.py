@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from htpy import Node, div
 
+from ib_kernel.notebook.output.frame import foot, note, rails
 from ib_kernel.notebook.output.show import publish
 from ib_kernel.show.render import to_html
 from ib_kernel.text import plain
@@ -15,20 +16,13 @@ from ib_kernel.text import plain
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
 
-FOOT = "margin-top:6px;font-size:90%"
-"""The style of the lines under a reply."""
 
-
-def finished(text: str, footer: str, warning: str) -> tuple[Node, str]:
-    """Return a finished reply as HTML and as text: the reply, then the footer and any warning."""
-    notes = [line for line in (footer, warning) if line]
-    content = div[to_html(text) if text else None, [foot(line) for line in notes]]
-    return content, "\n\n".join(part for part in (plain(text).rstrip(), "\n".join(notes)) if part)
-
-
-def foot(line: str) -> Node:
-    """Return a line that stands under a reply."""
-    return div(style=FOOT)[plain(line)]
+def finished(text: str, footer: str, warning: str, bars: Node = None) -> tuple[Node, str]:
+    """Return a finished reply as HTML and as text: the reply, then the figures, then any warning."""
+    notes = [note(line) for line in warning.split("⚠") if line.strip()]
+    content = div[to_html(text) if text else None, foot(footer, bars) if footer else None, notes]
+    lines = "\n".join(line for line in (footer, warning) if line)
+    return content, "\n\n".join(part for part in (plain(text).rstrip(), lines) if part)
 
 
 def warning_line(reply: Reply) -> str:
@@ -56,11 +50,11 @@ class Screen:
 
     def final(self, reply: Reply) -> tuple[Node, str]:
         """Return the last state as HTML and text; both empty when nothing has arrived."""
-        return (
-            finished(reply.text, reply.footer if reply.result else "", warning_line(reply))
-            if (reply.text or reply.result)
-            else (None, "")
-        )
+        result = reply.result
+        if result is None:
+            return finished(reply.text, "", "") if reply.text else (None, "")
+        bars = rails(result.totals, None, height=10, width=96)
+        return finished(reply.text, reply.footer, warning_line(reply), bars)
 
 
 class Terminal(Screen):

@@ -20,7 +20,7 @@ from ib_kernel.values import Message, Session
 
 def to_text_html(content: Node) -> str:
     """Return *content* as HTML that a front end shows as it is: not typeset, without controls and keys."""
-    return scrub_keys(without_controls(str(div(NO_TYPESETTING)[content])))
+    return scrub_keys(without_controls(str(div(f"{NO_TYPESETTING}.ib")[content])))
 
 
 def mime_bundle(content: Node, text: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from ib_kernel.errors import ConfigError
 from ib_kernel.notebook.output.show import speaker
 from ib_kernel.show.markdown import FORMULA
-from ib_kernel.show.render import to_html
+from ib_kernel.show.render import nested, to_html
 from ib_kernel.text import format_usd, one_line, plain, several, without_controls
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ _DEPTH = 12
 
 _CSP = "default-src 'none'; style-src 'unsafe-inline'"
 _CSS = Markup(
+    ":root{color-scheme:light dark}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-    "h2{border-top:1px solid #767676;padding-top:1rem}pre{overflow-x:auto}.about{color:#59636e}"
-    "table{border-collapse:collapse}td,th{border:1px solid #767676;padding:2px 8px}"
+    "h2{border-top:1px solid #808080;padding-top:1rem}.about{opacity:.78}"
+    "body{overflow-wrap:break-word}code{font-family:ui-monospace,Menlo,Consolas,monospace}"
+    ".ib-keyword{color:light-dark(#8a1c7c,#e29bdd)}.ib-string{color:light-dark(#17693a,#8fd0a5)}"
+    ".ib-number,.ib-name{color:light-dark(#0b5cd6,#7db0ff)}"
 )
 
 
@@ -134,12 +137,12 @@ def as_page(transcript: Transcript) -> str:
     name = f"Interview with {one_line(session.candidate)}"
     parts: list[Node] = [h1[name], [p(".about")[line] for line in transcript.about()]]
     if transcript.challenge:
-        parts += [h2["Challenge"], _nested(to_html(transcript.challenge.text))]
+        parts += [h2["Challenge"], nested(to_html(transcript.challenge.text), _NEST)]
     for turn in transcript.turns():
         parts += [h2[f"Turn {turn}"], p(".about")[transcript.about_turn(turn)]]
         for m in transcript.messages:
             if m.turn == turn:
-                parts.append(article[h3[one_line(speaker(session, m))], _nested(to_html(m.content))])
+                parts.append(article[h3[one_line(speaker(session, m))], nested(to_html(m.content), _NEST)])
     header = head[
         meta(charset="utf-8"), meta(http_equiv="Content-Security-Policy", content=_CSP),
         title_element[name], style[_CSS],
@@ -195,6 +198,9 @@ def _tamed(text: str) -> str:
     lines = [_MARGIN.sub(lambda found: found[0].expandtabs(4), line) for line in text.split("\n")]
     block = MarkdownIt("commonmark", {"maxNesting": 20})
     block.core.ruler.enableOnly(["normalize", "block"])
+    block.disable(
+        ["html_block", "reference"]
+    )  # what is tamed is a paragraph, and an indented line after it its own
     code: set[int] = set()
     tokens = block.parse("\n".join(lines))
     for token in tokens:
@@ -237,13 +243,6 @@ def _tamed_text(text: str) -> str:
 def _tamed_code(span: str) -> str:
     """Put an invisible joiner where a misread code span would otherwise become an image or HTML."""
     return _HTML.sub("<\u2060", span).replace("![", "!\u2060[")
-
-
-def _nested(html_text: str) -> Markup:
-    """Let the headings of a message begin under the speaker's."""
-    return Markup(  # noqa: S704 - from the sanitiser; text cannot contain an unescaped tag
-        re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + _NEST)}>", html_text)
-    )
 
 
 def _moment(at: float | None) -> str:
