@@ -77,7 +77,7 @@ def test_a_turn_is_one_output_with_its_footer(cells):
     assert output.output_type == "display_data"
     assert set(output.data) == {"text/html", "text/plain"}
     assert "demo · turn 1 · " in output.data["text/plain"]
-    assert "of 6,000 left" in output.data["text/html"]
+    assert "of 6\u202f000 left" in output.data["text/html"]
 
 
 @pytest.mark.parametrize(
