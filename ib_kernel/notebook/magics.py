@@ -240,13 +240,15 @@ class InterviewMagics(Magics):
             interview = self.engine.interview
             refuse_keys(text)
             reply = interview.ask(text, **options)
-            waiting_for = options.get("model") or interview.session.model
+            session = interview.session
+            waiting_for = options.get("model") or session.model
             show_reply(
                 self.shell,
                 reply,
                 stream=interview.settings.stream,
                 waiting_for=waiting_for,
                 alone=self.cell.ours(),
+                time_limit_s=session.time_limit_s,
             )
         except KeyboardInterrupt:
             raise Stopped("Nothing was lost; %budget shows where the session stands.") from None

@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
 
 
-def show_reply(shell: Any, reply: Reply, *, stream: str, waiting_for: str, alone: bool = False) -> None:
+def show_reply(
+    shell: Any,
+    reply: Reply,
+    *,
+    stream: str,
+    waiting_for: str,
+    alone: bool = False,
+    time_limit_s: float | None = None,
+) -> None:
     """Run *reply* to its end and show it. Raises what refused, failed or stopped the turn.
 
-    *alone* says that the running cell shows nothing else, so that its outputs may be replaced at the end.
+    *alone* says that the running cell shows nothing else, so that its outputs may be replaced at the end;
+    *time_limit_s* is the session's, None without one.
     """
     if not has_front_end(shell) and stream == "live":
         screen: Screen = Terminal()
     else:
         screen = Live(waiting_for, alone=alone) if stream == "live" else Screen()
+    screen.time_limit_s = time_limit_s
     reply.on_notice, reply.on_wait = screen.notice, screen.tick
     stopped = False
     with Interrupts(reply.stop) as interrupts:

@@ -31,7 +31,12 @@ def warning_line(reply: Reply) -> str:
 
 
 class Screen:
-    """Shows nothing while waiting and the finished reply once: reproducible outputs (``stream = final``)."""
+    """Shows nothing while waiting and the finished reply once: reproducible outputs (``stream = final``).
+
+    `time_limit_s` is the session's, in seconds; None: it has none.
+    """
+
+    time_limit_s: float | None = None
 
     def piece(self, text: str) -> None:
         """Take the next piece of the reply."""
@@ -53,7 +58,9 @@ class Screen:
         result = reply.result
         if result is None:
             return finished(reply.text, "", "") if reply.text else (None, "")
-        bars = rails(result.totals, None, height=10, width=96)
+        left, limit = result.time_left_s, self.time_limit_s
+        gone = None if left is None or not limit else min(1.0, max(0.0, 1 - left / limit))
+        bars = rails(result.totals, gone, height=10, width=96)
         return finished(reply.text, reply.footer, warning_line(reply), bars)
 
 
