@@ -54,10 +54,13 @@ class Decoder:
         if b"\n" not in chunk and b"\r" not in chunk:
             self._hold(chunk)
             return []
-        text = b"".join([*self._tail, chunk])
+        text = b"".join([*self._tail, chunk]) if self._tail else chunk
+        self._tail, self._held = [], 0  # let go before the lines are cut: one may be ten megabytes
+        del chunk
         lines = text.splitlines()  # of bytes: only CR, LF and CRLF end a line
-        self._tail, self._held = [], 0
-        if not text.endswith((b"\n", b"\r")):
+        ended = text.endswith((b"\n", b"\r"))
+        del text
+        if not ended:
             self._hold(lines.pop())
         return self._events(lines)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from answer_runs import AnswerTrial
-from raw_service import Answer
+from raw_service import Answer, RawService
 
 from ib_openai.limits import read_duration, read_rate_limits, read_retry_after
 
@@ -73,6 +73,41 @@ def test_long_names_are_cut(trial: AnswerTrial) -> None:
         assert len(str(seen.rows[-1]["model_returned"]) + str(seen.rows[-1]["response_id"])) < 1_000
     seen = trial.run(Answer((EVENT.replace("stop", long), "data: [DONE]\n\n")))
     assert len(seen.rows[-1]["finish_reason"]) < 1_000
+
+
+_ASKED = """
+import resource, sys
+from ib_kernel import Interview, Settings
+
+with Interview(Settings(data_dir=sys.argv[1], base_url=sys.argv[2], api_key="sk-0123456789")) as buddy:
+    buddy.start(model="gpt-4.1-mini", token_budget=100_000)
+    buddy.say_sync("Hello")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("ready", flush=True)
+    for line in sys.stdin:
+        assert buddy.say_sync("Hello").text == "Hi"
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, flush=True)
+"""
+
+
+def test_long_names_cost_little_memory(tmp_path: Path) -> None:
+    """A kernel that gets ten megabytes of model, id and finish reason grows by less than 64 MB over all."""
+    long = "m" * 10_000_000
+    named = ['"model": "%s", "choices"', '"id": "%s", "choices"']
+    texts = [*(EVENT.replace('"choices"', field % long) for field in named), EVENT.replace("stop", long)]
+    with RawService(Answer((EVENT, "data: [DONE]\n\n"))) as service:
+        command = [sys.executable, "-c", _ASKED, str(tmp_path), service.base_url]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as kernel:
+            assert kernel.stdin is not None
+            assert kernel.stdout is not None
+            assert kernel.stdout.readline() == "ready\n"
+            for text in texts:
+                service.answer = Answer((text, "data: [DONE]\n\n"))
+                kernel.stdin.write("next\n")
+                kernel.stdin.flush()
+                grown = int(kernel.stdout.readline())
+            kernel.stdin.close()
+    assert grown < 64 * 1024
 
 
 def test_comments_without_end_do_not_hold_a_reply_back(
