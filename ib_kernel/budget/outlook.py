@@ -64,11 +64,12 @@ class Outlook:
             session: The session.
             totals: Its sums.
         """
-        settings = self._access.settings
+        settings, bills = self._access.settings, [_money_as_tokens(totals), _ceiling_left(totals)]
         return Means(
             totals.left,
             least_reply=min(settings.min_reply_tokens, settings.reply_tokens),
-            bill_left=_money_as_tokens(totals),
+            new=session.charge == "new",
+            bill_left=min((bill for bill in bills if bill is not None), default=None),
             room=self._room(session),
         )
 
@@ -98,6 +99,13 @@ class Outlook:
             return sum(self._counting.count_tokens(text, session.model) for text in said)
 
         return of("user"), of("assistant")
+
+
+def _ceiling_left(totals: Totals) -> float | None:
+    """Return what may still be billed where the session limits that."""
+    if totals.billed_ceiling is None:
+        return None
+    return float(max(0, totals.billed_ceiling - totals.billed - totals.held_billed))
 
 
 def _money_as_tokens(totals: Totals) -> float | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.budget.lock import fixes as lock_fixes
-from ib_kernel.budget.lock import require_same_turn
+from ib_kernel.budget.lock import is_locked, require_same_turn
 from ib_kernel.interview.fields import parse_reply_tokens, read_extra
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
-from ib_kernel.turn.admission import inactive
+from ib_kernel.turn.admission import Person
 from ib_kernel.turn.turn import TurnRequest
-from ib_kernel.values import ChatRequest, Message, Session, Status
+from ib_kernel.values import ChatRequest, Message, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def compose(
     wishes: Wishes,
     settings: Settings,
     plugins: Plugins,
+    *,
+    hosted: bool = False,
 ) -> TurnRequest:
     """Return the turn's request. Raises what refuses it before anything about tokens is known."""
     api = session.meta.get("api") or settings.api
     extra, n, max_tokens = read_extra(wishes.extra, wishes.max_tokens, api)
-    if session.status is not Status.ACTIVE:  # said before anything about tokens
-        raise inactive(session.status)
     name = wishes.model or session.model
     info = plugins.model(name, settings, session.client or settings.client_name)
     fixed, temperature = lock_fixes(session), wishes.temperature
@@ -69,4 +69,10 @@ def compose(
         explicit=max_tokens is not None,
         request_id=wishes.request_id,
         request_sha=wishes.request_sha,
+        person=person_of(session, hosted=hosted),
     )
+
+
+def person_of(session: Session, *, hosted: bool) -> Person:
+    """Return who asks: somebody who can change the session's limits, needs a passphrase for it, or cannot."""
+    return "hosted" if hosted else "locked" if is_locked(session) else "owner"

@@ -48,6 +48,7 @@ class Interview:
         plugins: Plugins | None = None,
         session_id: str | None = None,
         service: TokenService | None = None,
+        hosted: bool = False,
     ) -> None:
         """Build an interview; the ledger is opened at first use.
 
@@ -56,6 +57,8 @@ class Interview:
             plugins: None: those that are installed.
             session_id: A session to go on with; None: none yet.
             service: A service to use, which its giver closes; None: one of the interview's own.
+            hosted: Whether who asks is a candidate of a host: refusals then name the interviewer, not
+                commands that change limits.
 
         Raises:
             UnknownSession: There is no such session; the line says which is meant.
@@ -66,7 +69,7 @@ class Interview:
         self._owns_service, self._is_guest = service is None, False
         self._loop = BackgroundLoop()
         given = GivenChallenges(self.settings.data_dir, self.plugins)
-        self._parts = Parts(self.settings, self.plugins, self.service, Clients(self.plugins), given)
+        self._parts = Parts(self.settings, self.plugins, self.service, Clients(self.plugins), given, hosted)
         self._sessions = SessionInUse(self._parts)
         self._turns = Turns(self._parts, self._sessions, self._loop)
         if session_id is not None:
@@ -74,6 +77,7 @@ class Interview:
 
     # sessions
     start = forward("_sessions", SessionInUse.start)
+    begin = forward("_sessions", SessionInUse.begin)
     use = forward("_sessions", SessionInUse.use)
     history = forward("_sessions", SessionInUse.history)
     challenge = forward("_sessions", SessionInUse.challenge)
@@ -120,6 +124,7 @@ class Interview:
     # turns
     ask = forward("_turns", Turns.ask)
     send = forward("_turns", Turns.send)
+    estimate = forward("_turns", Turns.estimate)
 
     async def say(self, text: str, **options: Any) -> TurnResult:
         """Ask and wait for the whole reply.

@@ -14,13 +14,17 @@ from ib_kernel.values import LLMClient
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One person's settings, plugins and ledger, and what was built from them."""
+    """One person's settings, plugins and ledger, and what was built from them.
+
+    `hosted` says that whoever asks is a candidate of a host and cannot change the limits.
+    """
 
     settings: Settings
     plugins: Plugins
     service: TokenService
     clients: Clients
     given: GivenChallenges
+    hosted: bool = False
 
     def client(self, name: str, api: str | None = None) -> LLMClient:
         """Return a client plugin's client; *api* None: the settings'."""

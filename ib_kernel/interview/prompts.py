@@ -49,16 +49,43 @@ def system_prompt(session: NewSession, challenge: Challenge | None) -> tuple[str
     return text, version
 
 
-def build_messages(
-    session: NewSession, challenge: Challenge | None, history: Sequence[Message], text: str
-) -> tuple[dict[str, Any], ...]:
-    """Return the Chat Completions messages of the next turn: system prompt, history, then *text*.
+WRAP_UP: Mapping[str, str] = {
+    "interviewer": (
+        "[From the interview system, not from the candidate: this is the last turn that the budget carries. "
+        "Ask no further question; close the interview in this reply.]"
+    ),
+    "assistant": (
+        "[From the interview system, not from the candidate: this is the last turn that the budget carries. "
+        "Finish what is open and say what is left to do.]"
+    ),
+}
+"""The line that the last affordable turn ends with, by persona: after the history, so that caches hold."""
 
-    *text* and the history's contents are passed on unchanged. Empty messages and roles other than user and
+
+def build_messages(
+    session: NewSession,
+    challenge: Challenge | None,
+    history: Sequence[Message],
+    text: str,
+    *,
+    wrap_up: bool = False,
+) -> tuple[dict[str, str], ...]:
+    """Return the Chat Completions messages of the next turn: system prompt, history, then the text.
+
+    Text and the history's contents are passed on unchanged. Empty messages and roles other than user and
     assistant are left out of the history.
+
+    Args:
+        session: The session.
+        challenge: What it was given, its private part included.
+        history: What goes along of its transcript.
+        text: The question or answer.
+        wrap_up: Whether this is the last turn that fits, and the model is asked to come to an end.
     """
     system, _ = system_prompt(session, challenge)
     said = [(m.role, m.content) for m in history if m.role in ("user", "assistant") and m.content]
+    if wrap_up:
+        text = f"{text}\n\n{WRAP_UP[session.persona]}"
     return ({"role": "system", "content": system}, *_alternating([*said, ("user", text)]))
 
 

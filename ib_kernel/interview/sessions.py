@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ib_kernel.budget.access import default_candidate
-from ib_kernel.budget.parsing import parse_name
+from ib_kernel.budget.outlook import FIRST_PROMPT
+from ib_kernel.budget.parsing import parse_name, parse_tokens
 from ib_kernel.errors import NoSession
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.clients import default_model
+from ib_kernel.interview.opening import first_prompt, require_a_turn
 from ib_kernel.interview.parts import Parts
 from ib_kernel.interview.prompts import prompt_version
 from ib_kernel.interview.resume import find_session, no_session_line
-from ib_kernel.values import Message, NewSession, Session
+from ib_kernel.values import Message, NewSession, Session, Status
 
 
 class SessionInUse:
@@ -43,6 +45,7 @@ class SessionInUse:
         candidate_id: str = "",
         keep_until: float | None = None,
         begin: bool = True,
+        charge: str | None = None,
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
@@ -64,7 +67,8 @@ class SessionInUse:
             budget_usd: A budget in US dollars beside the one in tokens.
             candidate_id: What names the person where a name does not.
             keep_until: When the session may be erased, in seconds since the epoch; None: not by a date.
-            begin: Whether its clock runs from now; `TokenService.start` begins it later.
+            begin: Whether its clock runs from now; `begin`, or the first turn, begins it later.
+            charge: "billed" (every token that the service bills) or "new" (what each turn adds).
 
         Returns:
             The session, active if it has begun.
@@ -72,10 +76,11 @@ class SessionInUse:
         Raises:
             ConfigError: Something cannot be used; nothing is recorded then, and the line says what is meant
                 or allowed.
+            BudgetRefused: The budget carries no turn; the line names the least that does.
             Locked: An earlier session locks this candidate.
         """
         settings = self._parts.settings.replace(
-            client=client, api=api, temperature=temperature, persona=persona
+            client=client, api=api, temperature=temperature, persona=persona, charge=charge
         )
         version = prompt_version(settings.persona)
         given = load_challenge(challenge, self._parts.plugins) if challenge else None
@@ -85,19 +90,28 @@ class SessionInUse:
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if api is not None:
             meta["api"] = settings.api
+        shown: dict[str, str] = {
+            "candidate": parse_name("candidate", candidate or settings.candidate or default_candidate()),
+            "model": model,
+            "role": role.strip(),
+            "level": level.strip(),
+            "challenge": given.name if given else "",
+            "persona": settings.persona,
+            "client": asked.name,
+        }
+        budget = parse_tokens("token_budget", settings.token_budget if token_budget is None else token_budget)
+        opened = NewSession("", token_budget=budget, charge=settings.charge, **shown)
+        prompt = first_prompt(self._parts, asked, opened, given)
+        require_a_turn(self._parts, opened, prompt)
+        meta[FIRST_PROMPT] = prompt.tokens
         meta |= self._parts.given.to_record(given)
         session = self._parts.service.create_session(
-            candidate=candidate or settings.candidate or default_candidate(),
+            **shown,
             token_budget=token_budget,
-            model=model,
             time_limit_s=time_limit_s,
             session_id=session_id,
-            role=role.strip(),
-            level=level.strip(),
-            challenge=given.name if given else "",
-            persona=settings.persona,
-            client=asked.name,
             prompt_version=version,
+            charge=settings.charge,
             meta=meta,
             passphrase=passphrase,
             unlock=unlock,
@@ -109,6 +123,21 @@ class SessionInUse:
         self._parts.given.note(session.session_id, given)
         self._session_id = session.session_id
         return session
+
+    def begin(self) -> Session:
+        """Let the clock of the session in use run; nothing changes where it runs already.
+
+        Returns:
+            The session, active.
+
+        Raises:
+            NoSession: No session is in use.
+            SessionInactive: It is paused or has ended.
+        """
+        session = self.session
+        if session.status is Status.ACTIVE:
+            return session
+        return self._parts.service.start(session.session_id)
 
     def use(self, session_id: str) -> Session:
         """Make an existing session the one in use.

@@ -8,18 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 from ib_kernel.budget.lock import is_locked
-from ib_kernel.errors import ConfigError, Locked
-from ib_kernel.interview.compose import Wishes, compose
+from ib_kernel.errors import BudgetRefused, ConfigError, ContextTooLong, Locked
+from ib_kernel.interview.compose import Wishes, compose, person_of
+from ib_kernel.interview.context import Composed, Context
 from ib_kernel.interview.fields import check_messages, text_of_message
 from ib_kernel.interview.parts import Parts
-from ib_kernel.interview.prompts import build_messages, system_prompt
+from ib_kernel.interview.prompts import system_prompt
 from ib_kernel.interview.sessions import SessionInUse
 from ib_kernel.text import well_formed, well_formed_value
+from ib_kernel.turn.admission import inactive
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.reply import Reply
+from ib_kernel.turn.reservation import TurnReservation
 from ib_kernel.turn.retry import RetryBudget
-from ib_kernel.turn.turn import Shared, Turn
-from ib_kernel.values import Message, Session
+from ib_kernel.turn.turn import Shared, Turn, TurnRequest
+from ib_kernel.turn.usage import UsageRecorder
+from ib_kernel.values import LedgerEvent, LLMClient, Message, NextTurn, Session, Status
 
 
 class Turns:
@@ -66,13 +70,50 @@ class Turns:
         """
         if not text.strip():
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
-        text = well_formed(text)
-        session = self._sessions.session
-        history = self._parts.service.store.history(session.session_id)
-        messages = build_messages(session, self._parts.given.of(session), history, text)
-        question = asked_now("user", text)
         wishes = Wishes(max_tokens, model, temperature, request_id=request_id, request_sha=request_sha)
-        return self._send(session, messages, question, wishes)
+        session = self._active()
+        client, composed = self._composed(session, text, wishes)
+        return self._reply(client, composed.request)
+
+    def estimate(self, text: str, *, max_tokens: int | None = None, model: str | None = None) -> NextTurn:
+        """Return what sending a text now would take. Sends and reserves nothing.
+
+        Args:
+            text: The question or answer; it may be empty.
+            max_tokens: As in `ask`.
+            model: As in `ask`.
+
+        Raises:
+            ConfigError: An argument cannot be used.
+            NoSession: No session is in use.
+        """
+        session, service = self._sessions.session, self._parts.service
+        client, composed = self._composed(session, text, Wishes(max_tokens, model))
+        asked = composed.request
+        counts_as = asked.model.counts_as or asked.model.name
+        recorder = UsageRecorder(asked.model, getattr(client, "billed", True), lambda _: 0)
+        turn = TurnReservation(service, asked, client.name, counts_as, recorder)
+        count, totals = turn.count(client.body(asked.request)), service.totals(session.session_id)
+        held, cap, refusal = 0, 0, ""
+        try:
+            plan, _ = turn.plan(count, totals)
+            held, cap = plan.tokens, plan.cap
+        except (BudgetRefused, ContextTooLong) as refused:
+            refusal = str(refused)
+        reply = min(composed.reply, cap) if cap else composed.reply
+        return NextTurn(
+            prompt=count.tokens,
+            exact=count.exact,
+            new=composed.new,
+            reply=reply,
+            cap=cap,
+            charged=(count.tokens if asked.new is None else asked.new) + reply,
+            held=held,
+            left=totals.left,
+            turns_left=composed.turns_left,
+            history_from_turn=asked.history_from_turn,
+            refusal=refusal,
+        )
 
     def send(
         self,
@@ -106,14 +147,18 @@ class Turns:
             Locked: The session is locked, and a system message is not its own.
             NoSession: No session is in use.
         """
-        session = self._sessions.session
+        session = self._active()
         messages = well_formed_value(messages)
         check_messages(messages)
         if is_locked(session):
             self._require_own_prompt(session, messages)
         question = replace(question, content=text_of_message(messages[-1]) or question.content)
         wishes = Wishes(max_tokens, model, temperature, well_formed_value(extra or {}))
-        return self._send(session, messages, question, wishes)
+        parts = self._parts
+        asked = compose(
+            session, messages, question, wishes, parts.settings, parts.plugins, hosted=parts.hosted
+        )
+        return self._reply(self._client(session), asked)
 
     def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
         """In a locked session, the only system text is the one that the engine composed."""
@@ -124,13 +169,31 @@ class Turns:
                 "out"
             )
 
-    def _send(
-        self, session: Session, messages: Sequence[Mapping[str, Any]], question: Message, wishes: Wishes
-    ) -> Reply:
-        parts = self._parts
-        asked = compose(session, messages, question, wishes, parts.settings, parts.plugins)
-        client = parts.client(session.client or parts.settings.client_name, session.meta.get("api"))
-        return Reply(self._loop, lambda emit: Turn(parts.service, client, asked, emit, self.shared))
+    def _active(self) -> Session:
+        """Return the session in use, begun if it was only created; refuse one that takes no turns."""
+        session, service = self._sessions.session, self._parts.service
+        if session.status is Status.CREATED:
+            session = self._sessions.begin()
+        if session.status is not Status.ACTIVE:  # said before anything about tokens
+            detail = {"reason": "inactive", "status": str(session.status)}
+            service.record(LedgerEvent(session.session_id, "refused", time.time(), detail=detail))
+            raise inactive(session.status, person_of(session, hosted=self._parts.hosted))
+        return session
+
+    def _composed(self, session: Session, text: str, wishes: Wishes) -> tuple[LLMClient, Composed]:
+        parts, text = self._parts, well_formed(text)
+        question = asked_now("user", text)
+        asked = compose(session, (), question, wishes, parts.settings, parts.plugins, hosted=parts.hosted)
+        client, history = self._client(session), parts.service.store.history(session.session_id)
+        context = Context(parts, client, parts.given.of(session), history, asked, text)
+        return client, context.compose()
+
+    def _client(self, session: Session) -> LLMClient:
+        return self._parts.client(session.client or self._parts.settings.client_name, session.meta.get("api"))
+
+    def _reply(self, client: LLMClient, asked: TurnRequest) -> Reply:
+        service = self._parts.service
+        return Reply(self._loop, lambda emit: Turn(service, client, asked, emit, self.shared))
 
 
 def asked_now(role: str, text: str) -> Message:

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.secrets import Secret, learn_environment
@@ -96,7 +96,12 @@ class Settings:
         "role that system messages are sent in; user: before the first question; unset: by the dialect",
     )
     candidate: str | None = _setting(parse_text, None, "who is interviewed; unset: the system's user name")
-    token_budget: int = _setting(parse_whole(0), 20_000, "tokens of a new session, input and output together")
+    token_budget: int = _setting(parse_whole(0), 50_000, "tokens of a new session, input and output together")
+    charge: Literal["billed", "new"] = _setting(
+        parse_one_of("billed", "new"),
+        "billed",
+        "what a new session charges: all that the service bills, or what each turn adds",
+    )
     budget_usd: Decimal | None = _setting(
         parse_usd, None, "US dollars of a new session, beside its tokens; unset: no budget in money"
     )

@@ -19,6 +19,7 @@ from ib_kernel.values.calls import (
 )
 from ib_kernel.values.counts import Count, TokenCounter
 from ib_kernel.values.evidence import Cell, Check, EvidenceStore, KeptChallenge, Score
+from ib_kernel.values.forecast import NextTurn
 from ib_kernel.values.host import (
     Ceiling,
     Change,
@@ -71,6 +72,7 @@ __all__ = [
     "LedgerEvent",
     "Message",
     "NewSession",
+    "NextTurn",
     "Person",
     "Piece",
     "QueryResult",

@@ -184,7 +184,7 @@ def test_warnings_come_once_after_the_footer(nb):
     client = paced(nb, ["ok"], usage=Usage(15_000, 500))
     ran = nb.ok("%%interview\nGo on.")
     last = ran.text.strip().splitlines()[-1]
-    assert last == "⚠ This was the last turn that fits into the budget."  # a next one would send 13,400 again
+    assert last == "⚠ This was the last turn that fits into the budget."  # a next one would send 15,000 again
     client.usage = Usage(100, 10)
     assert "⚠" not in nb.ok("%%interview\nGo on.").text
 
