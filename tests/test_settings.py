@@ -90,6 +90,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "system_role": ("user", "user"),
     "candidate": (" Ada Łovelace ", "Ada Łovelace"),
     "token_budget": ("20,000", 20_000),
+    "charge": ("New", "new"),
     "time_limit_s": ("2700", 2700.0),
     "budget_usd": ("$0.50", Decimal("0.50")),
     "reply_tokens": ("1_000", 1000),
@@ -300,14 +301,14 @@ def test_but_changes_only_what_it_is_told() -> None:
     after = before.replace("%config", token_budget=99, candidate=None)
     assert (after.model, after.token_budget, after.candidate) == ("gpt-5.5", 99, None)
     assert after.origins == {**before.origins, "token_budget": "%config"}
-    assert before.token_budget == 20_000
+    assert before.token_budget == 50_000
 
 
 @pytest.mark.parametrize(
     "make_copy",
     [
         lambda s: s.replace(),
-        lambda s: s.replace(token_budget=20_000),
+        lambda s: s.replace(token_budget=50_000),
         dataclasses.replace,
         copy.copy,
         copy.deepcopy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,7 @@ def compose(
         temperature=temperature if info.accepts_temperature else None,
         n=n,
         extra=extra,
+        cache_key=cache_key(session),
     )
     return TurnRequest(
         session,
@@ -71,6 +73,15 @@ def compose(
         request_sha=wishes.request_sha,
         person=person_of(session, hosted=hosted),
     )
+
+
+def cache_key(session: Session) -> str:
+    """Return the name of the session's conversation for a service's cache: its id, or its hash if it is long.
+
+    OpenAI takes up to 64 characters (API reference, read 2026-11).
+    """
+    key = session.session_id
+    return key if len(key) <= 64 else hashlib.sha256(key.encode()).hexdigest()
 
 
 def person_of(session: Session, *, hosted: bool) -> Person:

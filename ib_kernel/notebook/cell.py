@@ -1,4 +1,4 @@
-"""Which cell runs: only one that is a whole ``%%interview`` cell may have its outputs replaced at the end."""
+"""Which cell runs: a whole ``%%interview`` cell may replace its outputs, and is not sent twice unasked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Cell:
         self._request: Any = None
         self._source = ""
         self._runs = 0
+        self._answered: dict[tuple[str, str], tuple[str, int]] = {}
 
     def begins(self, info: Any) -> None:
         """Take note of a cell (the ``pre_run_cell`` event)."""
@@ -39,6 +40,41 @@ class Cell:
             and _OURS.match(self._source) is not None
         )
 
+    @property
+    def shows_updates(self) -> bool:
+        """Whether outputs may be redrawn: a front end that sends no cell id may show only what is new."""
+        return self._parent() is None or bool(self.cell_id)
+
+    @property
+    def cell_id(self) -> str:
+        """The id of the cell that runs, as JupyterLab, Notebook 7 and VS Code send it; "" without one."""
+        metadata = (self._parent() or {}).get("metadata", {})
+        found = metadata.get("cellId") if isinstance(metadata, dict) else None
+        return found if isinstance(found, str) else ""
+
+    def answered_in(self, session_id: str, text: str) -> int | None:
+        """Return the turn in which this very cell was answered with this text; None: it was not.
+
+        Args:
+            session_id: The session in use.
+            text: What would be sent.
+        """
+        if not self.cell_id or not self.ours():  # a loop sends what it likes, again and again
+            return None
+        before, turn = self._answered.get((session_id, self.cell_id), ("", 0))
+        return turn if turn and before == text else None
+
+    def note_answer(self, session_id: str, text: str, turn: int) -> None:
+        """Remember that this cell was answered.
+
+        Args:
+            session_id: The session that it was asked in.
+            text: What was sent.
+            turn: The turn's number.
+        """
+        if self.cell_id and self.ours():
+            self._answered[session_id, self.cell_id] = (text, turn)
+
     def listen(self) -> None:
         """Begin to listen."""
         self._shell.events.register("pre_run_cell", self.begins)
@@ -50,6 +86,10 @@ class Cell:
 
     def _current(self) -> Any:
         """Return the id of the front end's request that runs, None outside a kernel."""
+        return (self._parent() or {}).get("header", {}).get("msg_id")
+
+    def _parent(self) -> dict[str, Any] | None:
+        """Return the front end's request that runs; None outside a kernel."""
         ask = getattr(self._shell, "get_parent", None)
         parent = ask() if ask is not None else None
-        return parent.get("header", {}).get("msg_id") if isinstance(parent, dict) else None
+        return parent if isinstance(parent, dict) and parent else None

@@ -20,6 +20,7 @@ CONFIGURABLE = (
     "candidate",
     "persona",
     "token_budget",
+    "charge",
     "budget_usd",
     "time_limit_s",
     "reply_tokens",

@@ -44,6 +44,9 @@ class Engine:
         self.rejoins = False
         """Whether an interview at a host is gone back to at the next use (``%reload_ext``)."""
         self.desk: Desk | None = None
+        self.last_start: tuple[Any, str] | None = None
+        """The last line that started a session, and which; `started_with` are the settings of that moment."""
+        self.started_with: Settings | None = None
         self._variables: dict[str, str | None] = {}
         self.on_enter: Callable[[bool], None] = lambda entered: None
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import uuid
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from ib_kernel.errors import ConfigError, Stopped, did_you_mean
+from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.notebook.cell import Cell
 from ib_kernel.notebook.commands import complete, mistakes
 from ib_kernel.notebook.commands.args import parse
-from ib_kernel.notebook.commands.grammar import ASK, BUDGET, SQL, USAGE
+from ib_kernel.notebook.commands.grammar import BUDGET, SQL, USAGE
 from ib_kernel.notebook.commands.words import UsageError, parse_budget, parse_value
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
@@ -44,6 +45,7 @@ class InterviewMagics(Magics):
     candidate = Setting("candidate")
     persona = Setting("persona")
     token_budget = Setting("token_budget")
+    charge = Setting("charge")
     budget_usd = Setting("budget_usd")
     time_limit_s = Setting("time_limit_s")
     reply_tokens = Setting("reply_tokens")
@@ -109,9 +111,10 @@ class InterviewMagics(Magics):
             %%interview -n 400        at most 400 tokens of reply
             %%interview -m MODEL      another model, this once
             %%interview --vars        {{name}} becomes the value of the variable called name
+            %%interview --dry-run     send nothing; show what it would take
 
         %interview SUBCOMMAND: start, status, transcript [FILE.md|.html|.ipynb|.json], pause,
-        resume [--minutes N], end, sessions, use ID, models, key, doctor, help. Each takes --help. An
+        resume, extend --minutes N, begin, end, sessions, use ID, models, key, doctor, help. Each takes --help. An
         interrupt (■) ends a reply and keeps what has arrived.
         """
         if cell is None:
@@ -119,7 +122,9 @@ class InterviewMagics(Magics):
 
             run(self.engine, line)
         else:
-            self._ask(line, cell)
+            from ib_kernel.notebook.commands.ask import ask
+
+            ask(self.engine, self.cell, self.shell, line, cell)
 
     def show_said(self, _: Any = None) -> None:
         """Show what the interviewer has said meanwhile (before and after every cell, while joined)."""
@@ -182,6 +187,8 @@ class InterviewMagics(Magics):
             show_live(interview, controls=bool(parsed.get("controls")))
             return
         view = read_budget(interview.service, session.session_id)
+        if session.status in ("active", "created") and hasattr(interview, "estimate"):
+            view = replace(view, next_turn=interview.estimate(""))
         publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{uuid.uuid4().hex}")
 
     @no_var_expand
@@ -219,39 +226,6 @@ class InterviewMagics(Magics):
 
         show(answers[parsed.positional](self.engine))
         return None
-
-    def _ask(self, line: str, cell: str) -> None:
-        mistakes.check_line(line, self.engine)
-        parsed = parse(ASK, line)
-        if parsed.help:
-            self._usage_of(ASK.usage())
-            return
-        from ib_kernel.notebook.output.ask import show_reply
-
-        options = dict(parsed.values)
-        try:
-            text = cell.strip("\n")
-            if options.pop("vars", False):
-                from ib_kernel.interview.prompts import expand_vars
-
-                text = expand_vars(text, self.shell.user_ns)
-            from ib_kernel.notebook.commands.key import refuse_keys
-
-            interview = self.engine.interview
-            refuse_keys(text)
-            reply = interview.ask(text, **options)
-            session = interview.session
-            waiting_for = options.get("model") or session.model
-            show_reply(
-                self.shell,
-                reply,
-                stream=interview.settings.stream,
-                waiting_for=waiting_for,
-                alone=self.cell.ours(),
-                time_limit_s=session.time_limit_s,
-            )
-        except KeyboardInterrupt:
-            raise Stopped("Nothing was lost; %budget shows where the session stands.") from None
 
     @staticmethod
     def _usage_of(text: str) -> None:

@@ -9,7 +9,7 @@ from ib_kernel.text import format_time_left, format_usd, several
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
-    from ib_kernel.values import Reservation, Session, Totals
+    from ib_kernel.values import NextTurn, Reservation, Session, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class BudgetView:
     """Everything a gauge says about one session, in tokens, as the ledger had it at one moment.
 
     `cost` is a finished phrase, `turns_left` None before the first turn, `time_left_s` None without a time
-    limit. `level` is "normal", "warning", "critical" or "exhausted". `doubts` are the reservations in doubt.
+    limit. `level` is "normal", "warning", "critical" or "exhausted". `doubts` are the reservations in doubt,
+    `next_turn` is what an empty question would take (None: not asked for).
     """
 
     session: Session
@@ -26,6 +27,7 @@ class BudgetView:
     turns_left: int | None
     cost: str
     doubts: tuple[Reservation, ...] = ()
+    next_turn: NextTurn | None = None
 
     @property
     def parts(self) -> dict[str, int]:

@@ -21,7 +21,8 @@ class ChatRequest:
 
     `messages` are Chat Completions messages. `max_completion_tokens` caps the reply (visible and
     reasoning tokens together). `temperature` is None when it must be left out. `n` is the number of
-    choices. `extra` has further body fields (tools, response_format, …) by their API names.
+    choices. `extra` has further body fields (tools, response_format, …) by their API names. `cache_key` names
+    the conversation: a service that caches prompts finds its beginning again by it ("": none is named).
     """
 
     model: str
@@ -30,6 +31,7 @@ class ChatRequest:
     temperature: float | None = None
     n: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
+    cache_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

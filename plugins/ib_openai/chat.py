@@ -38,6 +38,8 @@ def chat_body(request: ChatRequest, dialect: Dialect, cap_field: str | None = No
         body["temperature"] = request.temperature
     if request.n != 1:
         body["n"] = request.n
+    if dialect.cache_key and request.cache_key:
+        body["prompt_cache_key"] = request.cache_key
     body.update(request.extra)
     if not body["stream"]:
         body.pop("stream_options", None)

@@ -31,8 +31,8 @@ class Dialect:
     says that it knows the role *developer* (else it is sent as *system*). `reasoning_effort` says that it
     takes that field (else it is left out). `key_header` carries the key beside ``Authorization``. `gateway`
     says that OpenAI's own models may stand behind it, which get the field that OpenAI wants. `needs_key`
-    says that nothing works without a key. `system_role` is the role that system messages are sent in ("": as
-    they are).
+    says that nothing works without a key. `cache_key` says that it takes ``prompt_cache_key``. `system_role`
+    is the role that system messages are sent in ("": as they are).
     """
 
     name: str
@@ -43,6 +43,7 @@ class Dialect:
     key_header: str | None = None
     gateway: bool = False
     needs_key: bool = False
+    cache_key: bool = False
     system_role: str = ""
 
     def cap_field_for(self, model: str) -> CapField:
@@ -53,7 +54,7 @@ class Dialect:
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("openai", "max_completion_tokens", developer_role=True, needs_key=True),
+        Dialect("openai", "max_completion_tokens", developer_role=True, needs_key=True, cache_key=True),
         Dialect("azure", "max_completion_tokens", developer_role=True, key_header="api-key", needs_key=True),
         Dialect("vllm", "max_tokens"),
         Dialect("llama.cpp", "max_tokens", reasoning_effort=False),

@@ -61,6 +61,8 @@ def responses_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
     }
     if request.temperature is not None:
         body["temperature"] = request.temperature
+    if dialect.cache_key and request.cache_key:
+        body["prompt_cache_key"] = request.cache_key
     for name, value in request.extra.items():
         _add(body, name, value)
     if not dialect.reasoning_effort:

@@ -46,7 +46,7 @@ def test_an_interview_from_the_line_to_its_end(host: RunningHost, shell: Noteboo
     assert "over 1 turn" in gauge
     assert "active" in shell.ok("%interview status").text
     assert "I would use a token bucket." in shell.ok("%interview transcript").text
-    assert "Interview ended" in shell.ok("%interview end").text
+    assert "Interview ended" in shell.ok("%interview end --yes").text
     assert "completed" in shell.fails("%%interview\nOne more?")
 
 
@@ -130,7 +130,7 @@ def test_a_gauge_that_lives_follows_the_host(host: RunningHost, shell: Notebook)
         shell.ok("%%interview\nHello")
         wait_until(lambda: widget.used > 0)
         widget._asked(None, {"do": "add_tokens", "tokens": 5, "n": 1}, None)
-        shell.ok("%interview end")
+        shell.ok("%interview end --yes")
         wait_until(lambda: widget.status == "completed")
         assert widget.budget == 20_000
     finally:

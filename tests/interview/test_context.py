@@ -249,3 +249,12 @@ def test_overlapping_turns_compose_for_themselves(room: tuple[Interview, Counted
         return list(await asyncio.gather(buddy.say("one"), buddy.say("two")))
 
     assert sorted(r.turn for r in asyncio.run(both())) == [1, 2]
+
+
+def test_the_session_names_its_conversation_to_a_cache(room: tuple[Interview, Counted]) -> None:
+    """Every turn under the same name; an id that is too long for a service by its hash."""
+    buddy, _ = room
+    session = buddy.start().session_id
+    assert buddy.ask("hello")._turn.ask.request.cache_key == session
+    buddy.start(session_id="x" * 65)
+    assert len(buddy.ask("hello")._turn.ask.request.cache_key) == 64

@@ -349,7 +349,7 @@ def test_pause_resume_and_end(nb):
     assert "%interview resume" in nb.fails("%%interview\nhello")
     assert "Resumed" in nb.ok("%interview resume").text
     nb.ok("%%interview\nhello")
-    assert "1 turn ·" in nb.ok("%interview end").text
+    assert "1 turn ·" in nb.ok("%interview end --yes").text
     assert "%interview start" in nb.fails("%%interview\nhello")
 
 

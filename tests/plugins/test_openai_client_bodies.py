@@ -169,3 +169,15 @@ def test_any_text_can_be_sent(text: str) -> None:
     sent = body["messages"][0]["content"]
     sent.encode()
     assert sent == text or any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@pytest.mark.parametrize("body_of", [chat_body, responses_body])
+def test_a_conversation_is_named_to_openais_cache_only(body_of: Any) -> None:
+    """Others might refuse a field that they do not know; a caller's own name for it wins."""
+    asked = request(cache_key="session-1")
+    assert body_of(asked, DIALECTS["openai"])["prompt_cache_key"] == "session-1"
+    assert "prompt_cache_key" not in body_of(request(), DIALECTS["openai"])
+    for name, dialect in DIALECTS.items():
+        assert ("prompt_cache_key" in body_of(asked, dialect)) == (name == "openai")
+    own = request(cache_key="session-1", extra={"prompt_cache_key": "mine"})
+    assert body_of(own, DIALECTS["openai"])["prompt_cache_key"] == "mine"

@@ -79,6 +79,7 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
         return [s.session_id for s in engine.service.store.sessions(limit=50)]
     return {
         "apis": ("chat", "responses"),
+        "charges": ("billed", "new"),
         "personas": ("interviewer", "assistant"),
         "usage": ("session", "all", "accuracy"),
     }.get(kind, ())

@@ -1,4 +1,4 @@
-"""`%interview join`, `begin`, `leave`, `tools` and `invite`: an interview that a host holds."""
+"""`%interview join`, `leave`, `tools` and `invite`: an interview that a host holds."""
 
 from __future__ import annotations
 
@@ -54,16 +54,6 @@ def join(engine: Engine, parsed: Parsed) -> Output:
     totals = found.interview.service.totals(session.session_id)
     verb = "Back in the interview" if found.again else "Joined"
     return started(session, task, totals, verb=verb, notes=notes)
-
-
-def begin(engine: Engine, parsed: Parsed) -> Output:
-    """Start the clock of the interview that was joined."""
-    from ib_kernel.notebook.commands.start import limits_line
-
-    remote = joined(engine)
-    session = remote.begin()
-    totals = remote.service.totals(session.session_id)
-    return show_lines(f"Begun: {limits_line(session, totals)}")
 
 
 def leave(engine: Engine, parsed: Parsed) -> Output:

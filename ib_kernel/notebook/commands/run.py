@@ -59,26 +59,63 @@ def show(output: Output) -> None:
 
 def _start(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.models.limits import retirement_note
-    from ib_kernel.notebook.commands.start import DEMO, started
+    from ib_kernel.notebook.commands.start import DEMO, carries, started
 
-    given: dict[str, Any] = dict(parsed.values)
-    limit = given.pop("minutes", None)
-    interview = engine.interview
-    if given.pop("lock", False):
-        from ib_kernel.notebook.commands.passphrase import new_passphrase
-
-        given["passphrase"] = new_passphrase()
-    given["time_limit_s"] = None if limit is None else 60 * limit
-    session = _start_past_a_lock(interview, parsed.positional, given)
-    settings, notes = engine.settings(), []
-    if session.client == "demo" and settings.client is None and "client" not in given:
+    interview, notes = engine.interview, []
+    untouched = _untouched(engine, parsed)
+    if untouched is not None:
+        verb, session = "Going on with the same, untouched session", untouched
+    else:
+        notes += _active_one(interview)
+        session = _start_past_a_lock(interview, parsed.positional, _given(parsed))
+        verb, engine.started_with = "Interview started", engine.settings()
+        engine.last_start = parsed, session.session_id
+    settings = engine.settings()
+    if session.client == "demo" and settings.client is None and "client" not in parsed.values:
         notes.append(DEMO)
     retired = retirement_note(engine.plugins.model(session.model, settings, session.client))
     if retired:
         notes.append(retired)
     notes += _left_behind(interview, None)
     totals = interview.service.totals(session.session_id)
-    return started(session, interview.challenge(session), totals, verb="Interview started", notes=notes)
+    notes[:0] = carries(interview.service.estimate_turns_left(session.session_id))
+    return started(session, interview.challenge(session), totals, verb=verb, notes=notes)
+
+
+def _given(parsed: Parsed) -> dict[str, Any]:
+    """Return the arguments of `Interview.start`; asks for a passphrase where one is wanted."""
+    given: dict[str, Any] = dict(parsed.values)
+    minutes = given.pop("minutes", None)
+    if given.pop("lock", False):
+        from ib_kernel.notebook.commands.passphrase import new_passphrase
+
+        given["passphrase"] = new_passphrase()
+    return {**given, "time_limit_s": None if minutes is None else 60 * minutes}
+
+
+def _untouched(engine: Engine, parsed: Parsed) -> Session | None:
+    """Return the session that this very line has started a moment ago and that has had no turn (Run All)."""
+    if engine.last_start is None or engine.remote is not None or parsed.get("lock"):
+        return None
+    (line, session_id), interview = engine.last_start, engine.interview
+    if line != parsed or interview.session_id != session_id or engine.started_with != engine.settings():
+        return None
+    session, totals = interview.session, interview.service.totals(session_id)
+    is_fresh = totals.calls == totals.messages == totals.held == totals.in_doubt == 0
+    return session if is_fresh and session.status == "active" else None
+
+
+def _active_one(interview: Interview) -> list[str]:
+    """Say what becomes of the session in use when another is started."""
+    if interview.session_id is None:
+        return []
+    session = interview.session
+    if session.status not in ("active", "paused", "created"):
+        return []
+    return [
+        f"{session.candidate}'s session {session.session_id} stays {session.status} beside it: "
+        f"%interview use {session.session_id} goes back to it."
+    ]
 
 
 def _status(engine: Engine, parsed: Parsed) -> Output:
@@ -121,7 +158,9 @@ def _resume(engine: Engine, parsed: Parsed) -> Output:
         session = service.set_time_limit(session.session_id, limit, passphrase=key)
     if session.status != "active" or more is None:
         service.resume(session.session_id, passphrase=key)
-    return _with_time(interview, "Resumed")
+    from ib_kernel.notebook.commands.limits import stand
+
+    return stand(interview, "Resumed")
 
 
 def _start_past_a_lock(interview: Interview, role: str, given: dict[str, Any]) -> Session:
@@ -134,30 +173,6 @@ def _start_past_a_lock(interview: Interview, role: str, given: dict[str, Any]) -
     from ib_kernel.notebook.commands.passphrase import ask_passphrase
 
     return interview.start(role, **given, unlock=ask_passphrase())
-
-
-def _with_time(interview: Interview, verb: str) -> Output:
-    from ib_kernel.show.figures import time_line
-
-    session = interview.session
-    left = interview.service.get_remaining_budget(session.session_id)
-    return show_lines(
-        f"{verb}: {session.candidate} · {left:,} of {session.token_budget:,} tokens left · "
-        f"{time_line(session)}"
-    )
-
-
-def _end(engine: Engine, parsed: Parsed) -> Output:
-    from ib_kernel.text import several
-
-    interview = engine.interview
-    session = interview.session
-    interview.service.complete(session.session_id)
-    totals = interview.service.totals(session.session_id)
-    return show_lines(
-        f"Interview ended: {session.candidate} · {several(totals.turns, 'turn')} · {totals.used:,} of "
-        f"{totals.token_budget:,} tokens used. %interview transcript FILE.md keeps the conversation."
-    )
 
 
 def _sessions(engine: Engine, parsed: Parsed) -> Output:
@@ -234,6 +249,16 @@ def _at_a_host(name: str) -> Callable[[Engine, Parsed], Output]:
     return run
 
 
+def _limits(name: str) -> Callable[[Engine, Parsed], Output]:
+    def run(engine: Engine, parsed: Parsed) -> Output:
+        from ib_kernel.notebook.commands import limits
+
+        action: Callable[[Engine, Parsed], Output] = getattr(limits, name)
+        return action(engine, parsed)
+
+    return run
+
+
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.commands.doctor import report
 
@@ -252,12 +277,12 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
 
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "start": _start,
-    **{name: _at_a_host(name) for name in ("join", "begin", "leave", "tools", "invite")},
+    **{name: _at_a_host(name) for name in ("join", "leave", "tools", "invite")},
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
     "resume": _resume,
-    "end": _end,
+    **{name: _limits(name) for name in ("begin", "extend", "end")},
     "sessions": _sessions,
     "use": _use,
     "models": _models,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from htpy import Node, details, div, strong, summary
 
+from ib_kernel.budget.forecast import QUESTION, REPLY
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.notebook.output.frame import QUIET, grouped
 from ib_kernel.notebook.output.show import Output, as_divs
 from ib_kernel.show.figures import money_left, time_line
 from ib_kernel.show.render import nested, to_html, without_title
 from ib_kernel.show.sanitize import LINE
-from ib_kernel.text import plain
+from ib_kernel.text import plain, several
 
 if TYPE_CHECKING:
     from ib_kernel.interview.challenges import Challenge
@@ -50,6 +51,18 @@ def _task(challenge: Challenge) -> Node:
         summary(style="cursor:pointer;font-weight:bold")[f"Task: {plain(challenge.title)}"],
         nested(to_html(without_title(challenge.text, challenge.title)), 2),
     ]
+
+
+def carries(turns: int | None) -> list[str]:
+    """Return the line that says about how many turns the budget carries; no line where nobody knows."""
+    if turns is None:
+        return []
+    sizes = f"with questions of {QUESTION} and replies of {REPLY} tokens"
+    if not turns:
+        return [
+            f"The budget carries no turn {sizes}; %%interview --dry-run shows whether a shorter one fits."
+        ]
+    return [f"The budget carries about {several(turns, 'turn')} {sizes}."]
 
 
 def status(session: Session, challenge: Challenge | None, totals: Totals) -> Output:

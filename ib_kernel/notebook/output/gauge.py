@@ -34,10 +34,13 @@ def facts(view: BudgetView) -> list[str]:
 
 
 def details(view: BudgetView) -> list[str]:
-    """Return what was used, for what, and what it has cost."""
-    t = view.totals
+    """Return what was used, for what, and what it has cost, and what the next turn would take."""
+    t, following = view.totals, view.next_turn
     split = f"{t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}"
     lines = [f"used {t.used:,} = {split} · cost: {view.cost}"]
+    if following is not None:
+        sent = following.prompt - following.new
+        lines.append(f"next turn: {sent:,} in + your text + about {following.reply:,} out")
     if t.cached_tokens or t.reasoning_tokens:
         lines.append(f"of these {t.cached_tokens:,} in were cached, {t.reasoning_tokens:,} out reasoning")
     if t.budget_nano_usd is not None:
