@@ -114,8 +114,8 @@ class InterviewMagics(Magics):
             %%interview --dry-run     send nothing; show what it would take
 
         %interview SUBCOMMAND: start, status, transcript [FILE.md|.html|.ipynb|.json], pause,
-        resume, extend --minutes N, begin, end, sessions, use ID, models, key, doctor, help. Each takes --help. An
-        interrupt (■) ends a reply and keeps what has arrived.
+        resume, extend --minutes N, begin, end, sessions, use ID, models, key, doctor, help. Each takes
+        --help. An interrupt (■) ends a reply and keeps what has arrived.
         """
         if cell is None:
             from ib_kernel.notebook.commands.run import run
