@@ -90,7 +90,7 @@ class SessionInUse:
         meta: dict[str, Any] = {} if settings.temperature is None else {"temperature": settings.temperature}
         if api is not None:
             meta["api"] = settings.api
-        shown: dict[str, str] = {
+        shown: dict[str, Any] = {
             "candidate": parse_name("candidate", candidate or settings.candidate or default_candidate()),
             "model": model,
             "role": role.strip(),
