@@ -28,12 +28,13 @@ import pytest
 
 from ib_kernel.values import BudgetStore
 
-_PARTS = ("base", "reservations", "owners", "unresolved", "model", "sessions", "shared")
+_PARTS = ("base", "reservations", "charges", "owners", "unresolved", "model", "sessions", "shared")
 pytest.register_assert_rewrite(
     *(f"ib_kernel.testing._store_{part}" for part in _PARTS)
 )  # before their import
 
 from ib_kernel.testing._store_base import Clock  # noqa: E402
+from ib_kernel.testing._store_charges import Charging  # noqa: E402
 from ib_kernel.testing._store_owners import Owners, Turns  # noqa: E402
 from ib_kernel.testing._store_reservations import Admission, Endings  # noqa: E402
 from ib_kernel.testing._store_sessions import Queries, Sessions  # noqa: E402
@@ -44,7 +45,17 @@ __all__ = ["BudgetStoreContract", "Clock"]
 
 
 class BudgetStoreContract(
-    Admission, Endings, Turns, Owners, Unresolved, Sessions, Queries, Threads, Persistence, Processes
+    Admission,
+    Charging,
+    Endings,
+    Turns,
+    Owners,
+    Unresolved,
+    Sessions,
+    Queries,
+    Threads,
+    Persistence,
+    Processes,
 ):
     """Subclass, define `make_store`, and pytest runs every test of this class against your store."""
 

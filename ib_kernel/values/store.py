@@ -27,7 +27,8 @@ class BudgetStore(Protocol):
     Invariants, proven by `ib_kernel.testing.BudgetStoreContract`:
 
     - At admission ``used + held + in doubt + new ≤ budget``, checked and reserved in one conditional durable
-      write; nothing acknowledged is lost.
+      write; nothing acknowledged is lost. All of it is in charged tokens: what is billed under
+      ``charge = "billed"``, what the caller says (at most what is billed) under ``"new"``.
     - ``(session, turn, attempt)`` is unique for turns ≥ 1. Numbers are given in the reserve's own write.
     - A reservation ends exactly once, and only by its owner: `renew`, `settle`, `release` and
       `mark_unresolved` need the value that `reserve` returned, with its `Reservation.owner_token`. The ledger
@@ -92,16 +93,20 @@ class BudgetStore(Protocol):
         nano_usd: int = 0,
         owner: str = "",
         call: CallStart | None = None,
+        billed_tokens: int | None = None,
     ) -> Reservation | Refusal:
         """Reserve *tokens* for one attempt, durably, or say why not. One conditional write.
 
         Args:
             session_id: The session that pays. An unknown one is a `Refusal`, not an error.
-            tokens: Tokens to reserve, 0 or more.
+            tokens: Tokens to reserve of the budget (what may be charged), 0 or more.
             lease_s: Seconds until the reservation becomes unresolved unless it is renewed.
             nano_usd: Nano-dollars to reserve beside the tokens.
             owner: How the owner signs, for people; a store has a default.
-            call: What is known about the attempt. ``turn=None`` allocates the session's next turn.
+            call: What is known about the attempt. ``turn=None`` allocates the session's next turn. Its
+                `request_id`, if it has one, is admitted once.
+            billed_tokens: What the service may bill for it (None: *tokens*); `Session.billed_ceiling` limits
+                that.
 
         Returns:
             The reservation with its turn and its owner token, or a `Refusal`, which uses up no number.
@@ -109,6 +114,7 @@ class BudgetStore(Protocol):
         Raises:
             ConfigError: For figures that are no whole numbers of at least 0, or a time that is none.
             ReservationError: When the turn already has an attempt of that number.
+            RepeatedRequest: When the session has admitted a request of that id before (`HostStore`).
         """
         ...
 

@@ -25,9 +25,11 @@ class AsyncCalls(Reservations, Endings):
         nano_usd: int = 0,
         owner: str = "",
         call: CallStart | None = None,
+        billed_tokens: int | None = None,
     ) -> Reservation | Refusal:
         """Reserve *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
-        return await self._writer.arun(self._reserving(session_id, tokens, lease_s, nano_usd, owner, call))
+        held = (tokens, billed_tokens, nano_usd)
+        return await self._writer.arun(self._reserving(session_id, held, lease_s, owner, call))
 
     async def arenew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:
         """Extend leases; return the ids that are still held by their owner (see `BudgetStore.renew`)."""

@@ -15,7 +15,12 @@ from ib_kernel.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-_SUMS = ("calls", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
+_SUMS = (
+    *("calls", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd"),
+    "charged_tokens",
+)
+
+_HELD = ("held", "in_doubt", "held_nano_usd", "held_billed")
 
 _HOT = """
 SELECT session_key,
@@ -25,6 +30,7 @@ SELECT session_key,
     coalesce(sum(cached_tokens) FILTER (WHERE status = 'settled'), 0),
     coalesce(sum(reasoning_tokens) FILTER (WHERE status = 'settled'), 0),
     coalesce(sum(cost_nano_usd) FILTER (WHERE status = 'settled'), 0),
+    coalesce(sum(charged_tokens) FILTER (WHERE status = 'settled'), 0),
     count(*)
 FROM calls GROUP BY session_key"""
 
@@ -36,6 +42,7 @@ SELECT session_key,
     coalesce(sum(cached_tokens) FILTER (status = 'settled'), 0),
     coalesce(sum(reasoning_tokens) FILTER (status = 'settled'), 0),
     (coalesce(sum(cost_usd) FILTER (status = 'settled'), 0) * 1000000000)::HUGEINT,
+    coalesce(sum(charged_tokens) FILTER (status = 'settled'), 0),
     count(*) FILTER (status <> 'in_doubt')
 FROM calls GROUP BY session_key"""
 
@@ -43,7 +50,8 @@ _RESERVATIONS = """
 SELECT session_key,
     coalesce(sum(tokens) FILTER (WHERE state = 'held'), 0),
     coalesce(sum(tokens) FILTER (WHERE state <> 'held'), 0),
-    sum(nano_usd)
+    sum(nano_usd),
+    sum(billed_tokens)
 FROM reservations GROUP BY session_key"""
 
 _REPEATED = """
@@ -89,7 +97,7 @@ def _compare(row: Row, sums: list[int] | None, held: list[int] | None, messages:
     kept = sums or [0] * (len(_SUMS) + 1)
     if not row["pruned_calls"]:
         lines += _differences(name, row, dict(zip(_SUMS, kept, strict=False)))
-    found = dict(zip(("held", "in_doubt", "held_nano_usd"), held or (0, 0, 0), strict=True))
+    found = dict(zip(_HELD, held or (0, 0, 0, 0), strict=True))
     found["messages"] = messages + row["pruned_messages"]
     return lines + _differences(name, row, found)
 

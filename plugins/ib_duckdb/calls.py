@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.domain import clean
-from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, Row, named_reservation
+from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, TOTALS_NAMES, Row, named_reservation
 from ib_duckdb.writing import TICKED, insert_messages
 from ib_kernel.values import CallEnd, Message
 
@@ -21,7 +21,10 @@ NEXT_TURN = "CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(last_turn, :tur
 
 _SUMS = f"""
 UPDATE sessions SET {TICKED},
-    held = held - :freed, in_doubt = in_doubt - :resolved, held_nano_usd = held_nano_usd - :nano_usd,
+    held = held - :freed, in_doubt = in_doubt - :resolved, held_billed = held_billed - :billed_tokens,
+    held_nano_usd = held_nano_usd - :nano_usd,
+    charged_tokens = charged_tokens + CASE charge WHEN 'new' THEN :charged
+        ELSE :input_tokens + :output_tokens END,
     input_tokens = input_tokens + :input_tokens,
     output_tokens = output_tokens + :output_tokens,
     cached_tokens = cached_tokens + :cached_tokens,
@@ -36,10 +39,10 @@ UPDATE sessions SET {TICKED},
     messages = messages + :texts,
     last_turn = {NEXT_TURN}
 WHERE session_key = :session_key
-RETURNING session_key, session_id, last_turn, {TOTALS_COLUMNS}"""  # noqa: S608 (built from our own names)
+RETURNING session_key, session_id, last_turn, charge, {TOTALS_COLUMNS}"""  # noqa: S608 (built from our own names)
 """Takes a reservation off its session's sums and adds what was used; returns the session as it is then."""
 
-_SUMS_NAMES = ("session_key", "session_id", "last_turn", *TOTALS_COLUMNS.replace(" ", "").split(","))
+_SUMS_NAMES = ("session_key", "session_id", "last_turn", "charge", *TOTALS_NAMES)
 
 _CALL_NAMES = (
     "rid",
@@ -74,6 +77,7 @@ _CALL_NAMES = (
     "started_at",
     "ended_at",
     "owner_hash",
+    "charged_tokens",
 )
 _INSERT_CALL = (
     f"INSERT INTO calls ({', '.join(_CALL_NAMES)}) VALUES ({', '.join(':' + name for name in _CALL_NAMES)})"  # noqa: S608
@@ -121,13 +125,15 @@ def end_attempt(
     used = settled.input_tokens + settled.output_tokens if settled else 0
     session = _add_up(db, reserved, settled, used, now, len(messages))
     turn = reserved["turn"] if reserved["turn"] is not None else session["last_turn"]
+    charged = None if end is None else charged_by(session["charge"], end)
     call = {
         **{name: reserved[name] for name in _KEPT},
         "turn": turn,
         **(_ABSENT if end is None else _figures(end)),
         "status": status,
         "held_tokens": reserved["tokens"],
-        "overdraft": max(0, used - reserved["tokens"]),
+        "charged_tokens": charged,
+        "overdraft": max(0, charged - reserved["tokens"]) if settled and charged is not None else 0,
         "token_budget": session["token_budget"],
         "started_at": reserved["created_at"],
         "ended_at": max(reserved["created_at"], now),
@@ -135,6 +141,11 @@ def end_attempt(
     db.execute(_INSERT_CALL, call)
     insert_messages(db, reserved["session_key"], messages, now, turn)
     return session
+
+
+def charged_by(charge: str, end: CallEnd) -> int:
+    """Return the tokens that a session of policy *charge* is charged for *end*."""
+    return end.charged if charge == "new" else end.input_tokens + end.output_tokens
 
 
 def free(db: apsw.Connection, reserved: Row, now: float) -> None:
@@ -154,6 +165,8 @@ def _add_up(
         "freed": reserved["tokens"] if held else 0,
         "resolved": 0 if held else reserved["tokens"],
         "nano_usd": reserved["nano_usd"],
+        "billed_tokens": reserved["billed_tokens"],
+        "charged": end.charged if end else 0,
         "input_tokens": end.input_tokens if end else 0,
         "output_tokens": end.output_tokens if end else 0,
         "cached_tokens": end.cached_tokens if end else 0,

@@ -108,7 +108,7 @@ CALLS = Table(
         Column("output_tokens", "BIGINT"),
         Column("reasoning_tokens", "BIGINT"),
         Column("total_tokens", "BIGINT", "t.input_tokens + t.output_tokens"),
-        Column("charged_tokens", "BIGINT"),
+        Column("charged_tokens", "BIGINT", "coalesce(t.charged_tokens, t.input_tokens + t.output_tokens)"),
         Column("source", "VARCHAR"),
         Column("cost_usd", _MONEY, _dollars("t.cost_nano_usd")),
         Column("price_source", "VARCHAR"),

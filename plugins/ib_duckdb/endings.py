@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.calls import end_attempt, free, take_reservation
+from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
 from ib_duckdb.domain import clean, measured, whole
 from ib_duckdb.ownership import require_owner
 from ib_duckdb.rows import Row, select_reservations, select_sessions
@@ -21,7 +21,7 @@ from ib_kernel.values import CallEnd, Message, Reservation
 _FIGURES = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
 """What makes two settles the same one."""
 
-_ENDED = ("rid", "session_key", "turn", "status", "owner_hash", *_FIGURES)
+_ENDED = ("rid", "session_key", "turn", "status", "owner_hash", "charged_tokens", *_FIGURES)
 
 
 class Endings(Part):
@@ -161,10 +161,12 @@ class Endings(Part):
         texts = self._texts(messages)
         if texts and ended["turn"] > 0 and not _has_messages(db, ended):
             write_messages(db, ended["session_key"], texts, now, ended["turn"])
-        same = all(ended[name] == getattr(end, name) for name in _FIGURES)
+        row = row_of(db, ended)
+        figures = {name: getattr(end, name) for name in _FIGURES}
+        figures["charged_tokens"] = charged_by(row["charge"], end)
+        same = all(ended[name] == value for name, value in figures.items())
         if not same:
-            figures = {name: getattr(end, name) for name in _FIGURES}
-            note(db, row_of(db, ended), "settled_again", now, who, reservation_id=ended["rid"], **figures)
+            note(db, row, "settled_again", now, who, reservation_id=ended["rid"], **figures)
         return same
 
 
@@ -173,6 +175,9 @@ def check_usage(end: CallEnd) -> CallEnd:
     plain: dict[str, Any] = {name: whole(name, getattr(end, name)) for name in _FIGURES[:-1]}
     plain |= {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
     plain["cost_nano_usd"] = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
+    if end.charged_tokens is not None:
+        billed = plain["input_tokens"] + plain["output_tokens"]
+        plain["charged_tokens"] = whole("charged_tokens", end.charged_tokens, high=billed)
     if all(getattr(end, name) is value for name, value in plain.items()):
         return end  # a copy costs more than the look
     return dataclasses.replace(end, **plain)

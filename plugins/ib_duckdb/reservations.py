@@ -13,6 +13,7 @@ import apsw
 
 from ib_duckdb.base import Part
 from ib_duckdb.calls import NEXT_TURN, end_attempt, new_rid
+from ib_duckdb.columns import BILLED_CEILING
 from ib_duckdb.domain import MOST_SMALL, checked_seconds, clean, whole
 from ib_duckdb.endings import check_usage, row_of
 from ib_duckdb.host_money import FITS
@@ -38,23 +39,25 @@ from ib_kernel.errors import ReservationError
 from ib_kernel.values import CallEnd, CallStart, Message, Refusal, Reservation, Status, Totals
 
 _ADMIT = f"""
-UPDATE sessions SET held = held + :t, held_nano_usd = held_nano_usd + :n, last_turn = {NEXT_TURN},
+UPDATE sessions SET held = held + :t, held_billed = held_billed + :b, held_nano_usd = held_nano_usd + :n,
+    last_turn = {NEXT_TURN},
     {TICKED}
 WHERE session_id = :s AND status = 'active'
     AND (time_limit_s IS NULL OR {ACTIVE_NOW} < time_limit_s)
-    AND input_tokens + output_tokens + held + in_doubt + :t <= token_budget
+    AND charged_tokens + held + in_doubt + :t <= token_budget
+    AND coalesce(input_tokens + output_tokens + held_billed + :b <= {BILLED_CEILING}, true)
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
     AND {FITS}
 RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
-"""Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in both currencies."""
+"""Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in each currency."""
 
 _INSERT = """
 INSERT INTO reservations (rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state,
     doubt_reason, turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash,
-    sent_hmac, history_from_turn)
+    sent_hmac, history_from_turn, billed_tokens)
 VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
     :state, :doubt_reason, :turn, :attempt, :client, :model, :counted_tokens, :counted_exact, :prompt_version,
-    :owner_hash, :sent_hmac, :history_from_turn)"""
+    :owner_hash, :sent_hmac, :history_from_turn, :billed_tokens)"""
 
 _TAKEN = """
 SELECT 1 FROM calls WHERE session_key = :key AND turn = :turn AND attempt = :attempt
@@ -74,9 +77,11 @@ class Reservations(Part):
         nano_usd: int = 0,
         owner: str = "",
         call: CallStart | None = None,
+        billed_tokens: int | None = None,
     ) -> Reservation | Refusal:
         """Reserve *tokens* for one attempt, durably, or say why not (see `BudgetStore.reserve`)."""
-        return self._writer.run(self._reserving(session_id, tokens, lease_s, nano_usd, owner, call))
+        held = (tokens, billed_tokens, nano_usd)
+        return self._writer.run(self._reserving(session_id, held, lease_s, owner, call))
 
     def renew(self, reservations: Sequence[Reservation], *, lease_s: float) -> set[str]:
         """Extend leases; return the ids that are still held by their owner (see `BudgetStore.renew`)."""
@@ -96,16 +101,23 @@ class Reservations(Part):
         return totals
 
     def _reserving(
-        self, session_id: str, tokens: int, lease_s: float, nano_usd: int, owner: str, call: CallStart | None
+        self,
+        session_id: str,
+        held: tuple[int, int | None, int],
+        lease_s: float,
+        owner: str,
+        call: CallStart | None,
     ) -> Operation[Reservation | Refusal]:
+        tokens, billed, nano_usd = held
         token, owner_hash = new_token()
         started: Row = {**_started(call or CallStart()), "state": "held", "doubt_reason": ""}
         started |= {"rid": new_rid(), "owner_hash": owner_hash}
         started |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
+        started["billed_tokens"] = whole("billed_tokens", tokens if billed is None else billed)
         started["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
         lease = checked_seconds("lease_s", lease_s)
         asked = {"t": started["tokens"], "n": started["nano_usd"], "s": clean(session_id)}
-        asked["turn"] = started["turn"]
+        asked |= {"turn": started["turn"], "b": started["billed_tokens"]}
 
         def work(db: apsw.Connection) -> Reservation | Refusal:
             now = self._now()
@@ -114,7 +126,7 @@ class Reservations(Part):
             row = {**started, "created_at": now, "lease_until": now + lease}
             admitted: list[Any] = db.execute(_ADMIT, {**asked, "now": now}).fetchall()
             if not admitted:
-                return _refusal(db, session_id, asked["t"], asked["n"], now)
+                return _refusal(db, asked, now)
             row["session_key"], last_turn = admitted[0]
             if row["turn"] is None:
                 row["turn"] = last_turn
@@ -155,7 +167,7 @@ class Reservations(Part):
     ) -> Operation[Totals]:
         end = check_usage(end)
         started: Row = {**_started(call or CallStart()), "rid": new_rid(), "owner_hash": None}
-        started |= {"state": "held", "tokens": 0, "nano_usd": 0}
+        started |= {"state": "held", "tokens": 0, "billed_tokens": 0, "nano_usd": 0}
         texts = self._texts(messages)
 
         def work(db: apsw.Connection) -> Totals:
@@ -212,23 +224,26 @@ def _refuse_taken(db: apsw.Connection, row: Row) -> None:
             )
 
 
-def _refusal(db: apsw.Connection, session_id: str, tokens: int, nano_usd: int, now: float) -> Refusal:
+def _refusal(db: apsw.Connection, asked: Row, now: float) -> Refusal:
     """Say why nothing was held; leases and time limits that are over are applied on the way."""
-    row = find(db, session_id)
+    row = find(db, asked["s"])
     if row is None:
         return Refusal("unknown_session")
     sweep(db, row["session_key"], now)
     expire_if_elapsed(db, row, now)
-    row = get(db, session_id)
-    left = to_totals(row).left
+    row = get(db, asked["s"])
+    totals = to_totals(row)
+    left = totals.left
     if row["status"] == Status.EXPIRED:
         return Refusal("expired", left, row["status"])
     if row["status"] != Status.ACTIVE:
         return Refusal("inactive", left, row["status"])
-    charged = row["input_tokens"] + row["output_tokens"] + row["held"] + row["in_doubt"]
-    if charged + tokens > row["token_budget"]:
+    if totals.used + totals.held + totals.in_doubt + asked["t"] > totals.token_budget:
         return Refusal("budget", left, row["status"])
-    money = row["cost_nano_usd"] + row["held_nano_usd"] + nano_usd
+    billed, most = totals.billed + totals.held_billed, totals.billed_ceiling
+    if most is not None and billed + asked["b"] > most:
+        return Refusal("billed", max(0, most - billed), row["status"])
+    money = row["cost_nano_usd"] + row["held_nano_usd"] + asked["n"]
     own = row["budget_nano_usd"] is not None and money > row["budget_nano_usd"]
     return Refusal("money" if own else "ceiling", left, row["status"])
 

@@ -36,11 +36,13 @@ RESERVATION_COLUMNS = (
 )
 _RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
-TOTALS_COLUMNS = (
+_SUMS = (
     "token_budget, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, calls, "
-    "turns, messages, unpriced_calls, budget_nano_usd, held_nano_usd, priced_calls, cost_nano_usd"
+    "turns, messages, unpriced_calls, budget_nano_usd, held_nano_usd, charged_tokens, held_billed"
 )
-_TOTALS = TOTALS_COLUMNS.replace(" ", "").split(",")[:-2]  # the last two make one of its fields
+_TOTALS = [*_SUMS.replace(" ", "").split(","), "billed_ceiling"]
+TOTALS_COLUMNS = f"{_SUMS}, {BILLED_CEILING}, priced_calls, cost_nano_usd, chain_n, chain_head"
+TOTALS_NAMES = (*_TOTALS, "priced_calls", "cost_nano_usd", "chain_n", "chain_head")
 
 Row = dict[str, Any]
 
@@ -113,7 +115,8 @@ def to_session(row: Row, now: float) -> Session:
 def to_totals(row: Row) -> Totals:
     """Build the `Totals` of a session's row, or of what has `TOTALS_COLUMNS` of it."""
     cost = row["cost_nano_usd"] if row["priced_calls"] else None
-    return Totals(cost_nano_usd=cost, **{name: row[name] for name in _TOTALS})
+    head = "" if row["chain_head"] is None else row["chain_head"].hex()
+    return Totals(cost_nano_usd=cost, chain_head=head, **{name: row[name] for name in _TOTALS})
 
 
 def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservation:
@@ -141,4 +144,5 @@ def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservat
             sent_hmac=row["sent_hmac"],
         ),
         owner_token=owner_token,
+        billed_tokens=row["billed_tokens"],
     )

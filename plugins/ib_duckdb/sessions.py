@@ -229,7 +229,7 @@ def _move_to(db: apsw.Connection, row: Row, status: Status, now: float) -> None:
 
 def _charged(row: Row) -> dict[str, int]:
     return {
-        "token_budget": row["input_tokens"] + row["output_tokens"] + row["held"] + row["in_doubt"],
+        "token_budget": row["charged_tokens"] + row["held"] + row["in_doubt"],
         "budget_nano_usd": row["cost_nano_usd"] + row["held_nano_usd"],
     }
 

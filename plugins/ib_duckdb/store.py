@@ -106,7 +106,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
 
     def spent(self, session_id: str) -> list[Spent]:
         """Return the session's settled attempts that used tokens, in order."""
-        names = "input_tokens, output_tokens, token_budget, model, counted_tokens, source"
+        names = "input_tokens, output_tokens, token_budget, model, counted_tokens, source, charged_tokens"
         used = "AND status = 'settled' AND input_tokens + output_tokens > 0"
         with self._hot.read() as db:
             row = get(db, session_id)

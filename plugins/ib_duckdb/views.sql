@@ -8,7 +8,8 @@ SELECT * EXCLUDE (seq)
 FROM internal.session_rows
 QUALIFY row_number() OVER (PARTITION BY session_key, session_id ORDER BY seq DESC) = 1;
 
--- What each session has used. `held` is what is in doubt: charged until settled or written off.
+-- What each session has used: `total_tokens` were billed, `charged_tokens` count against the budget, `in_doubt` is
+-- charged until settled or written off.
 CREATE OR REPLACE VIEW session_usage AS
 SELECT
     s.session_id, s.candidate, s.role, s.level, s.challenge, s.model, s.status,
@@ -19,9 +20,11 @@ SELECT
     TRY_CAST(coalesce(u.output_tokens, 0) AS BIGINT) AS output_tokens,
     TRY_CAST(coalesce(u.reasoning_tokens, 0) AS BIGINT) AS reasoning_tokens,
     TRY_CAST(coalesce(u.total_tokens, 0) AS BIGINT) AS total_tokens,
+    s.charge,
+    TRY_CAST(coalesce(u.charged_tokens, 0) AS BIGINT) AS charged_tokens,
     TRY_CAST(coalesce(u.in_doubt, 0) AS BIGINT) AS in_doubt,
     s.token_budget,
-    TRY_CAST(greatest(0, s.token_budget - coalesce(u.total_tokens, 0) - coalesce(u.in_doubt, 0)) AS BIGINT) AS left_tokens,
+    TRY_CAST(greatest(0, s.token_budget - coalesce(u.charged_tokens, 0) - coalesce(u.in_doubt, 0)) AS BIGINT) AS left_tokens,
     u.cost_usd,
     coalesce(u.unpriced_calls, 0) AS unpriced_calls,
     s.started_at, s.ended_at, s.active_s
@@ -42,6 +45,7 @@ LEFT JOIN (
         sum(output_tokens) AS output_tokens,
         sum(reasoning_tokens) AS reasoning_tokens,
         sum(total_tokens) AS total_tokens,
+        sum(charged_tokens) AS charged_tokens,
         sum(held_tokens) FILTER (status = 'in_doubt') AS in_doubt,
         sum(cost_usd) AS cost_usd,
         count(*) FILTER (status = 'settled' AND total_tokens > 0 AND cost_usd IS NULL) AS unpriced_calls
@@ -91,7 +95,7 @@ SELECT
 FROM calls
 GROUP BY ALL;
 
--- A session's budget call by call: what had been used after each, and what was left of the budget then.
+-- A session's budget call by call: what had been charged after each (`used`), and what was left of the budget then.
 CREATE OR REPLACE VIEW burn_down AS
 SELECT
     session_id,
@@ -99,9 +103,10 @@ SELECT
     turn,
     ended_at,
     total_tokens,
-    TRY_CAST(sum(total_tokens) OVER one AS BIGINT) AS used,
+    charged_tokens,
+    TRY_CAST(sum(charged_tokens) OVER one AS BIGINT) AS used,
     token_budget,
-    TRY_CAST(greatest(0, token_budget - sum(total_tokens) OVER one) AS BIGINT) AS left_tokens,
+    TRY_CAST(greatest(0, token_budget - sum(charged_tokens) OVER one) AS BIGINT) AS left_tokens,
     sum(cost_usd) OVER one AS cost_usd
 FROM calls
 WHERE status = 'settled' AND total_tokens > 0
@@ -200,7 +205,8 @@ SELECT
     round(u.input_tokens / nullif(u.turns, 0)) AS prompt_per_turn,
     round(u.output_tokens / nullif(u.turns, 0)) AS reply_per_turn,
     u.total_tokens,
-    round(100 * u.total_tokens / nullif(u.token_budget, 0), 1) AS percent_used,
+    u.charged_tokens,
+    round(100 * u.charged_tokens / nullif(u.token_budget, 0), 1) AS percent_used,
     u.cost_usd,
     round(u.active_s / 60, 1) AS active_minutes
 FROM session_usage AS u
@@ -208,10 +214,12 @@ WHERE u.challenge <> '';
 
 -- Turns and minutes that are left, when prompts go on growing as they have (least squares over the turns so
 -- far; after one, by its reply and by a question of 150 tokens) and replies stay as long as they were on average.
+-- What counts is what is charged.
 -- %budget knows the texts, and so each next prompt to the token.
 CREATE OR REPLACE VIEW forecast AS
 WITH per_turn AS (
-    SELECT session_id, session_key, turn, sum(input_tokens) AS prompt, sum(output_tokens) AS reply
+    SELECT session_id, session_key, turn, sum(charged_tokens - output_tokens) AS prompt,
+        sum(output_tokens) AS reply
     FROM calls
     WHERE status = 'settled' AND total_tokens > 0 AND turn > 0
     GROUP BY session_id, session_key, turn
@@ -245,7 +253,8 @@ FROM sized AS z JOIN sessions AS s USING (session_id, session_key);
 CREATE OR REPLACE VIEW forecast_error AS
 WITH per_turn AS (
     SELECT
-        session_id, session_key, model, turn, sum(input_tokens) AS prompt, sum(output_tokens) AS reply,
+        session_id, session_key, model, turn, sum(charged_tokens - output_tokens) AS prompt,
+        sum(output_tokens) AS reply,
         row_number() OVER one AS number, count(*) OVER (PARTITION BY session_id, session_key, model) AS turns
     FROM calls
     WHERE status = 'settled' AND total_tokens > 0 AND turn > 0

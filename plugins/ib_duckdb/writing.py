@@ -133,5 +133,6 @@ def expire_if_elapsed(db: apsw.Connection, row: Row, now: float) -> bool:
 
 def facts(row: Row) -> Mapping[str, Any]:
     """Return what an "opened" event tells about a session."""
-    names = ("token_budget", "budget_nano_usd", "time_limit_s", "model", "persona")
-    return {name: row[name] for name in names if row[name] is not None}
+    limits = ("token_budget", "budget_nano_usd", "time_limit_s", "billed_ceiling")
+    told = {name: row[name] for name in (*limits, "model", "persona", "charge") if row[name] is not None}
+    return told | {name: row[name] for name in ("challenge_sha", "keep_until") if row[name]}

@@ -489,9 +489,10 @@ def test_the_result_is_a_small_table(store: DuckDBStore) -> None:
     """Show lists what people query and nothing else; the file is free when the answer is there."""
     names = [row[0] for row in store.sql("SHOW TABLES").rows]
     assert names == [
-        "attempts", "burn_down", "calls", "candidates", "count_accuracy", "count_accuracy_by_construct",
+        "attempts", "burn_down", "calls", "candidates", "cells", "challenges", "checks", "count_accuracy",
+        "count_accuracy_by_construct",
         "events", "failures", "forecast",
-        "forecast_error", "latency", "messages", "session_usage", "sessions", "usage_by_day",
+        "forecast_error", "latency", "messages", "scores", "session_usage", "sessions", "usage_by_day",
         "usage_by_hour", "usage_by_model",
     ]  # fmt: skip
     store.sql("FROM sessions").df()

@@ -10,7 +10,7 @@ import pytest
 from older_ledger import read_older, write_older
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.values import Cell, NewSession, Status
+from ib_kernel.values import CallEnd, Cell, NewSession, Status
 
 OLDER = read_older("version_3")
 
@@ -120,3 +120,12 @@ def test_both_ways_to_the_schema_agree(store: DuckDBStore, folder: Path, tmp_pat
     columns = "SELECT table_name, column_name, data_type FROM information_schema.columns ORDER BY ALL"
     assert store.sql(columns).rows == new.sql(columns).rows
     new.close()
+
+
+def test_what_was_held_and_in_doubt_can_still_end(store: DuckDBStore) -> None:
+    """A reservation of the older code ends as it would have, in charged and billed tokens."""
+    assert store.totals("plain").held_billed == 400
+    doubtful = next(r for r in store.reservations("plain") if r.in_doubt)
+    assert doubtful.billed_tokens == 200
+    assert store.resolve(doubtful.reservation_id, CallEnd(3, 4), who="Grace")
+    assert store.totals("plain").held_billed == 200
