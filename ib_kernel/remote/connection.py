@@ -7,6 +7,7 @@ errors become lines of our own kinds.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import ssl
@@ -78,9 +79,15 @@ class Connection:
         other._client = httpx2.Client(**other._options())
         return other
 
+    @functools.cached_property
     def async_client(self) -> httpx2.AsyncClient:
-        """Return a client for the line on an event loop; its user closes it."""
+        """The client for the line on one event loop, whose owner closes it there."""
         return httpx2.AsyncClient(**self._options())
+
+    async def aclose(self) -> None:
+        """Close what `async_client` has opened, on its loop."""
+        if "async_client" in self.__dict__:
+            await self.async_client.aclose()
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to ``GET path``.
@@ -174,11 +181,11 @@ def error_from(value: Mapping[str, Any], status: int = 0) -> BuddyError:
 
 def _tls(address: str, fingerprint: str, ca_file: Path | None) -> ssl.SSLContext | bool:
     if not address.startswith("https://"):
-        return True
+        return False  # this machine's own: no certificate is asked for, and building a context takes a while
     if fingerprint:
         return _pinned(address, fingerprint)
     if ca_file is None:
-        return True
+        return httpx2.create_ssl_context()
     try:
         context = ssl.create_default_context()
         context.load_verify_locations(cafile=ca_file)

@@ -190,6 +190,7 @@ class RemoteInterview:
     def close(self) -> None:
         """Stop listening and close the line; the session goes on at the host. Idempotent."""
         self.state.close()
+        self._loop.call(self.connection.aclose())
         self._loop.close()
         self.connection.close()
 

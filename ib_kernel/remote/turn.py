@@ -86,12 +86,12 @@ class RemoteTurn:
 
     async def run(self) -> RemoteResult:
         """Run to the end and return the result, or raise what refused or failed the turn."""
-        async with self._connection.async_client() as client:
-            try:
-                return await self._to_its_end(client)
-            except asyncio.CancelledError:
-                self.partial = await self._stopped(client)
-                raise
+        client = self._connection.async_client
+        try:
+            return await self._to_its_end(client)
+        except asyncio.CancelledError:
+            self.partial = await self._stopped(client)
+            raise
 
     async def _to_its_end(self, client: httpx2.AsyncClient) -> RemoteResult:
         lost_at, tries = None, 0
