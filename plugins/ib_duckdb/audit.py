@@ -121,7 +121,7 @@ def _check_record(
         where = f" WHERE seq IS NULL OR seq <= {last} "
         asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled)
         sums, ((twice,),) = reading(
-            record, hot, now, lambda db: [db.execute(sql).fetchall() for sql in asked]
+            record, hot, now, lambda db: [db.execute(sql).fetchall() for sql in asked], " ".join(asked)
         )
         moved = {key: values for key, *values in sums}
     except StoreError as error:

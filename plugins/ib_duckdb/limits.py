@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ib_kernel.errors import QueryError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
+
+MOST_ABANDONED = 3
+"""Queries that were stopped and are still at work, at most: DuckDB cannot be stopped inside one function."""
 
 STOP_S = 1.0
 """Seconds to wait for a query that was told to stop; it then ends by itself."""
@@ -55,8 +58,15 @@ def _machine() -> int:
 class Running(Generic[T]):
     """Work in a thread of its own, so that an interrupt ends the waiting within a second."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, abandoned: Callable[[], None] = lambda: None) -> None:
+        """*abandoned* is called when the work goes on although it was stopped, and is not waited for."""
+        still = len(_abandoned)
+        if still >= MOST_ABANDONED:
+            raise QueryError(
+                f"{still} stopped queries are still at work inside DuckDB; wait, or restart the kernel"
+            )
+        self.limits = replace(limits, memory=limits.bytes // (still + 1)) if still else limits
+        self._on_abandoned = abandoned
         self._db: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
         self._done = threading.Event()
@@ -101,6 +111,7 @@ class Running(Generic[T]):
         finally:
             self._db = None
             self._done.set()
+            _abandoned.discard(self)
 
     def _stop(self) -> None:
         self._stopped = True
@@ -108,7 +119,14 @@ class Running(Generic[T]):
         if db is not None:
             with suppress(Exception):  # it may have been closed since
                 db.interrupt()
-        self._done.wait(STOP_S)
+        if not self._done.wait(STOP_S) and self._db is not None:
+            _abandoned.add(self)
+            self._on_abandoned()
+            if self._done.is_set():
+                _abandoned.discard(self)
+
+
+_abandoned: set[Running[Any]] = set()
 
 
 def fetched(db: duckdb.DuckDBPyConnection, running: Running[Any]) -> QueryResult:

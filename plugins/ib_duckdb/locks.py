@@ -201,6 +201,12 @@ def process_lock(path: Path) -> threading.RLock:
         return _in_process.setdefault(str(path), threading.RLock())
 
 
+def new_process_lock(path: Path) -> None:
+    """Have whoever comes next take a new lock for *path*: the holder of the old one cannot be waited for."""
+    with _registry:
+        _in_process[str(path)] = threading.RLock()
+
+
 def _after_fork() -> None:
     """Forget inherited locks: a child that kept the file open would keep its parent's lock alive."""
     global _registry

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ib_duckdb import migrate, quarantine, statements, views
-from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION
+from ib_duckdb import migrate, quarantine, spare, statements, views
+from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, explained, is_damage
 from ib_duckdb.limits import Limits, Running, fetched
 from ib_duckdb.record import WAIT_S, Record, schema_version, watermarks
@@ -56,9 +56,9 @@ def run(
             running.begin(db)
             return _answer(db, query, parameters, running)
 
-        return reading(record, hot, now, ask, views.needed(query), running.limits)
+        return reading(record, hot, now, ask, query, running.limits)
 
-    return Running[QueryResult](limits or Limits()).result(work)
+    return Running[QueryResult](limits or Limits(), record.abandon_turn).result(work)
 
 
 def _answer(
@@ -93,6 +93,10 @@ def _said_with_all_views(
 
     try:
         db.execute("ROLLBACK")
+        for table in TABLES:
+            db.execute(table.create("hot"))
+            name = f"{table.schema}.{table.name}"
+            db.execute(f"CREATE VIEW IF NOT EXISTS {name} AS FROM hot.{table.name}")
         db.execute(views.text())
         db.execute("BEGIN TRANSACTION READ ONLY")
         db.execute(query)
@@ -134,18 +138,19 @@ def connected(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a locked-down connection on which the record's names cover the hot rows too.
 
-    *wanted* are the statements that create the views to have.
+    *wanted* is the query: creating every table and view takes longer than answering it.
     """
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
-        db = duckdb.connect(":memory:", config=config(limits))
+        db = spare.take(config(limits))
         try:
             with record.exclusive(WAIT_S):  # another kernel's mover finishes before we attach
                 catalog = attach(record, db)
+            tables = views.tables(wanted)
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
-                fill(db, rows, hot.ledger_id, catalog, now)
-            _views(db, catalog, wanted)
+                fill(db, rows, hot.ledger_id, catalog, now, tables)
+            _name(db, catalog, tables, views.needed(wanted))
             db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
             db.execute("SET disabled_filesystems = 'LocalFileSystem'")  # or read_blob reads what is attached
             db.execute("SET lock_configuration = true; BEGIN TRANSACTION READ ONLY")
@@ -155,8 +160,9 @@ def connected(
                 with suppress(duckdb.Error):  # a damaged file can end the connection
                     db.execute("ROLLBACK")
         finally:
-            record.keep_lock()
-            db.close()
+            with record.last_turn():
+                record.keep_lock()
+                db.close()
 
 
 def attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
@@ -187,9 +193,11 @@ def attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
     return _CATALOG
 
 
-def hot_rows(hot: apsw.Connection, marks: dict[str, int], now: float) -> Iterator[tuple[Any, Any]]:
+def hot_rows(
+    hot: apsw.Connection, marks: dict[str, int], now: float, tables: Sequence[Table] = TABLES
+) -> Iterator[tuple[Any, Any]]:
     """Yield each table and its rows that are not in the record yet, sessions that run now among them."""
-    for table in TABLES:
+    for table in tables:
         rows: list[Any] = list(hot.execute(table.select(), (marks.get(table.name, 0), -1)))
         if table is CALLS:
             rows += hot.execute(IN_DOUBT, (now,))
@@ -199,20 +207,28 @@ def hot_rows(hot: apsw.Connection, marks: dict[str, int], now: float) -> Iterato
 
 
 def fill(
-    db: duckdb.DuckDBPyConnection, hot: apsw.Connection, ledger: str, catalog: str | None, now: float
+    db: duckdb.DuckDBPyConnection,
+    hot: apsw.Connection,
+    ledger: str,
+    catalog: str | None,
+    now: float,
+    tables: Sequence[Table],
 ) -> None:
     """Put the rows that are not in the record into tables of the same names in schema ``hot``."""
-    db.execute("; ".join(("CREATE SCHEMA hot", *(table.create("hot") for table in TABLES))))
+    db.execute("; ".join(("CREATE SCHEMA hot", *(table.create("hot") for table in tables))))
     marks = watermarks(db, ledger, catalog) if catalog else {}
-    for table, rows in hot_rows(hot, marks, now):
+    for table, rows in hot_rows(hot, marks, now, tables):
         if rows:
             quarantine.insert(db, table, "hot", rows)
 
 
-def _views(db: duckdb.DuckDBPyConnection, catalog: str | None, wanted: str) -> None:
+def _name(
+    db: duckdb.DuckDBPyConnection, catalog: str | None, tables: Sequence[Table], statements: str
+) -> None:
+    """Give *tables* the names that people know, and run the *statements* that create views on them."""
     names = ["CREATE SCHEMA IF NOT EXISTS internal"]
-    for table in TABLES:
+    for table in tables:
         moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
         name = f"{table.schema}.{table.name}"
         names.append(f"CREATE OR REPLACE VIEW {name} AS {moved}FROM hot.{table.name}")
-    db.execute("; ".join((*names, wanted)))
+    db.execute("; ".join((*names, statements)))

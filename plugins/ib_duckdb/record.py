@@ -23,7 +23,7 @@ from ib_duckdb import foreign, migrate, private, quarantine, views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
-from ib_duckdb.locks import OsLock, process_lock
+from ib_duckdb.locks import OsLock, new_process_lock, process_lock
 from ib_duckdb.statements import one_line
 from ib_kernel.errors import StoreBusy, StoreError
 
@@ -62,6 +62,20 @@ class Record:
             yield
         finally:
             lock.release()
+
+    def abandon_turn(self) -> None:
+        """Let others go on although a query that cannot be stopped keeps its turn; it ends in `last_turn`."""
+        new_process_lock(self.path)
+
+    @contextmanager
+    def last_turn(self) -> Iterator[None]:
+        """Be alone with the record once more, to close it: one's turn may have been abandoned meanwhile."""
+        while True:
+            lock = process_lock(self.path)
+            with lock:
+                if lock is process_lock(self.path):
+                    yield
+                    return
 
     def writable_here(self) -> bool:
         """Return True if somebody in this process has the file open for writing."""

@@ -10,6 +10,8 @@ import functools
 import re
 from pathlib import Path
 
+from ib_duckdb.columns import TABLES, Table
+
 TEXT = Path(__file__).with_name("views.sql")
 
 _BEGIN = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS", re.M)
@@ -38,6 +40,14 @@ def _made_of(name: str) -> frozenset[str]:
     body = definitions()[name].partition(" AS")[2]
     parts = frozenset(re.findall(r"\w+", body)) & definitions().keys() - {name}
     return frozenset({name}).union(*map(_made_of, parts))
+
+
+def tables(query: str) -> list[Table]:
+    """Return the tables that *query* and its views may ask; all of them where it asks what there is."""
+    if _CATALOG.search(query.lower()):
+        return list(TABLES)
+    words = set(re.findall(r"\w+", f"{query} {needed(query)}".lower()))
+    return [table for table in TABLES if table.name in words]
 
 
 def needed(query: str) -> str:

@@ -6,7 +6,9 @@
 CREATE OR REPLACE VIEW sessions AS
 SELECT * EXCLUDE (seq)
 FROM internal.session_rows
-QUALIFY row_number() OVER (PARTITION BY session_key, session_id ORDER BY seq DESC) = 1;
+SEMI JOIN (
+    SELECT session_key, session_id, max(seq) AS seq FROM internal.session_rows GROUP BY session_key, session_id
+) USING (session_key, session_id, seq);
 
 -- What each session has used: `total_tokens` were billed, `charged_tokens` count against the budget, `in_doubt` is
 -- charged until settled or written off.

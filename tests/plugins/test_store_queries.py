@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ib_duckdb import statements
-from ib_duckdb.limits import Limits
+from ib_duckdb.limits import Limits, Running, _abandoned
+from ib_duckdb.query import reading
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import QueryError
-from ib_kernel.values import CallEnd, NewSession, Status
+from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
 
 ENDLESS = "SELECT count(*) FROM range(100000000) AS a, range(100000000) AS b"
 
@@ -65,6 +67,47 @@ def test_an_interrupt_ends_a_query_at_once(store: DuckDBStore) -> None:
         time.sleep(0.01)
 
 
+def test_a_query_that_cannot_be_stopped_is_left_behind(store: DuckDBStore) -> None:
+    """The next one goes on beside it, with its share of the memory. (One function of DuckDB looks for no
+    interrupt: `sha256` of a long text, for one.)"""
+    begun, over, answers = threading.Event(), threading.Event(), []
+    running = Running[int](Limits(), store._record.abandon_turn)
+
+    def deaf(running: Running[int]) -> int:
+        def ask(db: duckdb.DuckDBPyConnection) -> int:
+            running.begin(db)
+            begun.set()
+            assert over.wait(60)
+            return len(db.execute("FROM calls").fetchall())
+
+        return reading(store._record, store._hot, time.time(), ask, "FROM calls", running.limits)
+
+    thread = threading.Thread(target=lambda: answers.append(running.result(deaf)))
+    thread.start()
+    assert begun.wait(60)
+    running._stop()
+    assert _abandoned == {running}
+    for _ in range(2):
+        assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
+    assert Running[int](Limits(memory=1_000)).limits.bytes == 500
+    assert _abandoned == {running}, "the next query waited for it"
+    over.set()
+    thread.join(60)
+    assert answers == [1]
+    assert _abandoned == set()
+    store.add_event(LedgerEvent("s", "note", time.time()))
+    store.flush()
+    assert store.sql("SELECT count(*) FROM events WHERE kind = 'note'").rows == [(1,)]
+    assert store.check() == []
+
+
+def test_only_so_many_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them has memory and a core."""
+    monkeypatch.setattr("ib_duckdb.limits._abandoned", {object(), object(), object()})
+    with pytest.raises(QueryError, match="3 stopped queries are still at work"):
+        Running[int](Limits())
+
+
 def test_a_query_that_takes_long_is_stopped(store: DuckDBStore, folder: Path) -> None:
     """Its time is a setting, and the line names it."""
     brief = limited(folder, seconds=0.2)
@@ -74,7 +117,7 @@ def test_a_query_that_takes_long_is_stopped(store: DuckDBStore, folder: Path) ->
     assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
 
 
-def test_a_query_cannot_take_the_machines_memory(folder: Path) -> None:
+def test_a_query_cannot_take_the_machines_memory(store: DuckDBStore, folder: Path) -> None:
     """What does not fit is one line that names the setting."""
     small = limited(folder, memory=64_000_000)
     one_line(
@@ -83,7 +126,7 @@ def test_a_query_cannot_take_the_machines_memory(folder: Path) -> None:
     small.close()
 
 
-def test_a_long_result_is_cut_and_says_so(folder: Path) -> None:
+def test_a_long_result_is_cut_and_says_so(store: DuckDBStore, folder: Path) -> None:
     """Rows beyond the limit stay behind; those within it are all there."""
     short = limited(folder, rows=10_000)
     exact = short.sql("SELECT * FROM range(10000)")
