@@ -59,9 +59,12 @@ class ActiveClock:
     """Turns moments of the wall clock into active seconds: pauses and stopped time do not count."""
 
     def __init__(self, session: Session, events: Sequence[LedgerEvent]) -> None:
-        began = session.started_at if session.started_at is not None else session.created_at
-        self._steps = [(began, True)]
+        self._steps: list[tuple[float, bool]] = []
         self._stops: list[tuple[float, float]] = []
+        began = session.started_at
+        if began is None:  # it stands at zero until the interview begins
+            return
+        self._steps.append((began, True))
         for event in events:
             if event.kind == "status" and event.created_at >= began:
                 self._steps.append((event.created_at, event.detail.get("to") == "active"))

@@ -30,6 +30,7 @@ from ib_kernel.host.openapi import (
     whole,
 )
 from ib_kernel.interview.challenges import list_challenges
+from ib_kernel.interview.clients import default_model
 from ib_kernel.interview.prompts import VERSIONS
 from ib_kernel.models.limits import list_models
 from ib_kernel.text import one_line
@@ -97,7 +98,8 @@ def _choices(host: Host) -> dict[str, Any]:
         invite.require_gateway_client(host, settings.client_name)
     except BuddyError as error:
         why = str(error)
-    known = sorted({settings.model, *(m.name for m in list_models())})
+    model = default_model(host.engine.client(settings.client_name), settings)
+    known = sorted({model, *(m.name for m in list_models())})
     limit = settings.time_limit_s
     return {
         "challenges": [
@@ -113,7 +115,7 @@ def _choices(host: Host) -> dict[str, Any]:
         "models": known,
         "personas": sorted(VERSIONS, key=lambda name: name != settings.persona),
         "defaults": {
-            "model": settings.model,
+            "model": model,
             "persona": settings.persona,
             "token_budget": settings.token_budget,
             "minutes": None if limit is None else limit / 60,

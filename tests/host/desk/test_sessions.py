@@ -224,3 +224,9 @@ def test_the_course_is_told_in_active_time() -> None:
         90,
         90,
     ]
+
+
+def test_before_it_begins_an_interview_s_clock_stands_at_zero() -> None:
+    """However long ago it was made."""
+    session = Session("s", "Ada", 100, "demo", created_at=100, status=Status.CREATED)
+    assert ActiveClock(session, [LedgerEvent("s", "joined", 150)]).seconds(200) == 0

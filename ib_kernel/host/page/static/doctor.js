@@ -15,6 +15,13 @@ const WELL = {
 };
 
 /**
+ * Return words with the groups of their numbers set apart as everywhere on the page.
+ *
+ * @param {string} words
+ */
+const spaced = (words) => words.replace(/(?<=\d),(?=\d{3}(?!\d))/g, "\u202f");
+
+/**
  * Make the doctor's view.
  *
  * @param {HTMLElement} place
@@ -36,7 +43,7 @@ export function makeDoctor(place, given) {
             "tr",
             null,
             el("th", { scope: "row", text: line.name }),
-            el("td", { text: line.value }),
+            el("td", { text: spaced(line.value) }),
             el("td", { class: "r" }, mark),
           );
         });

@@ -123,6 +123,13 @@ export function clock(seconds) {
 }
 
 /**
+ * Return when something was: on the interview's own clock, or before it ran, the time of day.
+ *
+ * @param {{ at: number, at_s: number }} when
+ */
+export const onClock = ({ at, at_s }) => (at_s > 0 ? clock(at_s) : TIME.format(at * 1000));
+
+/**
  * Return a length of time as words: "45 min", "1 h 30 min", "30 s".
  *
  * @param {number} seconds

@@ -2,7 +2,7 @@
 
 /** @import { Detail } from "./api.js" */
 
-import { add, clock, dateTime, el, icon, setText } from "./parts.js";
+import { add, el, icon, onClock, setText } from "./parts.js";
 
 /** @typedef {(action: string, body: object) => Promise<unknown>} Send */
 
@@ -98,7 +98,7 @@ export function makeNotes(send) {
   /** @param {Detail["notes"]} notes */
   function draw(notes) {
     for (const one of notes.slice(list.childElementCount)) {
-      const when = el("span", { class: "m n", text: one.at_s ? clock(one.at_s) : dateTime(one.at) });
+      const when = el("span", { class: "m n", text: onClock(one) });
       add(list, el("p", { class: "s" }, when, ` ${one.text} `, el("span", { class: "m", text: one.who })));
     }
   }

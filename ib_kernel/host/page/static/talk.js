@@ -4,7 +4,7 @@
 /** @import { Detail, Moment, Said, Writing } from "./api.js" */
 /** @import { IconName } from "./parts.js" */
 
-import { add, arrange, clock, duration, el, icon, number, setText } from "./parts.js";
+import { add, arrange, duration, el, icon, number, onClock, setText } from "./parts.js";
 import { safeNodes } from "./safe.js";
 import { stateWord } from "./states.js";
 
@@ -32,6 +32,7 @@ export function momentWords({ kind, who, detail: d }) {
     case "cell":
       return d.ok ? ["running", "ran a cell, no error"] : ["cross", `ran a cell, ${d.error || "an error"}`];
     case "check": {
+      if (d.total === undefined) return ["check", "ran the checks"];
       const missing = d.missing?.length ? `, missing: ${d.missing.join(", ")}` : "";
       const which = d.suite === "hidden" ? "hidden checks" : "checks";
       return ["check", `${which} ${d.passed} of ${d.total}${missing}`];
@@ -101,7 +102,7 @@ function makeSaid(said) {
   const who = said.role === "assistant" ? `AI, turn ${said.turn}` : said.who;
   const about =
     said.role === "assistant" ? (said.tokens === null ? "" : `${number(said.tokens)} tokens`) : "";
-  const below = el("span", { class: "below", text: about || clock(said.at_s) });
+  const below = el("span", { class: "below", text: about || onClock(said) });
   const label = el(
     "div",
     { class: "w" },
@@ -115,7 +116,7 @@ function makeSaid(said) {
   add(text, ...safeNodes(said.html ?? "", `Code of turn ${said.turn}`));
   return el(
     "article",
-    { class: `turn${role}`, "data-key": said.key, "aria-label": `${who}, ${clock(said.at_s)}` },
+    { class: `turn${role}`, "data-key": said.key, "aria-label": `${who}, ${onClock(said)}` },
     label,
     text,
   );
@@ -128,7 +129,7 @@ function makeMoment(moment) {
     "div",
     { class: "ev", "data-key": moment.key },
     icon(name),
-    el("span", { class: "n", text: clock(moment.at_s) }),
+    el("span", { class: "n", text: onClock(moment) }),
     ` ${words}`,
   );
 }
