@@ -6,6 +6,7 @@ session's own questions and replies have been like, and by `QUESTION` and `REPLY
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,23 +74,68 @@ class Means:
 
 
 def turns_left(pace: Pace, means: Means) -> int:
-    """Return how many turns of this *pace* are admitted before one is refused; `MOST` at most."""
-    left, bill, prompt = means.left, means.bill_left, pace.prompt + pace.question
-    least = pace.least_prompt
-    for turns in range(MOST):
-        sent = prompt if means.room is None else min(prompt, means.room)
+    """Return how many turns are admitted before one is refused; `MOST` at most.
+
+    Args:
+        pace: What the turns are like.
+        means: What there is to spend.
+    """
+    surely = _whole_turns(pace, means)
+    left, bill = _after(surely, pace, means)
+    for turns in range(surely, MOST):
+        sent, billed = _sent(turns, pace, means)
         charged = pace.question if means.new else sent
         fits = left - charged
         if bill is not None:
-            sent = min(sent, least) if means.new else sent  # under `new`, a tight bill leaves out old turns
-            fits = min(fits, bill - sent)
+            fits = min(fits, bill - billed)
         if fits < means.least_reply:
             return turns
         reply = min(pace.reply, fits)
         left -= charged + reply
-        bill = None if bill is None else bill - sent - reply
-        prompt += pace.again
+        bill = None if bill is None else bill - billed - reply
     return MOST
+
+
+def _whole_turns(pace: Pace, means: Means) -> int:
+    """Return how many turns fit with whole replies. Prompts never shrink, so that it can be halved for."""
+    low, high = 0, MOST
+    while low < high:
+        turns = (low + high + 1) // 2
+        left, bill = _after(turns, pace, means)
+        fits = left >= 0 and (bill is None or bill >= 0) and pace.reply >= means.least_reply
+        low, high = (turns, high) if fits else (low, turns - 1)
+    return low
+
+
+def _after(turns: int, pace: Pace, means: Means) -> tuple[float, float | None]:
+    """Return what is left to charge and to bill after so many turns with whole replies."""
+    start, replies = pace.prompt + pace.question, turns * pace.reply
+    sent = _sum(turns, start, pace.again, means.room)
+    left = means.left - (turns * pace.question if means.new else sent) - replies
+    if means.bill_left is None:
+        return left, None
+    least = min(pace.least_prompt, pace.least_prompt if means.room is None else means.room)
+    billed = _sum(turns, start, pace.again, least) if means.new else sent
+    return left, means.bill_left - billed - replies
+
+
+def _sent(turn: int, pace: Pace, means: Means) -> tuple[float, float]:
+    """Return the prompt of a turn, and what of it is billed.
+
+    Under `new`, a tight bill leaves out old turns.
+    """
+    prompt = pace.prompt + pace.question + turn * pace.again
+    sent = prompt if means.room is None else min(prompt, means.room)
+    return sent, min(sent, pace.least_prompt) if means.new else sent
+
+
+def _sum(turns: int, start: float, step: float, most: float | None) -> float:
+    """Return the sum of so many prompts that begin at *start* and grow by *step*, each *most* at most."""
+    growing = turns
+    if most is not None and start + turns * step > most:
+        growing = 0 if start >= most or step <= 0 else min(turns, math.ceil((most - start) / step))
+    rest = 0.0 if most is None else (turns - growing) * most
+    return growing * start + step * growing * (growing - 1) / 2 + rest
 
 
 def first_pace(prefix: int, reply_tokens: int) -> Pace:

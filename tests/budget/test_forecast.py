@@ -158,3 +158,38 @@ def test_money_bounds_the_turns_too(service: TokenService) -> None:
     assert service.means(service.get_session(session), service.totals(session)).bill_left == 1_000
     assert service.estimate_turns_left(session) == 0  # 900 + 256 do not fit into 1,000
     service.close()
+
+
+TOKENS = st.integers(0, 3_000)
+
+
+@given(
+    numbers=st.tuples(TOKENS, TOKENS, TOKENS, TOKENS, TOKENS),
+    left=st.integers(0, 300_000),
+    least_reply=st.integers(1, 300),
+    new=st.booleans(),
+    bill=st.none() | st.integers(0, 300_000),
+    room=st.none() | st.integers(0, 20_000),
+)
+def test_turns_are_foretold_as_if_each_were_counted(
+    numbers: tuple[int, ...], left: int, least_reply: int, new: bool, bill: int | None, room: int | None
+) -> None:
+    """The many turns that surely fit are not gone through one by one, and it makes no difference."""
+    pace, means = Pace(*numbers), Means(left, least_reply, new, bill, room)
+    assert turns_left(pace, means) == one_by_one(pace, means)
+
+
+def one_by_one(pace: Pace, means: Means) -> int:
+    """Go through the turns until one is refused."""
+    left, bill, prompt = means.left, means.bill_left, pace.prompt + pace.question
+    for turns in range(MOST):
+        sent = prompt if means.room is None else min(prompt, means.room)
+        billed = min(sent, pace.least_prompt) if means.new else sent
+        charged = pace.question if means.new else sent
+        fits = left - charged if bill is None else min(left - charged, bill - billed)
+        if fits < means.least_reply:
+            return turns
+        reply = min(pace.reply, fits)
+        left, prompt = left - charged - reply, prompt + pace.again
+        bill = None if bill is None else bill - billed - reply
+    return MOST
