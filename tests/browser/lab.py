@@ -31,18 +31,24 @@ READY = """() => {
   return c?.session?.kernel?.status === 'idle' && c.session.kernel.connectionStatus === 'connected';
 }"""
 FAINT = """selector => {
-  const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = c => { const [r, g, b] = rgb(c).map(v => { v /= 255;
+  const dot = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const paint = (layers) => { dot.globalAlpha = 1; dot.fillStyle = '#fff'; dot.fillRect(0, 0, 1, 1);
+      for (const [colour, alpha] of layers) { dot.globalAlpha = alpha; dot.fillStyle = colour;
+        dot.fillRect(0, 0, 1, 1); }
+      return [...dot.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+  const light = rgb => { const [r, g, b] = rgb.map(v => { v /= 255;
       return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
       return 0.2126*r + 0.7152*g + 0.0722*b; };
-  const under = n => { for (; n; n = n.parentElement) { const c = getComputedStyle(n).backgroundColor;
-      if (rgb(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
   const faint = [];
   for (const area of document.querySelectorAll(selector)) {
     const walk = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) { const n = walk.currentNode.parentElement;
-      if (!walk.currentNode.data.trim() || !n.offsetHeight) continue;
-      const [a, b] = [light(getComputedStyle(n).color), light(under(n))].sort((x, y) => y - x);
+      if (!walk.currentNode.data.trim() || !n.offsetHeight || n.closest('[aria-disabled=true]')) continue;
+      const under = []; let solid = 1;
+      for (let m = n; m; m = m.parentElement) { const s = getComputedStyle(m);
+        under.unshift([s.backgroundColor, 1]); solid *= Number(s.opacity); }
+      const [a, b] = [light(paint([...under, [getComputedStyle(n).color, solid]])), light(paint(under))]
+        .sort((x, y) => y - x);
       if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(walk.currentNode.data.slice(0, 60)); } }
   return faint; }"""
 """Text whose contrast to what is painted under it is below 4.5 (axe-core leaves code blocks undecided)."""
@@ -254,9 +260,9 @@ class Sheet:
         return found
 
     def text(self, i: int) -> str:
-        """Return what can be read under cell *i*."""
+        """Return what can be read under cell *i*; figures have commas between their groups."""
         shown: str = self.page.evaluate(f"i => {CELL}.outputArea.node.innerText", i)
-        return shown
+        return shown.replace("\u202f", ",")
 
     def area(self, i: int) -> Any:
         """Return the element with the outputs of cell *i*."""
@@ -265,7 +271,7 @@ class Sheet:
     def wait_for_text(self, i: int, part: str, seconds: float = 30) -> None:
         """Wait until *part* can be read under cell *i*."""
         self.page.wait_for_function(
-            f"([i, part]) => {CELL}.outputArea.node.innerText.includes(part)",
+            f"([i, part]) => {CELL}.outputArea.node.innerText.replaceAll('\u202f', ',').includes(part)",
             arg=[i, part],
             timeout=1000 * seconds,
         )
@@ -292,6 +298,24 @@ class Sheet:
         else:
             self.page.evaluate_handle(f"i => {CELL}.node", i).as_element().screenshot(path=target)
         return target
+
+
+WIDER = """selector => {
+  const wide = [];
+  for (const area of document.querySelectorAll(selector)) {
+    const edge = area.getBoundingClientRect().right + 1;
+    for (const node of area.querySelectorAll('*')) {
+      if (!node.offsetWidth || node.closest('svg')) continue;
+      let scrolls = false;
+      for (let n = node.parentElement; n && n !== area.parentElement; n = n.parentElement)
+        scrolls ||= getComputedStyle(n).overflowX !== 'visible';
+      const style = getComputedStyle(node);
+      const cut = style.overflowX === 'visible' && style.display !== 'inline'
+        && node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0;
+      if (!scrolls && (cut || node.getBoundingClientRect().right > edge))
+        wide.push(node.outerHTML.slice(0, 160)); } }
+  return wide; }"""
+"""Elements that reach beyond their box and are in none that scrolls."""
 
 
 def problems(page: Any, selector: str) -> list[Any]:

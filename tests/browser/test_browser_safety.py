@@ -39,7 +39,7 @@ def test_a_corpus_of_attacks_does_nothing(jupyter: lab.Lab) -> None:
         ]
         with jupyter.notebook("attacks.ipynb", cells) as sheet:
             sheet.run(*range(7))
-            sheet.wait_for_text(5, "used ")
+            sheet.wait_for_text(5, " left")
             shown = "".join(sheet.text(i) for i in range(7))
             assert all(output["output_type"] != "error" for i in range(7) for output in sheet.outputs(i))
             harmless(jupyter, sheet)
@@ -91,7 +91,7 @@ def test_what_we_show_is_accessible_in_both_themes(jupyter: lab.Lab, axe: str) -
     ]
     with jupyter.notebook("accessible.ipynb", cells) as sheet:
         sheet.run(*range(len(cells)))
-        sheet.wait_for_text(3, "used ")
+        sheet.wait_for_text(3, " left")
         sheet.page.set_viewport_size({"width": 1280, "height": 4200})  # axe judges contrast where it can see
         sheet.page.evaluate(axe)
         words = {}

@@ -48,8 +48,9 @@ def test_the_views_ask_for_traits_that_the_widgets_have() -> None:
     assert set(asked) <= set(SessionsWidget.class_trait_names(sync=True))
     text = (WIDGETS / "budget.js").read_text("utf-8")
     state = re.findall(r'"(\w+)"', re.search(r"const STATE = \[(.*?)\];", text, re.S)[1])  # type: ignore[index]
-    typed = (WIDGETS / "gauge.js").read_text("utf-8").split("@typedef {object} BudgetState")[1].split("*/")[0]
-    assert state == re.findall(r"@property \{.*\} (\w+)", typed)
+    typed = (SHARED / "rails.js").read_text("utf-8").split("@typedef {object} Figures")[1].split("*/")[0]
+    typed += (WIDGETS / "gauge.js").read_text("utf-8").split("@typedef {object} Own")[1].split("*/")[0]
+    assert sorted(state) == sorted(re.findall(r"@property \{.*\} (\w+)", typed))
     assert set(state) <= set(BudgetWidget.class_trait_names(sync=True))
 
 

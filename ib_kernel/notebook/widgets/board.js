@@ -94,7 +94,7 @@ function makeTools(parent, set) {
 
 /** @param {Pick<RenderProps<BoardState>, "model" | "el">} props */
 function render({ model, el }) {
-  const root = element("div", "ib ib-board", el);
+  const root = element("div", "ib ib-widget ib-board", el);
   /**
    * @template {keyof BoardState} K
    * @param {K} name

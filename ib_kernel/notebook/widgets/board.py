@@ -69,7 +69,7 @@ class SessionsWidget(Watching):
     """
 
     _esm = one_module("board")
-    _css = read("widget.css") + read("board.css")
+    _css = read("ib.css") + read("widget.css") + read("board.css")
 
     query = t.Unicode("").tag(sync=True)
     state = t.Unicode("").tag(sync=True)

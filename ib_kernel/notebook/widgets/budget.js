@@ -25,6 +25,7 @@ const STATE = [
   "cost",
   "money",
   "time_left_s",
+  "time_limit_s",
   "notes",
   "history",
   "doubts",
@@ -33,7 +34,7 @@ const STATE = [
 
 /** @param {Pick<RenderProps, "model" | "el">} props */
 function render({ model, el }) {
-  const root = element("div", "ib", el);
+  const root = element("div", "ib ib-widget", el);
   const gauge = makeGauge(root);
   /** @type {ReturnType<typeof makeControls> | null} */
   let controls = null;

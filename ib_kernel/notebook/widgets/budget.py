@@ -49,7 +49,7 @@ class BudgetWidget(Watching):
         budget, used, input_tokens, output_tokens, held, in_doubt, left: Tokens.
         turns: Turns so far.
         turns_left: How many more of the forecast size fit; None before the first.
-        time_left_s: Seconds at the last redraw; None without a time limit.
+        time_left_s, time_limit_s: Seconds, left at the last redraw and in all; None without a time limit.
         cost, money: As text; `money` is "" without a budget in money.
         status, level: The session's state; "normal", "warning", "critical" or "exhausted".
         history: ``[turn, input, output]`` of the last turns.
@@ -62,7 +62,7 @@ class BudgetWidget(Watching):
     """
 
     _esm = one_module("budget")
-    _css = read("widget.css")
+    _css = read("ib.css") + read("widget.css")
 
     session_id = t.Unicode().tag(sync=True)
     title = t.Unicode().tag(sync=True)
@@ -80,6 +80,7 @@ class BudgetWidget(Watching):
     cost = t.Unicode().tag(sync=True)
     money = t.Unicode().tag(sync=True)
     time_left_s = t.Float(None, allow_none=True).tag(sync=True)
+    time_limit_s = t.Float(None, allow_none=True).tag(sync=True)
     notes = t.List(t.Unicode()).tag(sync=True)
     history: t.List[Any] = t.List().tag(sync=True)
     doubts: t.List[Any] = t.List().tag(sync=True)
@@ -175,6 +176,7 @@ def view_traits(view: BudgetView) -> dict[str, Any]:
         "cost": view.cost,
         "money": "" if totals.budget_nano_usd is None else money_line(totals),
         "time_left_s": session.time_left_s,
+        "time_limit_s": session.time_limit_s,
         "notes": warnings(view),
         "doubts": [[r.reservation_id, f"{r.tokens:,} tokens of turn {r.call.turn}"] for r in view.doubts],
         "locked": is_locked(session),

@@ -64,7 +64,8 @@ export function makeChart(parent) {
     shape("text", { x: 408, y: 144, "text-anchor": "end", class: "ib-tick" }, svg, long);
     const way = `from ${number(first[1])} to ${number(last[1])}`;
     setText(words, `solid: left, dashed: budget · ${way} tokens within ${long}`);
-    const label = `Tokens left went ${way} within ${long}; the budget is ${number(last[2])}`;
+    const digits = (/** @type {number} */ n) => String(Math.round(n));
+    const label = `Tokens left went from ${digits(first[1])} to ${digits(last[1])} within ${long}; the budget is ${digits(last[2])}`;
     svg.setAttribute("aria-label", label);
   };
 }

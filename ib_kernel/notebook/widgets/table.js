@@ -30,6 +30,8 @@ import { element, number, setText } from "../lab/labextensions/interview-buddy/s
 /** @type {Exclude<keyof SessionRow, "session">[]} */
 const COLUMNS = ["candidate", "role", "state", "used", "left", "time"];
 
+const FIGURES = new Set(["used", "left"]);
+
 /**
  * Put the table into *parent*; what is returned draws a page.
  *
@@ -38,10 +40,14 @@ const COLUMNS = ["candidate", "role", "state", "used", "left", "time"];
  * @param {(step: 1 | -1) => void} turn
  */
 export function makeTable(parent, choose, turn) {
-  const table = element("table", "ib-sessions", parent);
+  const wide = element("div", "ib-wide", parent);
+  wide.tabIndex = 0;
+  wide.setAttribute("role", "region");
+  wide.setAttribute("aria-label", "Sessions found");
+  const table = element("table", "ib-sessions", wide);
   const caption = element("caption", "ib-small", table);
   const head = element("tr", "", element("thead", "", table));
-  for (const name of COLUMNS) element("th", "", head, name).scope = "col";
+  for (const name of COLUMNS) element("th", FIGURES.has(name) ? "ib-right" : "", head, name).scope = "col";
   const body = element("tbody", "", table);
   const nav = element("div", "ib-row", parent);
   const previous = pager("Previous page", -1);
@@ -75,7 +81,8 @@ export function makeTable(parent, choose, turn) {
     const who = `${row.candidate || "no name"}, ${row.role || "no role"}`;
     button.setAttribute("aria-label", `${who}, session ${row.session}`);
     button.addEventListener("click", () => choose(row.session));
-    for (const column of COLUMNS.slice(1)) element("td", "", line, String(row[column]));
+    for (const column of COLUMNS.slice(1))
+      element("td", FIGURES.has(column) ? "ib-right" : "", line, String(row[column]));
     line.addEventListener("click", (event) => {
       if (event.target instanceof Element && !event.target.closest("button")) choose(row.session);
     });

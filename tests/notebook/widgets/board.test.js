@@ -94,8 +94,8 @@ test("the selected session is shown with what was said and how its tokens went",
       ["ib-message ib-candidate", "AdaHello"],
     ],
   );
-  const label = find(el, "svg").getAttribute("aria-label");
-  assert.equal(label, "Tokens left went from 10,000 to 7,500 within 60 s; the budget is 10,000");
+  const label = find(el, "svg.ib-chart").getAttribute("aria-label");
+  assert.equal(label, "Tokens left went from 10000 to 7500 within 60 s; the budget is 10000");
 });
 
 test("new messages are added, and those on the page stay as they are", () => {

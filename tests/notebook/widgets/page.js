@@ -125,6 +125,7 @@ export const ACTIVE = {
   cost: "$0.01",
   money: "",
   time_left_s: 600,
+  time_limit_s: 1_200,
   notes: [],
   history: [
     [1, 900, 200],
