@@ -246,7 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["IB_CONFIG"] = os.devnull
     found, skipped = measure(options)
-    added, turn_lines = turns(options.rounds)
+    added, turn_lines = turns(started, options)
     lines = [
         "# The gateway beside pass-throughs and peers",
         "",

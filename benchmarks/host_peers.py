@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +22,20 @@ from host_wire import MODEL
 HERE = Path(__file__).resolve().parent
 PEERS = ("bare", "parsing", "gateway", "hardcap", "LiteLLM")
 READY_S = 90.0
+REDIS_PORT = 16379
+
+HARDCAP = """
+redis_url: redis://127.0.0.1:{redis}/0
+budget: {{estimator: max_tokens}}
+upstreams:
+  bench: {{kind: openai, base_url: "http://127.0.0.1:{port}", read_timeout_s: 60}}
+routes:
+  {model}: {{targets: [{{upstream: bench, model: {model}}}]}}
+tenants:
+  bench:
+    api_keys: [sk-bench-0123456789]
+    budget: {{window_s: 86400, total: 1000000000000}}
+"""
 
 LITELLM = """
 model_list:
@@ -47,7 +62,7 @@ class Started:
 
 def started(name: str, upstream: int, options: argparse.Namespace) -> object:
     """Start *name* before *upstream*; a context. `RuntimeError` says why it is not there."""
-    if name in ("bare", "parsing", "gateway"):
+    if name in ("bare", "parsing", "gateway", "turns"):
         return _own(name, upstream)
     if name == "hardcap":
         return _peer(name, options.hardcap, _hardcap(options.hardcap, upstream))
@@ -72,39 +87,46 @@ def _own(name: str, upstream: int) -> Iterator[Started]:
         process.wait(20)
 
 
-def _hardcap(python: str | None, upstream: int) -> tuple[list[str], dict[str, str], int]:
+def _hardcap(python: str | None, upstream: int) -> tuple[list[str], int]:
     port = _free()
-    environment = {
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream}",
-        "HARDCAP_UPSTREAM": f"http://127.0.0.1:{upstream}",
-        "REDIS_URL": "redis://127.0.0.1:6379/0",
-    }
-    command = [python or "", "-m", "uvicorn", "hardcap.app:app", "--port", str(port), "--log-level", "error"]
-    return command, environment, port
+    file = Path(tempfile.mkdtemp(prefix="bench-hardcap-")) / "config.yaml"
+    file.write_text(HARDCAP.format(model=MODEL, port=upstream, redis=REDIS_PORT))
+    script = str(Path(python or "").with_name("hardcap"))
+    return [script, "serve", "-c", str(file), "--host", "127.0.0.1", "--port", str(port)], port
 
 
-def _litellm(python: str | None, upstream: int) -> tuple[list[str], dict[str, str], int]:
+def _litellm(python: str | None, upstream: int) -> tuple[list[str], int]:
     port = _free()
     file = Path(tempfile.mkdtemp(prefix="bench-litellm-")) / "config.yaml"
     file.write_text(LITELLM.format(model=MODEL, port=upstream))
     script = str(Path(python or "").with_name("litellm"))
-    return [script, "--config", str(file), "--port", str(port), "--num_workers", "1"], {}, port
+    return [script, "--config", str(file), "--port", str(port), "--num_workers", "1"], port
 
 
 @contextmanager
-def _peer(name: str, python: str | None, how: tuple[list[str], dict[str, str], int]) -> Iterator[Started]:
+def _peer(name: str, python: str | None, how: tuple[list[str], int]) -> Iterator[Started]:
     if not python:
         raise RuntimeError(f"no environment was named (--{name.lower()} ITS/bin/python)")
-    command, environment, port = how
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with _redis() if name == "hardcap" else contextlib.nullcontext():
+        command, port = how
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait(port, process)
+            yield Started(name, port, "/v1", ["sk-bench-0123456789"], process.pid)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def _redis() -> Iterator[None]:
+    if shutil.which("redis-server") is None:
+        raise RuntimeError("it needs a redis-server, and there is none")
+    command = ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
     try:
-        _wait(port, process)
-        yield Started(name, port, "/v1", ["sk-bench-0123456789"], process.pid)
+        yield
     finally:
         process.terminate()
         process.wait(20)
