@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.secrets import scrub_value
+from ib_kernel.secrets import holds_no_key, scrub_value
 from ib_kernel.values.ledger import Reservation
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class ScrubbedStore:
 
         @functools.wraps(found)
         def write(*args: Any, **kwargs: Any) -> Any:
+            if holds_no_key((args, kwargs)):  # nearly always
+                return found(*args, **kwargs)
             clean = (arg if isinstance(arg, Reservation) else scrub_value(arg) for arg in args)
             return found(*clean, **{key: scrub_value(value) for key, value in kwargs.items()})
 

@@ -6,7 +6,7 @@ secret, in the spellings in which a service or an address may repeat it, and wha
 """
 
 from ib_kernel.secrets.known import PLACEHOLDERS, SHORTEST, learn, learn_environment
-from ib_kernel.secrets.scrubber import scrub, scrub_keys, scrub_value
+from ib_kernel.secrets.scrubber import holds_no_key, scrub, scrub_keys, scrub_value
 from ib_kernel.secrets.secret import Secret
 from ib_kernel.secrets.shapes import MARK
 from ib_kernel.secrets.stream import StreamScrubber
@@ -17,6 +17,7 @@ __all__ = [
     "SHORTEST",
     "Secret",
     "StreamScrubber",
+    "holds_no_key",
     "learn",
     "learn_environment",
     "scrub",

