@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -70,12 +71,13 @@ class Connection:
     ) -> None:
         self.address, self.token = address, token
         self._verify = _tls(address, fingerprint, ca_file)
+        self._stream: Any = None
         self._client = httpx2.Client(**self._options())
 
     def with_token(self, token: Secret) -> Connection:
         """Return the same line for the owner of *token*."""
         other = object.__new__(Connection)
-        other.address, other.token, other._verify = self.address, token, self._verify
+        other.address, other.token, other._verify, other._stream = self.address, token, self._verify, None
         other._client = httpx2.Client(**other._options())
         return other
 
@@ -108,10 +110,15 @@ class Connection:
         with self._said(), self._client.stream("GET", path, headers=headers) as response:
             if response.status_code != 200:
                 raise self._error(response.status_code, _whole(response))
+            self._stream = response.extensions.get("network_stream")
             yield _events(response)
 
     def close(self) -> None:
-        """Close connections. Idempotent."""
+        """Close connections, the one that somebody reads in another thread first. Idempotent."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._client.close()
 
     def _ask(self, method: str, path: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
