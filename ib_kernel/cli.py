@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     people.add_argument("--role", choices=("interviewer", "coordinator"), default="interviewer")
     verify = _command(commands, "verify", "recompute the ledger's chain and what was sent", "verify")
     verify.add_argument("session", nargs="?", default="", help="a session's ID; default: all")
+    backup = _command(commands, "backup", "copy the whole ledger while it is used", "backup")
+    backup.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
+    restore = _command(commands, "restore", "bring a backup back into a new ledger", "restore")
+    restore.add_argument("folder", type=Path, metavar="DIR", help="a folder that ib backup wrote")
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
 

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import ConfigError
 
@@ -106,6 +106,32 @@ def verify(given: argparse.Namespace) -> int:
         if not problems:
             say("the chain and what was sent agree")
     return 1 if problems else 0
+
+
+def backup(given: argparse.Namespace) -> int:
+    """Copy the ledger into a new folder, while a host goes on."""
+    with _ledger(given, running=False) as host:
+        files = _able(host.store, "backup")(given.folder)
+        for name, sha in sorted(files.items()):
+            say(f"{sha}  {name}")
+        say(f"the ledger is backed up in {given.folder}; ib restore {given.folder} brings it back")
+    return 0
+
+
+def restore(given: argparse.Namespace) -> int:
+    """Bring a backup back into a ledger that is new."""
+    with _ledger(given, running=False) as host:
+        _able(host.store, "restore")(given.folder)
+        say(f"{host.data_dir} has what {given.folder} had")
+    return 0
+
+
+def _able(store: Any, name: str) -> Any:
+    """Return what a ledger can do where its plugin offers it. `ConfigError` where it does not."""
+    found = getattr(store, name, None)
+    if found is None:
+        raise ConfigError(f"the ledger {store.name} has no {name} of its own; use its own tools")
+    return found
 
 
 def doctor(given: argparse.Namespace) -> int:

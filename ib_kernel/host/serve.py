@@ -92,13 +92,16 @@ def require_safe(serving: Serving) -> None:
     Raises:
         ConfigError: One line that says what to add.
     """
+    name, _, port = serving.listen.rpartition(":")
+    if not serving.listen.startswith("unix:") and not (name and port.isdigit()):
+        raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}, or unix:PATH")
     if bool(serving.tls_cert) != bool(serving.tls_key):
         raise ConfigError("--tls-cert and --tls-key go together: the certificate's file and its key's")
     if serving.tls_cert and serving.behind_proxy:
         raise ConfigError("either the host ends TLS (--tls-cert) or a proxy does (--behind-proxy), not both")
     if serving.behind_proxy and not serving.url.startswith("https://"):
         raise ConfigError("--behind-proxy needs --url https://NAME, the address that people type")
-    local = serving.listen.startswith("unix:") or is_loopback(serving.listen.rpartition(":")[0])
+    local = serving.listen.startswith("unix:") or is_loopback(name)
     if not local and not serving.tls_cert and not serving.behind_proxy:
         raise ConfigError(
             f"{serving.listen} can be reached from other machines, and without TLS every token would be seen "
@@ -213,8 +216,6 @@ def _bind(listen: str) -> tuple[socket.socket, str]:
         if listen.startswith("unix:"):
             return _bind_unix(listen.removeprefix("unix:")), listen
         name, _, port = listen.rpartition(":")
-        if not name or not port.isdigit():
-            raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}, or unix:PATH")
         family = socket.AF_INET6 if ":" in name else socket.AF_INET
         bound = socket.create_server((name.strip("[]"), int(port)), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
