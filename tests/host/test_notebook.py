@@ -115,7 +115,7 @@ def test_mistakes_in_the_line_are_one_line(host: RunningHost, shell: Notebook) -
     assert "new line" in unknown
     assert "7F3K" not in unknown
     assert "cannot be reached" in shell.fails("%interview join 7F3K-92QX-4MDP-W8ZT@http://127.0.0.1:9")
-    assert "joined" in shell.fails("%interview begin")
+    assert "no session yet" in shell.fails("%interview begin")
 
 
 def test_a_gauge_that_lives_follows_the_host(host: RunningHost, shell: Notebook) -> None:

