@@ -26,7 +26,7 @@ class Sight:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._given = GivenChallenges(host.settings.data_dir, host.service.plugins)
+        self._given = GivenChallenges(host.settings.data_dir, host.service.plugins, host.service.store)
         self._private: collections.OrderedDict[str, PrivateText] = collections.OrderedDict()
         self._lock = threading.Lock()
 

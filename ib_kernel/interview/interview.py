@@ -68,7 +68,7 @@ class Interview:
         self.service = service or TokenService(self.settings, plugins=self.plugins)
         self._owns_service, self._is_guest = service is None, False
         self._loop = BackgroundLoop()
-        given = GivenChallenges(self.settings.data_dir, self.plugins)
+        given = GivenChallenges(self.settings.data_dir, self.plugins, self.service.store)
         self._parts = Parts(self.settings, self.plugins, self.service, Clients(self.plugins), given, hosted)
         self._sessions = SessionInUse(self._parts)
         self._turns = Turns(self._parts, self._sessions, self._loop)

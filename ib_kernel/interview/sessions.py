@@ -110,6 +110,7 @@ class SessionInUse:
             token_budget=token_budget,
             time_limit_s=time_limit_s,
             session_id=session_id,
+            challenge_sha=given.challenge_sha if given else "",
             prompt_version=version,
             charge=settings.charge,
             meta=meta,

@@ -3,7 +3,8 @@
 Notes and criteria must outlive the challenge's file, because a session goes on with what it was given. They
 are kept in a file of their own that only its owner can read: no row, session value or SQL of a session has
 them. (On one's own machine that hides nothing from its owner; a real interview is held by a host.) A store
-whose older sessions carry them in `meta` moves them here; the file is JSON, ``{"notes": …, "rubric": […]}``.
+whose older sessions carry them in `meta` moves them here; the file is JSON, ``{"notes": …, "rubric": […]}``
+and whatever else is the interviewer's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _NAMES = ("notes", "rubric")
 
 
-def keep(data_dir: Path, notes: str, rubric: Sequence[str], *, of: str = "") -> str:
+def keep(
+    data_dir: Path, notes: str, rubric: Sequence[str], *, of: str = "", more: Mapping[str, Any] | None = None
+) -> str:
     """Write a private part, durably, to a file of its own and return its id; "" for nothing to keep.
 
     Args:
@@ -38,13 +41,14 @@ def keep(data_dir: Path, notes: str, rubric: Sequence[str], *, of: str = "") -> 
         rubric: What is assessed, one criterion an item.
         of: What the id is made from, together with the content, so that keeping the same again changes
             nothing. "": a new id.
+        more: What else belongs to it, JSON-able.
 
     Raises:
         OSError: The file cannot be written.
     """
-    if not notes and not rubric:
+    if not notes and not rubric and not any((more or {}).values()):
         return ""
-    text = json.dumps({"notes": notes, "rubric": list(rubric)})
+    text = json.dumps({**(more or {}), "notes": notes, "rubric": list(rubric)})
     made = hashlib.sha256(f"private part\0{of}\0{text}".encode("utf-8", "surrogatepass"))
     private_id = made.hexdigest()[:32] if of else uuid.uuid4().hex
     folder = data_dir / FOLDER
@@ -66,16 +70,18 @@ def keep(data_dir: Path, notes: str, rubric: Sequence[str], *, of: str = "") -> 
     return private_id
 
 
-def read(data_dir: Path, private_id: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the notes and criteria kept under *private_id*; empty ones where there is no such file."""
+def read(data_dir: Path, private_id: Any) -> dict[str, Any]:
+    """Return what was kept under *private_id*; empty where there is no such file."""
     if not (isinstance(private_id, str) and _ID.fullmatch(private_id)):
-        return "", ()
+        return {}
     try:
         kept = json.loads((data_dir / FOLDER / f"{private_id}.json").read_text(encoding="utf-8"))
-        return _parts(kept)
-    except (OSError, ValueError, TypeError, LookupError) as error:
+        if not isinstance(kept, dict):
+            raise TypeError("not a table")
+        return kept
+    except (OSError, ValueError, TypeError) as error:
         log.warning("the notes of a challenge are not there any more: %s", type(error).__name__)
-        return "", ()
+        return {}
 
 
 def without(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +112,3 @@ def moved_out(data_dir: Path, session_id: str, meta: Mapping[str, Any]) -> dict[
         if private_id:
             clean["challenge"] = {**clean["challenge"], "private_id": private_id}
     return clean
-
-
-def _parts(kept: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    return str(kept["notes"]), tuple(str(line) for line in kept["rubric"])

@@ -220,7 +220,7 @@ def test_an_id_that_is_not_ours_reads_nothing(settings: Settings, private_id: ob
     """What stands in a session's row cannot name a file elsewhere."""
     from ib_kernel.values import private_part
 
-    assert private_part.read(settings.data_dir, private_id) == ("", ())
+    assert private_part.read(settings.data_dir, private_id) == {}
 
 
 def test_a_shipped_challenge_is_handed_out_without_its_notes(settings: Settings) -> None:

@@ -57,7 +57,7 @@ def test_what_was_there_comes_back(store: DuckDBStore, tmp_path: Path) -> None:
     assert [m.content for m in new.history("s")] == ["first", "second"]
     assert new.sql("SELECT count(*) FROM calls").rows == [(2,)]
     assert (new.people(), new.host_secret()) == (store.people(), store.host_secret())
-    assert private_part.read(tmp_path / "new", private_id)[0] == "the notes"
+    assert private_part.read(tmp_path / "new", private_id)["notes"] == "the notes"
     spend(new, "third")
     new.flush()
     assert new.sql("SELECT sum(total_tokens) FROM calls").rows == [(21,)]
