@@ -6,6 +6,7 @@ budget, `Host.interview` an engine with one session in use.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 import time
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.budget.access import acting_as
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
+from ib_kernel.evidence.hidden import HiddenChecks
+from ib_kernel.evidence.work import Work
 from ib_kernel.host.pacing import Pacing
 from ib_kernel.host.rates import RateLimit
 from ib_kernel.host.repair import Repair
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from ib_kernel.settings import Settings
 
 __all__ = ["Host", "HostOptions"]
+
+MOST_CHECKS = 2
+"""Hidden checks that one process runs at once; the others wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,16 @@ class Host:
     def sight(self) -> Sight:
         """What candidates may see."""
         return Sight(self)
+
+    @functools.cached_property
+    def work(self) -> Work:
+        """Checks and hints, with the private parts of challenges."""
+        return Work(self.store, self.sight.given, checks=HiddenChecks(), place="host")
+
+    @functools.cached_property
+    def checking(self) -> asyncio.Semaphore:
+        """How many hidden checks run at once: somebody's code takes a processor each."""
+        return asyncio.Semaphore(MOST_CHECKS)
 
     @functools.cached_property
     def turns(self) -> RunningTurns:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.host.notice import notice_of, was_shown
 from ib_kernel.host.withhold import PrivateText, screened
+from ib_kernel.interview.challenges import Challenge
+from ib_kernel.interview.challenges.kept import to_kept
 from ib_kernel.interview.given import GivenChallenges
 from ib_kernel.show.spending import spent
 from ib_kernel.values.wire import doubt_value, event_value, session_value, to_value
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
-    from ib_kernel.values import Message, Session
+    from ib_kernel.values import Message, NewSession, Session
 
 MOST_KEPT = 500
 """Private parts that are kept ready in memory."""
@@ -76,12 +78,17 @@ class Sight:
             "version": self._host.version,
         }
 
-    def challenge(self, session: Session) -> dict[str, str] | None:
-        """Return name, title and task of what the session was given."""
+    def given(self, session: NewSession) -> Challenge | None:
+        """Return what *session* was given, with its private part: for this side alone."""
+        return self._given.of(session)
+
+    def challenge(self, session: Session) -> dict[str, Any] | None:
+        """Return the candidate's part of what the session was given: task, starter, data, visible tests."""
         given = self._given.of(session)
         if given is None:
             return None
-        return {"name": given.name, "title": given.title, "text": given.text, "level": given.level}
+        kept = to_kept(given)
+        return {**to_value(kept), "title": given.title, "level": given.level}
 
     def history(self, session: Session) -> list[Message]:
         """Return the transcript as its candidate may read it."""

@@ -81,6 +81,7 @@ class Interview:
     use = forward("_sessions", SessionInUse.use)
     history = forward("_sessions", SessionInUse.history)
     challenge = forward("_sessions", SessionInUse.challenge)
+    whole_challenge = forward("_sessions", SessionInUse.whole_challenge)
 
     @property
     def session_id(self) -> str | None:

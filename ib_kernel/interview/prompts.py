@@ -73,7 +73,7 @@ def build_messages(
     """Return the Chat Completions messages of the next turn: system prompt, history, then the text.
 
     Text and the history's contents are passed on unchanged. Empty messages and roles other than user and
-    assistant are left out of the history.
+    assistant are left out of the history; a hint that was given is one of the interviewer's sayings.
 
     Args:
         session: The session.
@@ -83,10 +83,16 @@ def build_messages(
         wrap_up: Whether this is the last turn that fits, and the model is asked to come to an end.
     """
     system, _ = system_prompt(session, challenge)
-    said = [(m.role, m.content) for m in history if m.role in ("user", "assistant") and m.content]
+    said = [_said(m) for m in history if m.role in ("user", "assistant", "hint") and m.content]
     if wrap_up:
         text = f"{text}\n\n{WRAP_UP[session.persona]}"
     return ({"role": "system", "content": system}, *_alternating([*said, ("user", text)]))
+
+
+def _said(message: Message) -> tuple[str, str]:
+    if message.role == "hint":
+        return "assistant", f"(A hint that the candidate asked for and was shown: {message.content})"
+    return message.role, message.content
 
 
 def _alternating(said: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -181,5 +181,13 @@ class SessionInUse:
         Returns:
             Title and task without notes and criteria; None when it was given no challenge.
         """
-        whole = self._parts.given.of(session)
+        whole = self.whole_challenge(session)
         return whole.candidates_part() if whole else None
+
+    def whole_challenge(self, session: NewSession) -> Challenge | None:
+        """Return what *session* was given with the interviewer's part: for checks and hints, not for people.
+
+        Args:
+            session: The session.
+        """
+        return self._parts.given.of(session)

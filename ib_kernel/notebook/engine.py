@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
+    from ib_kernel.evidence.work import Work
     from ib_kernel.interview.interview import Interview
     from ib_kernel.plugin.manager import Plugins
     from ib_kernel.remote.desk import Desk
     from ib_kernel.remote.interview import RemoteInterview
+    from ib_kernel.remote.work import RemoteWork
     from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
     from ib_kernel.values import RateLimits
@@ -48,6 +50,8 @@ class Engine:
         """The last line that started a session, and which; `started_with` are the settings of that moment."""
         self.started_with: Settings | None = None
         self._variables: dict[str, str | None] = {}
+        self.cells_that_ran: Callable[[], Sequence[str]] = lambda: ()
+        """Returns the sources of the shell's cells, as Python, oldest first; the first has number 1."""
         self.on_enter: Callable[[bool], None] = lambda entered: None
 
     def settings(self) -> Settings:
@@ -97,6 +101,18 @@ class Engine:
     @property
     def _own_session_id(self) -> str | None:
         return self._interview.session_id if self._interview else self.wanted_session
+
+    @property
+    def work(self) -> Work | RemoteWork:
+        """Checks and hints of the interview in use."""
+        interview = self.interview
+        if self.remote is not None:
+            from ib_kernel.remote.work import RemoteWork
+
+            return RemoteWork(self.remote)
+        from ib_kernel.evidence.work import Work
+
+        return Work(interview.service.store, interview.whole_challenge)
 
     def rate_limits(self) -> Mapping[str, RateLimits]:
         """Return what services have said about their limits, by model, without building anything."""

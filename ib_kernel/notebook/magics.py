@@ -66,6 +66,7 @@ class InterviewMagics(Magics):
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
         self.engine.on_enter = self.listen
+        self.engine.cells_that_ran = lambda: list(shell.user_ns.get("In", ()))
         self.cell = Cell(shell)
         self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None

@@ -5,7 +5,7 @@ What a candidate may not do raises `NotHere`, one line that says who can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -15,16 +15,18 @@ from ib_kernel.plugin.events import SessionChanged
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.remote.connection import Connection
 from ib_kernel.remote.kept import Kept
+from ib_kernel.remote.received import received
 from ib_kernel.remote.service import RemoteService
 from ib_kernel.remote.state import State
 from ib_kernel.remote.turn import RemoteResult, RemoteTurn
 from ib_kernel.settings import Settings
-from ib_kernel.text import cut, well_formed
+from ib_kernel.text import well_formed
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
 from ib_kernel.values import LedgerEvent, Message, NewSession, Piece, RateLimits, Session
-from ib_kernel.values.wire import read_list
+from ib_kernel.values.wire import read, read_list, to_value
+from ib_kernel.values.work import CheckReport, Hint, TestResult
 
 
 class RemoteInterview:
@@ -101,6 +103,31 @@ class RemoteInterview:
         if not self._challenge_known:
             self.me()
         return self._challenge
+
+    def send_check(self, suite: str, code: str, tests: Sequence[TestResult] = ()) -> CheckReport:
+        """Have the hidden checks run, or what the visible tests showed recorded.
+
+        Args:
+            suite: "hidden" or "visible".
+            code: What is checked.
+            tests: What the visible tests showed.
+        """
+        what: dict[str, Any] = {"suite": suite, "code": code}
+        if suite == "visible":
+            what["tests"] = [to_value(test) for test in tests]
+        return read(CheckReport, self.connection.post("/v1/checks", what))
+
+    def next_hint(self) -> Hint:
+        """Ask for the next hint."""
+        return read(Hint, self.connection.post("/v1/hints"))
+
+    def send_cells(self, cells: Sequence[Mapping[str, Any]]) -> None:
+        """Send cells that were run.
+
+        Args:
+            cells: JSON-able, as ``POST /v1/cells`` takes them.
+        """
+        self.connection.post("/v1/cells", {"cells": list(cells)})
 
     def begin(self) -> Session:
         """Start the clock, if it does not run."""
@@ -209,8 +236,7 @@ class RemoteInterview:
 
     def _take_challenge(self, value: Any) -> None:
         if isinstance(value, Mapping):
-            name, title, text = (cut(str(value.get(key, "")), 500_000) for key in ("name", "title", "text"))
-            self._challenge = Challenge(cut(name, 200), cut(title, 500), text, origin="host")
+            self._challenge = received(value)
         self._challenge_known = True
 
 

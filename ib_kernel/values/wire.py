@@ -147,6 +147,8 @@ def _typed(hint: Any, value: Any, what: str) -> Any:
         return well_formed(value)
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return dict(value)
+    if origin is tuple and isinstance(value, list) and len(value) <= MAX_ITEMS:
+        return tuple(_typed(typing.get_args(hint)[0], item, what) for item in value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return read(hint, value)
     raise _odd(what)

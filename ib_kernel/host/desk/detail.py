@@ -137,7 +137,7 @@ def speaker(session: Session, message: Message) -> str:
     """Name who speaks: the candidate, the AI, or the interviewer."""
     if message.role == "user":
         return one_line(session.candidate) or "Candidate"
-    return "Interviewer" if message.role == "interviewer" else "AI"
+    return {"interviewer": "Interviewer", "hint": "Hint"}.get(message.role, "AI")
 
 
 def _messages(

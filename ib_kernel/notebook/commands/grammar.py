@@ -103,6 +103,25 @@ SUBCOMMANDS: dict[str, Command] = {
         (Option("--show", "show", help="print the token, which the output then keeps"),),
     ),
     "invite": INVITE,
+    "check": Command(
+        "%interview check",
+        "Run the challenge's tests beside what this notebook defines.",
+        (
+            Option("--cell", "cell", parse_tokens, "N", "check that cell as it was run, instead"),
+            Option("--hidden", "hidden", help="the hidden checks, which a host runs a few times only"),
+            Option("--practice", "practice", help="run them here, where they can be read"),
+        ),
+        example="%interview check",
+    ),
+    "hint": Command("%interview hint", "Show the challenge's next hint: no tokens, but recorded."),
+    "challenges": Command(
+        "%interview challenges",
+        "List the challenges that can be posed.",
+        (
+            Option("--tag", "tag", parse_text, "TAG", "those about TAG, such as sql"),
+            Option("--level", "level", parse_text, "LEVEL", "those for LEVEL, such as junior"),
+        ),
+    ),
     "status": Command("%interview status", "Show the session in use."),
     "transcript": Command(
         "%interview transcript",

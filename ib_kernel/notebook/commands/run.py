@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -239,24 +240,18 @@ def _key(engine: Engine, parsed: Parsed) -> Output:
     return show_lines(key.run(engine, parsed))
 
 
-def _at_a_host(name: str) -> Callable[[Engine, Parsed], Output]:
-    def run(engine: Engine, parsed: Parsed) -> Output:
-        from ib_kernel.notebook.commands import joined
+def _in(module: str, *names: str) -> dict[str, Callable[[Engine, Parsed], Output]]:
+    """Return the actions of a module of this folder, which is imported when the first of them is typed."""
 
-        action: Callable[[Engine, Parsed], Output] = getattr(joined, name)
-        return action(engine, parsed)
+    def action(name: str) -> Callable[[Engine, Parsed], Output]:
+        def run(engine: Engine, parsed: Parsed) -> Output:
+            found = importlib.import_module(f"ib_kernel.notebook.commands.{module}")
+            result: Output = getattr(found, name)(engine, parsed)
+            return result
 
-    return run
+        return run
 
-
-def _limits(name: str) -> Callable[[Engine, Parsed], Output]:
-    def run(engine: Engine, parsed: Parsed) -> Output:
-        from ib_kernel.notebook.commands import limits
-
-        action: Callable[[Engine, Parsed], Output] = getattr(limits, name)
-        return action(engine, parsed)
-
-    return run
+    return {name: action(name) for name in names}
 
 
 def _doctor(engine: Engine, parsed: Parsed) -> Output:
@@ -277,12 +272,13 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
 
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "start": _start,
-    **{name: _at_a_host(name) for name in ("join", "leave", "tools", "invite")},
+    **_in("joined", "join", "leave", "tools", "invite"),
+    **_in("work", "check", "hint", "challenges"),
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
     "resume": _resume,
-    **{name: _limits(name) for name in ("begin", "extend", "end")},
+    **_in("limits", "begin", "extend", "end"),
     "sessions": _sessions,
     "use": _use,
     "models": _models,

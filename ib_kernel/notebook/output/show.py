@@ -69,7 +69,11 @@ def markup(html_text: str) -> Markup:
 
 
 def speaker(session: Session, message: Message) -> str:
-    """Name who speaks: the candidate, or the model with its role."""
+    """Name who speaks: the candidate, the model with its role, a hint, or the interviewing person."""
+    if message.role == "hint":
+        return "Hint"
+    if message.role == "interviewer":
+        return "From the interviewer"
     mark = " (cut short)" if message.partial else ""
     name = session.candidate if message.role == "user" else session.persona.capitalize()
     return f"{name}, turn {message.turn}{mark}"
