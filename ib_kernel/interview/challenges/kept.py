@@ -51,7 +51,7 @@ def from_kept(kept: KeptChallenge) -> Challenge:
         kept: From a ledger, or from a host: names and sizes were looked at by who received it.
     """
     facts = _parsed(kept.files.get(_FACTS, ""))
-    reveal = facts.get("reveal")
+    reveal: Reveal = next((word for word in get_args(Reveal) if word == facts.get("reveal")), "nothing")
     data = {
         name.removeprefix(_DATA): _as_bytes(text)
         for name, text in kept.files.items()
@@ -69,7 +69,7 @@ def from_kept(kept: KeptChallenge) -> Challenge:
         tokens=_number(facts, "tokens"),
         tags=_texts(facts, "tags"),
         entry=tuple(name for name in _texts(facts, "entry") if name.isidentifier()),
-        reveal=reveal if reveal in get_args(Reveal) else "nothing",
+        reveal=reveal,
         starter=kept.files.get("starter.py", ""),
         visible=kept.files.get("tests/visible.py", ""),
         data=data,
