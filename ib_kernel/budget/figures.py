@@ -18,9 +18,10 @@ from ib_kernel.values import Totals
 class TokenUsage:
     """What a session has used so far, and what that leaves. All figures are the session's, in tokens.
 
-    `total_tokens` is `input_tokens` + `output_tokens`. `remaining_budget` is what can still be held (never
-    negative; what is held and in doubt is charged too). `budget_percentage_used` is settled tokens of the
-    budget, 0 to 100, and beyond in an overdraft.
+    `total_tokens` is what was billed, `input_tokens` + `output_tokens`, and `charged_tokens` what of it
+    counts for the budget (all of it, unless the session charges only what is new). `remaining_budget` is what
+    can still be held (never negative; what is held and in doubt is charged too). `budget_percentage_used` is
+    charged tokens of the budget, 0 to 100, and beyond in an overdraft.
     """
 
     input_tokens: int
@@ -28,6 +29,7 @@ class TokenUsage:
     total_tokens: int
     remaining_budget: int
     budget_percentage_used: float
+    charged_tokens: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dictionary."""
@@ -55,7 +57,12 @@ class Figures:
         """Return what the session has used so far, and what is left."""
         totals = self.totals(session_id)
         return TokenUsage(
-            totals.input_tokens, totals.output_tokens, totals.used, totals.left, percentage_used(totals)
+            totals.input_tokens,
+            totals.output_tokens,
+            totals.billed,
+            totals.left,
+            percentage_used(totals),
+            totals.charged_tokens,
         )
 
     def get_remaining_budget(self, session_id: str) -> int:
@@ -98,10 +105,11 @@ class Figures:
             session_id: The session.
 
         Returns:
-            `session_id`, `status`, `token_budget`, `tokens_used`, `input_tokens`, `output_tokens`,
-            `remaining_budget`, `percentage_used` (0 to 100 of settled tokens, beyond in an overdraft),
-            `message_count` (settled calls that used tokens), `avg_tokens_per_message`, and `held` and
-            `in_doubt`, which are charged against `remaining_budget` too.
+            `session_id`, `status`, `token_budget`, `tokens_used` (charged), `input_tokens`, `output_tokens`,
+            `billed_tokens`, `charge`, `remaining_budget`, `percentage_used` (0 to 100 of charged tokens,
+            beyond in an overdraft), `message_count` (settled calls that used tokens),
+            `avg_tokens_per_message` (billed), and `held` and `in_doubt`, which are charged against
+            `remaining_budget` too.
 
         Raises:
             UnknownSession: There is no such session.
@@ -113,10 +121,12 @@ class Figures:
             "tokens_used": totals.used,
             "input_tokens": totals.input_tokens,
             "output_tokens": totals.output_tokens,
+            "billed_tokens": totals.billed,
+            "charge": session.charge,
             "remaining_budget": totals.left,
             "percentage_used": percentage_used(totals),
             "message_count": totals.calls,
-            "avg_tokens_per_message": totals.used / totals.calls if totals.calls else 0.0,
+            "avg_tokens_per_message": totals.billed / totals.calls if totals.calls else 0.0,
             "status": str(session.status),
             "held": totals.held,
             "in_doubt": totals.in_doubt,
@@ -146,7 +156,7 @@ class Figures:
 
 
 def percentage_used(totals: Totals) -> float:
-    """Return settled tokens as a percentage of the budget (100.0 for an empty budget)."""
+    """Return charged tokens as a percentage of the budget (100.0 for an empty budget)."""
     return 100.0 * totals.used / totals.token_budget if totals.token_budget else 100.0
 
 

@@ -5,6 +5,7 @@ Everything that reserves, settles, releases or decides goes through here, `ib_ke
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections import defaultdict, deque
@@ -58,6 +59,7 @@ class ReservationManager:
         lease_s: float | None = None,
         nano_usd: int = 0,
         call: CallStart | None = None,
+        billed_tokens: int | None = None,
     ) -> Reservation | Refusal:
         """Reserve like `reserve_tokens`, but return a `Refusal` that says why not.
 
@@ -68,11 +70,19 @@ class ReservationManager:
                 and `update_consumption` may settle it.
             nano_usd: Nano-dollars to reserve beside the tokens.
             call: What is known about the attempt; ``turn=None`` begins a turn with the next number.
+            billed_tokens: What the service may bill for it, where that is more than what is charged; None:
+                *tokens*.
         """
         tokens = parse_tokens("estimated", tokens)
         lease = self._access.settings.hold_s if lease_s is None else lease_s
         reserved = self._access.store.reserve(
-            parse_id(session_id), tokens, lease_s=lease, nano_usd=nano_usd, owner=OWNER, call=call
+            parse_id(session_id),
+            tokens,
+            lease_s=lease,
+            nano_usd=nano_usd,
+            owner=OWNER,
+            call=call,
+            billed_tokens=billed_tokens,
         )
         if isinstance(reserved, Reservation) and lease_s is None:
             with self._lock:
@@ -196,6 +206,7 @@ class ReservationManager:
             ReservationError: When it is unknown, still held, released or written off.
         """
         found = self._unlock(reservation_id, passphrase, "settling")
+        end = _charged(found, end)
         done = self._access.store.resolve(reservation_id, end, who=actor(), reason=reason)
         if done and found is not None:
             self._access.changed(self._sessions.get_session(found.session_id), "resolved")
@@ -251,3 +262,13 @@ class ReservationManager:
             own = self._own.get(reservation.session_id)
             if own and reservation in own:
                 own.remove(reservation)
+
+
+def _charged(reservation: Reservation | None, end: CallEnd) -> CallEnd:
+    """Return *end* with what is charged of it: what was to be free of the prompt stays free."""
+    if reservation is None or end.charged_tokens is not None:
+        return end
+    free = reservation.billed_tokens - reservation.tokens
+    if free <= 0:
+        return end
+    return dataclasses.replace(end, charged_tokens=max(0, end.input_tokens - free) + end.output_tokens)

@@ -92,6 +92,7 @@ class SessionManager:
         if details.get("budget_nano_usd") is not None:
             require_price(info)
         person = parse_name("candidate", candidate or settings.candidate or default_candidate())
+        details.setdefault("charge", settings.charge)
         for field in ("role", "level"):
             parse_name(field, details.get(field) or "")
         self._guard.require_no_lock(person, (unlock, passphrase))

@@ -55,7 +55,7 @@ def burn_down(
     """
     began = session.started_at if session.started_at is not None else session.created_at
     changes = [e for e in events if e.kind == "budget" and e.detail.get("unit") == "token_budget"]
-    steps = [(c.ended_at, c.input_tokens + c.output_tokens, c.token_budget) for c in calls]
+    steps = [(c.ended_at, c.charged, c.token_budget) for c in calls]
     steps += [(e.created_at, 0, e.detail["to"]) for e in changes]
     steps.sort(key=lambda step: step[0])
     first = changes[0].detail["from"] if changes else calls[0].token_budget if calls else session.token_budget

@@ -321,4 +321,5 @@ class TurnReservation:
             lease_s=self._settings.lease_s,
             nano_usd=nano,
             call=call,
+            billed_tokens=plan.billed,
         )

@@ -317,3 +317,8 @@ class Spent:
     counted_tokens: int | None = None
     source: str = ""
     charged_tokens: int | None = None
+
+    @property
+    def charged(self) -> int:
+        """Tokens that the session was charged: `charged_tokens`, or what was billed."""
+        return self.input_tokens + self.output_tokens if self.charged_tokens is None else self.charged_tokens

@@ -12,8 +12,20 @@ import pytest
 from notebook_shell import Paced
 
 from ib_kernel import Interview, Plugins, Settings
-from ib_kernel.errors import BudgetRefused, ConfigError, NoSession, SessionInactive
+from ib_kernel.budget.unresolved import find, settle
+from ib_kernel.errors import (
+    BudgetRefused,
+    ConfigError,
+    ContentFiltered,
+    NoSession,
+    SessionInactive,
+    TimedOut,
+)
 from ib_kernel.interview.prompts import WRAP_UP
+from ib_kernel.interview.turns import asked_now
+from ib_kernel.notebook.commands.start import limits_line
+from ib_kernel.notebook.output.gauge import gauge_text
+from ib_kernel.show.figures import read_budget
 from ib_kernel.values import NextTurn, Status, Usage
 
 QUESTION = "word " * 149 + "?"
@@ -258,3 +270,110 @@ def test_the_session_names_its_conversation_to_a_cache(room: tuple[Interview, Co
     assert buddy.ask("hello")._turn.ask.request.cache_key == session
     buddy.start(session_id="x" * 65)
     assert len(buddy.ask("hello")._turn.ask.request.cache_key) == 64
+
+
+# --- charging what is new
+
+
+def test_only_what_turns_add_is_charged_and_thirty_turns_fit(room: tuple[Interview, Counted]) -> None:
+    """20,000 tokens carry 36 turns of 150 and 400, foretold within one; the bill keeps its ceiling."""
+    buddy, client = room
+    session = buddy.start(
+        "Backend engineer", challenge="rate-limiter", token_budget=20_000, charge="new"
+    ).session_id
+    promised = buddy.service.estimate_turns_left(session)
+    foretold = turns_until_refused(buddy)
+    truth = list(range(len(foretold) - 1, -1, -1))
+    assert len(foretold) >= 30
+    assert all(abs((said or 0) - true) <= 1 for said, true in zip(foretold, truth, strict=True))
+    assert abs((promised or 0) - len(foretold)) <= 1
+    totals = buddy.service.totals(session)
+    assert totals.used <= 20_000 < totals.billed <= totals.billed_ceiling == 200_000
+    said = buddy.service.count_tokens(QUESTION), buddy.service.count_tokens("".join(REPLY))
+    rows = buddy.service.store.sql("SELECT charged_tokens, history_from_turn FROM calls ORDER BY turn").rows
+    assert [row[0] for row in rows[:-1]] == [sum(said)] * (len(rows) - 1)
+    assert rows[9][1] is None  # the whole conversation went along for as long as the bill allows
+    assert rows[-1][1] is not None
+    task = client.sent[0]["messages"][0]
+    assert all(body["messages"][0] == task and len(body["messages"]) >= 4 for body in client.sent[3:])
+
+
+def test_the_footer_says_charged_where_less_is_charged(room: tuple[Interview, Counted]) -> None:
+    """Both figures stand there; the gauge and the figures by name tell them apart."""
+    buddy, _ = room
+    session = buddy.start(challenge="rate-limiter", token_budget=20_000, charge="new").session_id
+    with buddy.ask(QUESTION) as reply:
+        list(reply)
+    charged = buddy.service.count_tokens(QUESTION) + buddy.service.count_tokens("".join(REPLY))
+    assert f"{charged:,} charged · {20_000 - charged:,} of 20,000 left" in reply.footer
+    stats = buddy.service.get_usage_stats(session)
+    assert (stats["tokens_used"], stats["charge"]) == (charged, "new")
+    assert stats["billed_tokens"] > charged
+    assert "charged for what turns add" in limits_line(buddy.session, buddy.service.totals(session))
+    gauge = gauge_text(read_budget(buddy.service, session))
+    assert f"charged {charged:,}, what turns added · billed {stats['billed_tokens']:,} =" in gauge
+
+
+def test_what_the_engine_did_not_compose_is_charged_as_billed(room: tuple[Interview, Counted]) -> None:
+    """Messages that are sent as they are, and reported use, are free of nothing."""
+    buddy, _ = room
+    session = buddy.start(token_budget=20_000, charge="new").session_id
+    messages = [{"role": "system", "content": "word " * 300}, {"role": "user", "content": "hello"}]
+    with buddy.send(messages, asked_now("user", "hello")) as reply:
+        list(reply)
+    totals = buddy.service.totals(session)
+    assert totals.used == totals.billed > 700
+    buddy.service.update_consumption(session, 100, 50)
+    assert buddy.service.totals(session).used == totals.used + 150
+
+
+def test_failures_and_decisions_charge_by_the_same_rule(room: tuple[Interview, Counted]) -> None:
+    """A filtered prompt, a retry that was billed, and a call in doubt that somebody settles."""
+    buddy, client = room
+    session = buddy.start(challenge="rate-limiter", token_budget=20_000, charge="new").session_id
+    new = buddy.service.count_tokens(QUESTION)
+
+    def filtered(i: int) -> None:
+        raise ContentFiltered("The prompt was filtered.", outcome="prompt_billed")
+
+    client.before = filtered
+    with pytest.raises(ContentFiltered):
+        buddy.say_sync(QUESTION)
+    first = buddy.service.totals(session)
+    assert first.used == new < first.billed
+
+    def lost(i: int) -> None:
+        raise TimedOut("no answer", outcome="unknown", retryable=False)
+
+    client.before = lost
+    with pytest.raises(TimedOut):
+        buddy.say_sync(QUESTION)
+    doubt = find(buddy.service, None, session)
+    assert doubt.tokens < doubt.billed_tokens
+    assert buddy.service.totals(session).in_doubt == new + 1_200
+    end = settle(buddy.service, doubt, first.billed, 40)
+    assert end.input_tokens == first.billed
+    assert buddy.service.totals(session).used == 2 * new + 40
+
+
+def test_a_tight_ceiling_ends_in_its_own_words(room: tuple[Interview, Counted]) -> None:
+    """Tokens of the budget may be left when nothing more may be billed."""
+    buddy, _ = room
+    opened = buddy.service.create_session(
+        "Ada", 20_000, "gpt-4.1-mini", client="paced", charge="new", billed_ceiling=4_000
+    )
+    buddy.use(opened.session_id)
+    foretold = turns_until_refused(buddy)
+    assert foretold[-1] == 0
+    refused = [e.detail for e in buddy.service.store.events(opened.session_id) if e.kind == "refused"]
+    assert refused[-1]["reason"] == "billed"
+    assert buddy.service.totals(opened.session_id).left > 10_000
+
+
+def test_a_setting_chooses_what_is_charged(tmp_path: Path) -> None:
+    """For every session that is started without saying."""
+    buddy, _ = interview(tmp_path, ["Fine."], charge="new")
+    with buddy:
+        assert buddy.start().charge == "new"
+        assert buddy.start(charge="billed").charge == "billed"
+        assert buddy.service.create_session("Ada", 9_000, "gpt-4.1-mini").charge == "new"

@@ -96,6 +96,7 @@ def limits_line(session: Session, totals: Totals) -> str:
         *filter(None, [money_left(totals)]),
         time_line(session),
         f"model {session.model}, client {session.client}",
+        *(["charged for what turns add"] if session.charge == "new" else []),
         *(["locked"] if is_locked(session) else []),
     ]
     return f"{' · '.join(parts)} · the AI is the {session.persona}"

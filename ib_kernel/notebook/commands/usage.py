@@ -38,7 +38,8 @@ def summary(engine: Engine) -> Output:
     rows = [
         ["input tokens", f"{t.input_tokens:,}"],
         ["output tokens", f"{t.output_tokens:,}"],
-        ["together", f"{t.used:,} of {t.token_budget:,}"],
+        ["together", f"{t.billed:,}"],
+        ["charged", f"{t.used:,} of {t.token_budget:,}"],
         ["held", f"{t.held:,}"],
         ["in doubt", f"{t.in_doubt:,}"],
         ["left", f"{t.left:,}"],

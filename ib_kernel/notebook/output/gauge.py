@@ -38,6 +38,11 @@ def details(view: BudgetView) -> list[str]:
     t, following = view.totals, view.next_turn
     split = f"{t.input_tokens:,} in + {t.output_tokens:,} out, over {several(t.turns, 'turn')}"
     lines = [f"used {t.used:,} = {split} · cost: {view.cost}"]
+    if view.session.charge == "new":
+        lines = [f"charged {t.used:,}, what turns added · billed {t.billed:,} = {split} · cost: {view.cost}"]
+    if t.billed_ceiling is not None:
+        rest = max(0, t.billed_ceiling - t.billed - t.held_billed)
+        lines.append(f"of {t.billed_ceiling:,} tokens that may be billed, {rest:,} are left")
     if following is not None:
         sent = following.prompt - following.new
         lines.append(f"next turn: {sent:,} in + your text + about {following.reply:,} out")
