@@ -13,6 +13,7 @@ import threading
 
 from ib_kernel.budget.access import LedgerAccess, forward
 from ib_kernel.budget.awaited import AwaitedReservations
+from ib_kernel.budget.ceiling import CeilingWatch
 from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.figures import Figures, TokenUsage, percentage_used, warning_level
 from ib_kernel.budget.limits import SessionLimits
@@ -51,6 +52,7 @@ class TokenService:
         self._limits = SessionLimits(self._access, self._sessions)
         self._reservations = ReservationManager(self._access, self._sessions)
         self._awaited = AwaitedReservations(self._access)
+        self._ceiling = CeilingWatch(self._access)
         self._figures = Figures(self._access, self._sessions)
         self._outlook = Outlook(self._access, self._sessions, self._counting)
 
@@ -113,6 +115,8 @@ class TokenService:
     arelease = forward("_awaited", AwaitedReservations.arelease)
     amark_unresolved = forward("_awaited", AwaitedReservations.amark_unresolved)
     arenew = forward("_awaited", AwaitedReservations.arenew)
+
+    has_ceiling = forward("_ceiling", CeilingWatch.has_ceiling)
 
     # figures
     totals = forward("_figures", Figures.totals)

@@ -170,7 +170,7 @@ class TurnReservation:
         )
         plan = plan_turn(bounded, self.ask.model, purse, wish)
         plan = dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(count)))
-        nano = 0 if money_left is None else self.recorder.worst_case(plan) or 0
+        nano = self._most_money(plan) if money_left is not None or self._service.has_ceiling() else 0
         if money_left is not None and nano > money_left:
             total = totals.budget_nano_usd or 0
             room = (money_reply or 0) // wish.n
@@ -285,6 +285,16 @@ class TurnReservation:
         request = self.ask.request
         minimum = self._settings.min_reply_tokens
         return Wish(request.max_completion_tokens, minimum, self.ask.explicit, request.n)
+
+    def _most_money(self, plan: Plan) -> int:
+        """Return what the attempt may cost; `BudgetRefused` where no price is known."""
+        nano = self.recorder.worst_case(plan)
+        if nano is None:
+            raise BudgetRefused(
+                f"not sent. Spending is limited in money and no price is known for {self.ask.model.name}.",
+                reason="money",
+            )
+        return nano
 
     def _money(self, count: Count, totals: Totals) -> tuple[int | None, int | None]:
         """Return the nano-dollars that are left and the reply they pay for; None without such a budget."""

@@ -238,6 +238,38 @@ def test_many_calls_at_once_never_exceed_the_budget(settings: Settings, service:
     assert len(service.requests) == totals.calls
 
 
+def test_a_ceiling_on_the_money_of_all_interviews_is_held_against(
+    host: Served, service: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that may pass it is refused in one line, and so is a turn; without it both go."""
+    from ib_kernel.budget import ceiling
+
+    monkeypatch.setattr(ceiling, "KNOWN_S", 0.0)
+    session = host.session()
+    host.host.store.set_ceiling(day_nano_usd=1_000, who="Grace")
+    with tool(host, session) as client:
+        with pytest.raises(openai.RateLimitError, match="ceiling") as caught:
+            client.chat.completions.create(model=MODEL, messages=HI)
+        assert caught.value.code == "insufficient_quota"
+        with pytest.raises(BudgetRefused):
+            host.host.interview(session.session_id).say_sync("Hello")
+        assert service.requests == []
+        host.host.store.set_ceiling(who="Grace")
+        client.chat.completions.create(model=MODEL, messages=HI)
+
+
+def test_a_session_writes_no_more_than_its_share(host: Served, service: FaultServer) -> None:
+    """Rows and bytes of one transcript are limited, so that no candidate fills the disk of all."""
+    session = host.session()
+    quota = host.host.gateway.quota
+    quota._rows = 2
+    with tool(host, session) as client:
+        client.chat.completions.create(model=MODEL, messages=HI)
+        with pytest.raises(openai.RateLimitError, match="transcript"):
+            client.chat.completions.create(model=MODEL, messages=HI)
+    assert len(service.requests) == 1
+
+
 # --- fields
 
 

@@ -231,3 +231,33 @@ def test_an_updated_list_elsewhere_does_not_change_prices() -> None:
         assert price_call(openai("gpt-4.1"), Usage(1, 0), when=WHEN).nano_usd == 2000
     finally:
         set_custom_snapshot(None)
+
+
+def test_prices_by_the_token_are_the_lists_own_to_the_nano_dollar() -> None:
+    """Our arithmetic gives what the list's does, for a sample of all its models, steps and cached parts."""
+    import random
+    from decimal import ROUND_CEILING, ROUND_HALF_UP, localcontext
+
+    from genai_prices import Usage as ListUsage
+
+    from ib_kernel.models import price_list, prices
+
+    chance, now, tried = random.Random(4), datetime.datetime.now(datetime.UTC), 0
+    listed = [model for provider in price_list._snapshot().providers for model in provider.models]
+    for model in [*chance.sample(listed, 150), *(m for m in listed if m.id.startswith("gpt-5"))]:
+        row = model.get_prices(now)
+        if row.input_mtok is None or row.output_mtok is None:
+            continue
+        prompt = chance.choice([0, 7, 1_000, 600_000])
+        counted = {"input_tokens": prompt, "output_tokens": chance.randrange(9_000)}
+        if row.cache_read_mtok is not None:
+            counted["cache_read_tokens"] = prompt // 3
+        if row.cache_write_mtok is not None:
+            counted["cache_write_tokens"] = prompt // 4
+        for rounding in (ROUND_HALF_UP, ROUND_CEILING):
+            with localcontext(prec=60):
+                usd = row.calc_price(ListUsage(**counted))["total_price"]
+                expected = int((usd * prices.NANO).to_integral_value(rounding=rounding))
+            assert prices._nano(row, counted, rounding) == expected, (model.id, counted)
+            tried += prices._by_tokens(row, counted) is not None
+    assert tried > 100

@@ -108,7 +108,7 @@ class Admission:
             nano = self._recorder.worst_case(plan)
         if nano is None:
             raise BudgetRefused(
-                f"not sent: the interview has a budget in money and no price is known for {self._model.name}"
+                f"not sent: spending is limited in money and no price is known for {self._model.name}"
             )
         call = CallStart(
             turn=0,

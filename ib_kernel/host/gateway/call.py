@@ -116,7 +116,7 @@ class GatewayCall:
         bound = (admission.count.upper or admission.count.tokens) + admission.reply * self._asked.n
         await place.admit(self._asked.model, bound)
         before = await self._gateway.totals_before(self._session)
-        with_money = await self._gateway.holds_money(self._session)
+        with_money = self._gateway.holds_money(self._session)
         attempt = await admission.reserve(number, before, with_money=with_money)
         running = self.running
         running.reservation = attempt.reservation

@@ -73,7 +73,6 @@ class Gateway:
         self._known: dict[bytes, Known] = {}
         self._observed = (False, 0.0)
         self._seen: dict[str, tuple[Totals, int]] = {}
-        self._ceiling: tuple[bool, float] = (False, 0.0)
 
     @property
     def upstream(self) -> Upstream:
@@ -163,16 +162,9 @@ class Gateway:
             seen = self._seen[session.session_id] = (totals, 0)
         return seen[0]
 
-    async def holds_money(self, session: Session) -> bool:
+    def holds_money(self, session: Session) -> bool:
         """Return True if a call must hold money beside its tokens."""
-        if session.budget_nano_usd is not None:
-            return True
-        found, until = self._ceiling
-        if time.monotonic() >= until:
-            ceiling: Any = await asyncio.to_thread(self.host.store.ceiling)
-            found = ceiling.day_nano_usd is not None or ceiling.total_nano_usd is not None
-            self._ceiling = (found, time.monotonic() + KNOWN_S)
-        return found
+        return session.budget_nano_usd is not None or self.service.has_ceiling()
 
     async def after(self, session: Session, notify: Notifier, attempt: Attempt, end: CallEnd) -> None:
         """Notify observers of a settled call, and warn when the budget has passed a level."""

@@ -1,0 +1,164 @@
+"""Answers that are passed on: read as our own are, whatever is skipped, and whatever is generated besides."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ib_kernel.errors import ClientError
+from ib_kernel.secrets import Secret
+from ib_kernel.settings import Settings
+from ib_openai.answers import AnswerReader
+from ib_openai.chat import ChatReader
+from ib_openai.client import OpenAIClient
+from ib_openai.passing import PassingChat, PassingResponses
+from ib_openai.plain_chunk import plain_chunk
+
+HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4-mini"}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    """Return one event of a chat stream."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    value = {**HEAD, "choices": [choice], "usage": None, **more}
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+
+END = chunk({}, "stop") + b"data: [DONE]\n\n"
+USAGE = chunk({}, choices=[], usage={"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8})
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+padding = st.text("abcXYZ019", max_size=8)
+odd = st.sampled_from(
+    [
+        {"role": "assistant", "content": ""},
+        {"content": "x", "reasoning_content": "hm"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": '{"a": 1}'}}]},
+        {"refusal": "no"},
+        {},
+        {"content": None},
+    ]
+)
+events = st.lists(
+    st.one_of(
+        st.tuples(texts, padding).map(lambda p: chunk({"content": p[0]}, obfuscation=p[1])),
+        odd.map(chunk),
+        st.just(b": keep-alive\n\n"),
+    ),
+    max_size=12,
+)
+
+
+@given(events, st.lists(st.integers(0, 12), max_size=4))
+def test_a_stream_reads_the_same_whatever_is_skipped(sent: list[bytes], cuts: list[int]) -> None:
+    """Text, end and usage are those of the client's own reader, however the events are put together."""
+    whole = [*sent, chunk({"content": "."}), chunk({}, "stop"), USAGE, b"data: [DONE]\n\n"]
+    passing = PassingChat()
+    places = sorted({min(cut, len(whole)) for cut in cuts} | {0, len(whole)})
+    for first, last in itertools.pairwise(places):
+        passing.feed(b"".join(whole[first:last]))
+    ours, text = ChatReader(), ""
+    for event in whole:
+        text += _heard(ours, event)
+    assert "".join(passing.pieces) == text
+    assert passing.done() == ours.done()
+    assert passing.complete
+
+
+def _heard(reader: AnswerReader, raw: bytes) -> str:
+    from ib_kernel.values import Piece
+    from ib_kernel.values.sse import Decoder
+
+    heard = [one for event in Decoder().feed(raw) for one in reader.feed(event)]
+    return "".join(one.text for one in heard if isinstance(one, Piece))
+
+
+def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred plain chunks a few are parsed, in one block as in many."""
+    parsed = []
+    once = ChatReader._one
+
+    def counted(self: Any, kind: str, value: Any, *, whole: bool = False) -> Any:
+        parsed.append(value)
+        return once(self, kind, value, whole=whole)
+
+    monkeypatch.setattr(ChatReader, "_one", counted)
+    words = [chunk({"content": f"w{n} "}, obfuscation="ab" * (n % 3)) for n in range(100)]
+    for blocks in (words, [b"".join(words)]):
+        parsed.clear()
+        answer = PassingChat()
+        for block in blocks:
+            answer.feed(block)
+        assert len(parsed) <= 3
+        assert "".join(answer.pieces) == "".join(f"w{n} " for n in range(100))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        chunk({"content": "x"}, "stop"),
+        chunk({"content": 'a"b'}),
+        chunk({"role": "assistant", "content": "x"}),
+        chunk({"content": "x"}, usage={"prompt_tokens": 1}),
+        chunk({"content": "x"}, error={"message": "no"}),
+        b"data: [DONE]\n\n",
+        b"data: {\n\n",
+    ],
+)
+def test_what_says_more_than_a_text_makes_no_shape(event: bytes) -> None:
+    """A finish reason, usage, an error, another field: such a chunk is always parsed."""
+    assert plain_chunk(event) is None
+
+
+def test_what_is_generated_beside_the_text_is_noted() -> None:
+    """Tool calls, other choices and reasoning are billed, and nobody reads them as the reply."""
+    answer = PassingChat()
+    answer.feed(chunk({"reasoning_content": "hm"}))
+    answer.feed(chunk({"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": "{}"}}]}))
+    other = {"index": 1, "delta": {"content": "second"}, "finish_reason": None}
+    answer.feed(chunk({}, choices=[other]))
+    assert answer.pieces == []
+    assert sorted(answer.others) == sorted(["hm", "look", "{}", "second"])
+
+
+def test_a_responses_tool_call_is_noted_too() -> None:
+    """Its arguments come as deltas of their own."""
+    answer = PassingResponses()
+    for delta in ('{"a"', ": 1}"):
+        event = {"type": "response.function_call_arguments.delta", "delta": delta}
+        answer.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+    assert "".join(answer.others) == '{"a": 1}'
+
+
+@pytest.mark.parametrize("answer", [PassingChat(), PassingResponses()])
+def test_a_cut_answer_ends_as_at_its_cap(answer: Any) -> None:
+    """What ends the stream here reads as a reply that was too long."""
+    other = type(answer)()
+    other.feed(answer.cut_short())
+    assert other.done().finish_reason == "length"
+
+
+def test_an_error_event_is_ours_and_without_the_key() -> None:
+    """Mapped as in our own streams."""
+    answer = PassingChat(Secret("sk-abcdefghij0123456789"))
+    with pytest.raises(ClientError) as caught:
+        answer.feed(b'data: {"error": {"message": "bad sk-abcdefghij0123456789", "code": 500}}\n\n')
+    assert "sk-abcdefghij" not in str(caught.value)
+
+
+def test_a_passage_goes_where_the_settings_say() -> None:
+    """Address, query, key and the field for the cap are the client's own; its repr has no key."""
+    settings = Settings(
+        api_key="sk-abcdefghij0123456789", base_url="https://x.openai.azure.com/openai/v1?api-version=2"
+    )
+    passage = OpenAIClient(settings).passage()
+    assert passage.url("chat") == "https://x.openai.azure.com/openai/v1/chat/completions?api-version=2"
+    assert passage.headers()["Authorization"] == "Bearer sk-abcdefghij0123456789"
+    assert passage.headers()["api-key"] == "sk-abcdefghij0123456789"
+    assert "sk-abc" not in repr(passage) + repr(vars(passage))
+    assert passage.responses_body({"model": "m", "input": "x"}, 7)["max_output_tokens"] == 7
