@@ -1,11 +1,14 @@
 """Record the README's pictures in a real JupyterLab: ``python docs/images/record.py`` (needs Chromium).
 
-Writes interview.png (a screenshot) and walkthrough.webp (an animated image made from screenshots).
+The browser tests make a picture of every surface; widget.png, widget-dark.png and board.png are among them.
+interview.png and lab.png are screenshots, walkthrough.webp is an animated image made from screenshots.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +38,7 @@ SLOWLY = """async () => {
   await kernel.requestExecute({code, silent: true}).done; }"""
 TO_END = """() => { const cells = jupyterapp.shell.currentWidget.content.widgets;
   cells[cells.length - 1].node.scrollIntoView({block: 'end'}); }"""
-WIDTH, HEIGHT = 1040, 1180
+WIDTH, HEIGHT = 1280, 1180
 
 
 class Film:
@@ -61,8 +64,27 @@ class Film:
         )
 
 
+SURFACES = {"controls-light-wide": "widget", "controls-dark-wide": "widget-dark", "board-light-wide": "board"}
+
+
+def keep(image: Image.Image, name: str) -> None:
+    """Write a picture of few colours."""
+    image.convert("RGB").quantize(128).save(HERE / f"{name}.png", optimize=True)
+
+
+def surfaces() -> None:
+    """Let the browser test of every surface run, and keep three of its pictures."""
+    with tempfile.TemporaryDirectory() as place:
+        test = [sys.executable, "-m", "pytest", "-q", "tests/browser/test_browser_looks.py"]
+        environment = {**os.environ, "SCREENSHOTS": place}
+        subprocess.run(test, cwd=HERE.parents[1], env=environment, check=True)  # noqa: S603
+        for found, name in SURFACES.items():
+            keep(Image.open(Path(place) / f"{found}.png"), name)
+
+
 def main() -> None:
     """Run the cells, take the pictures."""
+    surfaces()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         with lab.server(place) as url, lab.browser() as chromium:
@@ -71,6 +93,7 @@ def main() -> None:
             page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
             with jupyter.notebook("interview.ipynb", CELLS) as sheet:
                 page.evaluate(SLOWLY)
+                page.evaluate("() => { jupyterapp.commands.execute('interview-buddy:open'); }")
                 film = Film(page)
                 film.frame(1200)
                 for i in range(len(CELLS)):
@@ -84,9 +107,12 @@ def main() -> None:
                     film.frame(1800)
                 page.evaluate(TO_END)
                 film.frame(3000)
-                Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128).save(
-                    HERE / "interview.png", optimize=True
-                )
+                keep(Image.open(io.BytesIO(page.screenshot())), "interview")
+                page.set_viewport_size({"width": WIDTH, "height": 760})
+                page.wait_for_timeout(500)
+                page.evaluate(TO_END)
+                page.wait_for_timeout(500)
+                keep(Image.open(io.BytesIO(page.screenshot())), "lab")
                 film.save(HERE / "walkthrough.webp")
     for path in sorted(HERE.glob("*.[pw][ne]*")):
         print(path.name, f"{path.stat().st_size / 1000:.0f} kB")  # noqa: T201

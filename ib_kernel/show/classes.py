@@ -13,6 +13,7 @@ from markupsafe import Markup
 from ib_kernel.show.sanitize import (
     CELL_STYLES,
     CODE_STYLE,
+    NAME_STYLE,
     PLAIN_STYLE,
     PRE_STYLE,
     TABLE_STYLE,
@@ -24,6 +25,7 @@ CLASSES = {
     PRE_STYLE: "code",
     PLAIN_STYLE: "plain",
     CODE_STYLE: "",
+    NAME_STYLE: "",
     WIDE_STYLE: "wide",
     TABLE_STYLE: "",
     **{style: {"right": "r", "center": "mid"}.get(align, "") for (_, align), style in CELL_STYLES.items()},

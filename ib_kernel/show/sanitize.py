@@ -48,6 +48,9 @@ PLAIN_STYLE = "margin:0;white-space:pre-wrap"
 CODE_STYLE = "background-color:transparent;padding:0;white-space:pre"
 """The code itself: a theme gives it a ground of its own, and lets it wrap."""
 
+NAME_STYLE = "white-space:nowrap"
+"""A short piece of code within a line: a name is not broken at its hyphens."""
+
 TOKEN_STYLES = {
     "keyword": "font-weight:bold",
     "name": "",
@@ -77,6 +80,7 @@ STYLES = frozenset(
         PRE_STYLE,
         PLAIN_STYLE,
         CODE_STYLE,
+        NAME_STYLE,
         WIDE_STYLE,
         TABLE_STYLE,
         *filter(None, TOKEN_STYLES.values()),

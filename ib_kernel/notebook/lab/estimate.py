@@ -40,47 +40,24 @@ def estimate_cell(interview: Interview, cell: str, names: Mapping[str, Any]) -> 
             from ib_kernel.interview.prompts import expand_vars
 
             text = expand_vars(text, dict(names))
-        wishes = {name: options.get(name) for name in ("max_tokens", "model")}
-        found = _estimate(interview, text, wishes)
-        left = interview.service.totals(interview.session.session_id).left
+        wishes = {name: options[name] for name in ("max_tokens", "model") if name in options}
+        found = interview.estimate(text, **wishes)
     except (BuddyError, UsageError) as error:
-        return _problem(one_line(str(error)))
-    total = found.prompt + found.reply
+        return _problem(_not_sent(str(error)))
     return {
-        "problem": "",
+        "problem": _not_sent(found.refusal),
         "prompt": found.prompt,
         "new": found.new,
         "reply": found.reply,
-        "total": total,
-        "after": max(0, left - total),
+        "total": found.charged,
+        "after": max(0, found.left - found.charged),
+        "history_from_turn": found.history_from_turn,
     }
 
 
-def _estimate(interview: Any, text: str, wishes: Mapping[str, Any]) -> Any:
-    if hasattr(interview, "estimate"):
-        return interview.estimate(text, **wishes)
-    return _counted(interview, text, wishes)
-
-
-def _counted(interview: Any, text: str, wishes: Mapping[str, Any]) -> Any:
-    from types import SimpleNamespace
-
-    from ib_kernel.interview.compose import Wishes, compose
-    from ib_kernel.interview.prompts import build_messages
-    from ib_kernel.values import Message
-
-    session, service = interview.session, interview.service
-    history = service.store.history(session.session_id)
-    messages = build_messages(session, interview._parts.given.of(session), history, text)
-    question = Message(0, "user", text)
-    ask = compose(session, messages, question, Wishes(**wishes), interview.settings, interview.plugins)
-    client = interview.client(session.client or interview.settings.client_name, session.meta.get("api"))
-    counts_as = ask.model.counts_as or ask.model.name
-    prompt = service.counter.count_request(client.body(ask.request), counts_as).tokens
-    totals = service.totals(session.session_id)
-    reply = totals.output_tokens // totals.turns if totals.turns else interview.settings.min_reply_tokens
-    new = service.counter.count_text(text, counts_as).tokens
-    return SimpleNamespace(prompt=prompt, new=new, reply=reply)
+def _not_sent(why: str) -> str:
+    """Return the line about what would refuse the cell; "" for nothing."""
+    return why and f"Would not be sent. {one_line(why.removeprefix('not sent. '))}"
 
 
 def _problem(line: str) -> dict[str, Any]:

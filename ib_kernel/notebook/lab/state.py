@@ -10,11 +10,13 @@ from ib_kernel.notebook.output.show import to_text_html
 from ib_kernel.show.figures import read_budget
 from ib_kernel.show.render import to_html, without_title
 from ib_kernel.show.spending import spent, tokens_per_turn
-from ib_kernel.text import cut, one_line
+from ib_kernel.text import cut, one_line, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ib_kernel.interview.interview import Interview
-    from ib_kernel.values import Session, Totals
+    from ib_kernel.values import LedgerEvent, Session, Totals
 
 NO_SESSION: dict[str, Any] = {"session_id": ""}
 """The state while no session is in use."""
@@ -29,6 +31,7 @@ class Reader:
 
     _key: tuple[Any, ...] = ()
     _turns: list[dict[str, Any]] = field(default_factory=list)
+    _said: dict[str, Any] = field(default_factory=dict)
 
     def read(self, interview: Interview) -> dict[str, Any]:
         """Return the state of the session in use, `NO_SESSION` when there is none."""
@@ -36,6 +39,7 @@ class Reader:
             return NO_SESSION
         view = read_budget(interview.service, interview.session_id)
         session, totals = view.session, view.totals
+        self._read_texts(interview, session, totals)
         return {
             "session_id": session.session_id,
             "title": title(view),
@@ -53,27 +57,44 @@ class Reader:
             "running": str(session.status) == "active",
             "cost": view.cost,
             "notes": warnings(view),
-            "history": self._history(interview, session, totals),
-            "line": "",
-            "hints": None,
-            "checks": None,
+            "history": self._turns,
+            **self._said,
         }
 
-    def _history(self, interview: Interview, session: Session, totals: Totals) -> list[dict[str, Any]]:
-        key = session.session_id, totals.calls, totals.used, totals.messages
-        if key != self._key:
-            asked: dict[int, str] = {}
-            for message in interview.service.store.history(session.session_id):
-                if message.role == "user":
-                    asked.setdefault(message.turn, _first_line(message.content))
-            turns = tokens_per_turn(spent(interview.service, session.session_id))
-            self._turns = [
-                {"turn": turn, "input": used_in, "output": used_out, "question": asked.get(turn, "")}
-                for turn, used_in, used_out in turns
-                if turn > 0
-            ]
-            self._key = key
-        return self._turns
+    def _read_texts(self, interview: Interview, session: Session, totals: Totals) -> None:
+        """Read turns, the interviewer's last line, hints and the last check, if there are new ones."""
+        store = interview.service.store
+        events = store.events(session.session_id)
+        key = session.session_id, totals.calls, totals.used, totals.messages, len(events)
+        if key == self._key:
+            return
+        asked: dict[int, str] = {}
+        lines: dict[str, list[str]] = {"interviewer": [], "hint": []}
+        for message in store.history(session.session_id):
+            if message.role == "user":
+                asked.setdefault(message.turn, _first_line(message.content))
+            elif message.role in lines:
+                lines[message.role].append(plain(message.content).strip())
+        self._turns = [
+            {"turn": turn, "input": used_in, "output": used_out, "question": asked.get(turn, "")}
+            for turn, used_in, used_out in tokens_per_turn(spent(interview.service, session.session_id))
+            if turn > 0
+        ]
+        self._said = {
+            "line": lines["interviewer"][-1] if lines["interviewer"] else "",
+            "hints": lines["hint"] or None,
+            "checks": _last_check(events),
+        }
+        self._key = key
+
+
+def _last_check(events: Sequence[LedgerEvent]) -> dict[str, int] | None:
+    """Return how many tests passed when they were run last; None when they were not."""
+    for event in reversed(events):
+        passed, total = event.detail.get("passed"), event.detail.get("total")
+        if event.kind == "check" and isinstance(passed, int) and isinstance(total, int):
+            return {"passed": passed, "of": total}
+    return None
 
 
 def read_task(interview: Interview) -> dict[str, str] | None:

@@ -90,6 +90,8 @@ def foot(line: str, between: Node = None) -> Node:
         between: The rails, if there are any.
     """
     parts = [part for part in line.split(" · ") if part]
+    if len(parts) > 1 and parts[1].startswith("turn "):
+        parts.append(parts.pop(0))  # who answered comes last
     at = next((i for i, part in enumerate(parts) if part.endswith(" left")), len(parts))
     shown = [_part(part) for part in parts]
     box = "display:flex;flex-wrap:wrap;align-items:center;gap:2px 12px;margin-top:12px;padding-top:6px"

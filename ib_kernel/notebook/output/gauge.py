@@ -6,6 +6,7 @@ notebooks lose nothing that the text does not say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WIDTH = 40
 """Characters of the bar in plain text."""
 
+_USED = re.compile(r"^used [\d,]+ = ")  # the legend says it
 _MARKS = {"used": "█", "held": "▓", "in doubt": "▒", "left": "░"}
 
 
@@ -125,7 +127,7 @@ def gauge_html(view: BudgetView) -> Markup:
                 ]
                 for key, text in legend(view)
             ],
-            [div(style=QUIET)[grouped(line)] for line in details(view)],
+            [div(style=QUIET)[grouped(_USED.sub("", line))] for line in details(view)],
         ],
         [note(line) for line in warnings(view)],
     ]

@@ -17,7 +17,15 @@ const KNOWN = {
   restarted: false,
   received: 0,
 };
-const ESTIMATE = { problem: "", prompt: 2_412, new: 58, reply: 240, total: 2_652, after: 6_549 };
+const ESTIMATE = {
+  problem: "",
+  prompt: 2_412,
+  new: 58,
+  reply: 240,
+  total: 2_652,
+  after: 6_549,
+  history_from_turn: null,
+};
 
 /** @param {Partial<import("../../../ib_kernel/notebook/lab/labextensions/interview-buddy/static/link.js").Known> | null} known */
 function panel(known) {
@@ -86,6 +94,15 @@ test("the next turn is what was estimated, or why it cannot be sent", () => {
   assert.doesNotMatch(refused, /As written now/);
 });
 
+test("what is charged and what goes along is said where it is not all", () => {
+  const some = words(panel({ estimate: { ...ESTIMATE, total: 298, history_from_turn: 4 } }).el);
+  assert.match(
+    some,
+    /about 298 tokens .* Only what is new is charged. The conversation goes along from turn 4 on/,
+  );
+  assert.doesNotMatch(words(panel({ estimate: ESTIMATE }).el), /Only what is new|goes along/);
+});
+
 test("a session that takes no turns has no next one", () => {
   for (const status of ["paused", "expired", "completed"])
     assert.doesNotMatch(words(panel({ state: { ...STATE, status } }).el), /Next turn/);
@@ -112,13 +129,13 @@ test("what is not there takes no place: line, checks, hints", () => {
   const all = {
     ...STATE,
     line: "Five more minutes.",
-    checks: { passed: 5, of: 6, missing: ["two instances"] },
-    hints: { taken: ["Write down one customer's requests."], of: 4 },
+    checks: { passed: 5, of: 6 },
+    hints: ["Write down one customer's requests."],
   };
   const full = words(panel({ state: all }).el);
   assert.match(full, /From your interviewer Five more minutes/);
-  assert.match(full, /Checks 5 of 6 passed Not yet: two instances/);
-  assert.match(full, /Hints 1 of 4 taken Write down/);
+  assert.match(full, /Checks 5 of 6 passed/);
+  assert.match(full, /Hints 1 taken Write down/);
 });
 
 test("a lost connection is said once, with the last figures", () => {

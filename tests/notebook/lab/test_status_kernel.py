@@ -133,6 +133,7 @@ def test_the_estimate_is_the_count_made_at_sending(kernel: Callable[[], Page]) -
     assert first["problem"] == ""
     assert longer["prompt"] > first["prompt"] > first["new"] > 0
     assert first["total"] == first["prompt"] + first["reply"]
+    assert first["history_from_turn"] is None
     assert first["after"] == 20_000 - first["total"]
     page.run(cell)
     assert page.state(lambda s: s.get("turns") == 1)["history"][0]["input"] == first["prompt"]
@@ -141,6 +142,8 @@ def test_the_estimate_is_the_count_made_at_sending(kernel: Callable[[], Page]) -
     assert "--modle" in estimate(4, "%%interview --modle x\nhello")["problem"]
     assert "nobody" in estimate(5, "%%interview --vars\n{{nobody}}")["problem"]
     assert estimate(6, "%%interview\n" + "x" * 200_001)["problem"].startswith("This cell is too long")
+    refused = estimate(9, "%%interview -n 19900\nhello")["problem"]
+    assert refused.startswith("Would not be sent. demo replies with 4,096 tokens at most")
     page.send("comm_msg", do="something else")
     page.send("comm_msg", do="estimate", n=7, cell=7)
     assert estimate(8, cell)["problem"] == ""

@@ -32,8 +32,8 @@ export const VERSION = 1;
  * @property {string[]} notes what needs attention
  * @property {Turn[]} history oldest first
  * @property {string} line what the interviewer has written last, "" for nothing
- * @property {{ taken: string[], of: number } | null} hints null where there are none
- * @property {{ passed: number, of: number, missing: string[] } | null} checks null where there are none
+ * @property {string[] | null} hints those that were taken, null while there are none
+ * @property {{ passed: number, of: number } | null} checks how the last run ended, null before one
  */
 
 /** @typedef {Figures & Own} State */
@@ -48,8 +48,9 @@ export const VERSION = 1;
  * @property {number} prompt what would be sent
  * @property {number} new the part that is new
  * @property {number} reply about as much for the reply
- * @property {number} total
+ * @property {number} total what is charged for both
  * @property {number} after what would be left
+ * @property {number | null} history_from_turn from where on the conversation goes along, null for all of it
  */
 
 /**

@@ -94,10 +94,20 @@ function makeNext(parent) {
     else if (estimate.problem) setText(words, estimate.problem);
     else {
       setText(total, `about ${number(estimate.total)} tokens`);
+      const free = estimate.total < estimate.prompt + estimate.reply;
       setText(
         words,
-        `${number(estimate.prompt)} to send (${number(estimate.new)} are new) and about ` +
-          `${number(estimate.reply)} for the reply. After it: about ${number(estimate.after)} left.`,
+        [
+          `${number(estimate.prompt)} to send (${number(estimate.new)} are new) and about ` +
+            `${number(estimate.reply)} for the reply.`,
+          free ? "Only what is new is charged." : "",
+          estimate.history_from_turn
+            ? `The conversation goes along from turn ${estimate.history_from_turn} on.`
+            : "",
+          `After it: about ${number(estimate.after)} left.`,
+        ]
+          .filter(Boolean)
+          .join(" "),
       );
     }
   };
@@ -160,7 +170,6 @@ function drawTurn(turn, list) {
 function makeHelp(parent) {
   const checks = section("Checks", parent);
   const passed = element("span", "ib-figures", checks.head);
-  const missing = element("ul", "ib-list", checks.root);
   const hints = section("Hints", parent);
   const taken = element("span", "ib-figures", hints.head);
   const lines = element("ol", "ib-list", hints.root);
@@ -170,14 +179,12 @@ function makeHelp(parent) {
     checks.root.hidden = !now.checks;
     if (now.checks) {
       setText(passed, `${number(now.checks.passed)} of ${number(now.checks.of)} passed`);
-      missing.replaceChildren();
-      for (const name of now.checks.missing) element("li", "", missing, `Not yet: ${name}`);
     }
     hints.root.hidden = !now.hints;
     if (now.hints) {
-      setText(taken, `${number(now.hints.taken.length)} of ${number(now.hints.of)} taken`);
+      setText(taken, `${number(now.hints.length)} taken`);
       lines.replaceChildren();
-      for (const line of now.hints.taken) element("li", "", lines, line);
+      for (const line of now.hints) element("li", "", lines, line);
     }
   };
 }
