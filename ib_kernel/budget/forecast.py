@@ -98,11 +98,11 @@ def turns_left(pace: Pace, means: Means) -> int:
 
 def _whole_turns(pace: Pace, means: Means) -> int:
     """Return how many turns fit with whole replies. Prompts never shrink, so that it can be halved for."""
-    low, high = 0, MOST
+    low, high, unused = 0, MOST, max(0.0, means.least_reply - pace.reply)
     while low < high:
         turns = (low + high + 1) // 2
         left, bill = _after(turns, pace, means)
-        fits = left >= 0 and (bill is None or bill >= 0) and pace.reply >= means.least_reply
+        fits = left >= unused and (bill is None or bill >= unused)
         low, high = (turns, high) if fits else (low, turns - 1)
     return low
 

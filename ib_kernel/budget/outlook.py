@@ -37,7 +37,15 @@ class Outlook:
             UnknownSession: There is no such session.
         """
         session = self._sessions.get_session(session_id)
-        totals = self._access.store.totals(session.session_id)
+        return self.turns_left(session, self._access.store.totals(session.session_id))
+
+    def turns_left(self, session: Session, totals: Totals) -> int | None:
+        """Return the same as `estimate_turns_left` for a session that has just been read.
+
+        Args:
+            session: The session.
+            totals: Its sums.
+        """
         if getattr(self._access.store, "spent", None) is None and totals.turns:
             return forecast.average_turns_left(totals)
         pace = self.pace(session)

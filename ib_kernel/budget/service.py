@@ -128,6 +128,7 @@ class TokenService:
 
     # what is to come
     estimate_turns_left = forward("_outlook", Outlook.estimate_turns_left)
+    turns_left = forward("_outlook", Outlook.turns_left)
     pace = forward("_outlook", Outlook.pace)
     means = forward("_outlook", Outlook.means)
 

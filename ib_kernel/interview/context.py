@@ -64,6 +64,7 @@ class Context:
         self._history, self._asked, self._text = history, asked, text
         self._turns = sorted({m.turn for m in history if m.role in ("user", "assistant") and m.content})
         self._new = parts.service.count_tokens(text, asked.request.model)
+        self._counted: dict[tuple[int, bool], int] = {}
 
     def compose(self) -> Composed:
         """Return what is sent."""
@@ -93,8 +94,8 @@ class Context:
         """Return how many tokens the prompt may have, for the window and for the bill."""
         window, model = self._asked.model.context_window, self._asked.model
         reply = min(self._asked.request.max_completion_tokens, model.max_output)
-        if self._count(len(self._turns)) + reply > window:  # even prompt and task alone leave less
-            reply = self._least_reply
+        if self._count(0) + reply > window and self._count(len(self._turns)) + reply > window:
+            reply = self._least_reply  # even prompt and task alone leave less
         most = window - reply if model.max_input is None else min(window - reply, model.max_input)
         if means.new and means.bill_left is not None:
             later = (fits - 1) * (pace.least_prompt + pace.reply)
@@ -140,6 +141,11 @@ class Context:
 
     def _count(self, left_out: int, *, wrap_up: bool = False) -> int:
         """Return the bound of the prompt without so many of the oldest turns, as admission uses it."""
+        if (left_out, wrap_up) not in self._counted:
+            self._counted[left_out, wrap_up] = self._bound_of(left_out, wrap_up)
+        return self._counted[left_out, wrap_up]
+
+    def _bound_of(self, left_out: int, wrap_up: bool) -> int:
         messages = self._messages(left_out, wrap_up)
         body = self._client.body(dataclasses.replace(self._asked.request, messages=messages))
         model = self._asked.model

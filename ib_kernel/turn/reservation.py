@@ -263,10 +263,8 @@ class TurnReservation:
             self._service, session_id, attempt.reservation.turn, self.ask.request.model, attempt.count
         )
         self.notify.after(attempt, end, totals)
-        session, turns_left = (
-            self._service.get_session(session_id),
-            self._service.estimate_turns_left(session_id),
-        )
+        session = self._service.get_session(session_id)
+        turns_left = self._service.turns_left(session, totals)
         warnings = self.notify.warn(session, attempt.before, totals, turns_left)
         return Settled(end, totals, turns_left, session.time_left_s, warnings)
 
