@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser bench-host
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser bench-host
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
+
+demo-host: $(VENV)/.installed ## a host and a candidate on this machine, without a key: what each of them sees
+	$(PY) tools/demo_host.py
 
 test: $(VENV)/.installed ## run every test and every notebook
 	$(PY) -m pytest -n 2 --dist loadfile
@@ -54,6 +57,9 @@ bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and 
 
 bench-crash: $(VENV)/.installed ## 1,000 times kill -9, then an audit
 	$(PY) benchmarks/crash.py
+
+bench-host-crash: $(VENV)/.installed ## 50 times kill -9 of a host with 20 candidates streaming; ROUNDS, CANDIDATES
+	$(PY) benchmarks/host_crash.py
 
 bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md
 	$(PY) benchmarks/browser.py

@@ -46,6 +46,7 @@ class State:
         self._lock = threading.RLock()
         self._known: Answer | None = None
         self._alive_at = 0.0
+        self._stale = False
         self._lines: list[str] = []
         self._lines_seen = 0
         self._stop = threading.Event()
@@ -72,7 +73,8 @@ class State:
         with self._lock:
             known, alive = self._known, time.monotonic() - self._alive_at < FRESH_S
             listening = self._thread is not None and self._alive_at > 0
-        if known is not None and (alive or listening or time.monotonic() - known.at < FRESH_S):
+            stale = self._stale
+        if known is not None and not stale and (alive or listening or time.monotonic() - known.at < FRESH_S):
             return known
         return self.refresh()
 
@@ -92,7 +94,7 @@ class State:
             time.monotonic(),
         )
         with self._lock:
-            self._known = found
+            self._known, self._stale = found, False
         return found
 
     def take_totals(self, totals: Totals) -> None:
@@ -100,6 +102,7 @@ class State:
         with self._lock:
             if self._known is not None:
                 self._known = dataclasses.replace(self._known, totals=totals)
+            self._stale = True  # what the next turn takes has changed, too
 
     def take_lines(self) -> list[str]:
         """Return what the interviewer has said since this was asked last."""

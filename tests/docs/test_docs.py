@@ -25,6 +25,8 @@ PAGES = {
 
 VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {
     "IB_CONFIG",
+    "IB_HOST",
+    "IB_HOST_TOKEN",
     "IB_COUNTING_CORPUS",
     "IB_DEMO_DELAY_S",
     "IB_ACME_URL",

@@ -7,6 +7,11 @@ Begin
   %interview start --as assistant          the AI helps the candidate instead of interviewing
   %interview start --lock                  more tokens or time then need a passphrase
 
+An interview at a host (docs: a remote interview)
+  %interview join CODE@https://host        the line that you were sent; alone it goes back; --test HOST tries
+  %interview begin · tools · leave         start the clock; let your tools spend, too; go back to your own
+  %interview invite "Backend engineer"     for interviewers: --host https://host, prints the line to send
+
 Talk: a cell that begins with %%interview is sent, and the reply appears under it
   %%interview
   I'd start with a token bucket per user, kept in Redis.
