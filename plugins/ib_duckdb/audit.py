@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from ib_duckdb import quarantine
@@ -79,7 +80,10 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         lines.append(f"session {name}: attempt {attempt} of turn {turn} is there {times} times")
     for key, row in sessions.items():
         lines += _compare(row, rows.get(key), reserved.get(key), messages.get(key, 0))
-    return lines + _check_record(record, hot, now, sessions, rows, last)
+    with suppress(StoreError):  # says where each table's rows are in the record
+        record.move()
+    behind = record.behind()
+    return [*lines, *([behind] if behind else []), *_check_record(record, hot, now, sessions, rows, last)]
 
 
 def _strays(sessions: dict[int, Row], *tables: dict[int, Any]) -> list[str]:

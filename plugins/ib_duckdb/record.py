@@ -49,6 +49,7 @@ class Record:
         self._hot = hot
         self.marks: dict[str, int] = {}
         self._lock_path = folder / "usage.lock"
+        self._prepared = False
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -150,7 +151,7 @@ class Record:
             raise InUse("this very process")
         if look(self.path) not in (None, noted):
             verify(self.path)
-        with self._hot.snapshot() as hot, opened(self.path) as db:
+        with self._begun_whole(), self._hot.snapshot() as hot, opened(self.path) as db:
             older = private.is_older(schema_version(db))
             moved = 0 if older else self._take(hot, db)
         if older:
@@ -160,8 +161,24 @@ class Record:
         self._note_marks()
         return moved
 
+    @contextmanager
+    def _begun_whole(self) -> Iterator[None]:
+        """Leave no file that was only begun: on a full disk it would be one that nobody can read."""
+        if self.path.exists():
+            yield
+            return
+        self._prepared = False
+        try:
+            yield
+        except BaseException:
+            if not self._prepared:
+                for name in (self.path, self.path.with_name(f"{self.path.name}.wal")):
+                    name.unlink(missing_ok=True)
+            raise
+
     def _take(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
         self.prepare(db, hot)
+        self._prepared = True
         os.chmod(self.path, 0o600)
         return sum(self._move_table(hot, db, table) for table in TABLES)
 
@@ -180,6 +197,20 @@ class Record:
             return False
         marks = self.marks if known else dict.fromkeys((table.name for table in TABLES), 0)
         return not any(hot.execute(_SIMPLE.format(name), (mark,)).fetchone() for name, mark in marks.items())
+
+    def behind(self) -> str:
+        """Return a line when the hot ledger lacks rows that were moved from it, else ""."""
+        marks = dict(self.marks)
+        with self._hot.snapshot() as hot:  # read after the marks: rows are moved from it only
+            for name, mark in marks.items():
+                ((newest,),) = hot.execute(f"SELECT coalesce(max(seq), 0) FROM {name}").fetchall()  # noqa: S608
+                if isinstance(newest, int) and newest < mark:
+                    return (
+                        f"{self.path.name} has {mark - newest:,} rows of {name} that {self._hot.path.name} "
+                        "no longer has: an older copy of it was put back, or its -wal file deleted; totals "
+                        "and budgets do not count them, and nothing is moved. Put the newest copy back"
+                    )
+        return ""
 
     def _note_marks(self) -> None:
         seen = look(self.path) or ""
@@ -222,6 +253,8 @@ class Record:
             rows = hot.execute(table.select(), (mark, CHUNK)).fetchall()
             self.marks[table.name] = mark
             if not rows:
+                if behind := self.behind():  # new rows would have numbers that others had
+                    raise StoreError(behind)
                 return moved
             moved += quarantine.insert(
                 db,

@@ -55,7 +55,19 @@ def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
             with suppress(OSError):  # Windows keeps the name of an open file
                 name.unlink()
     db.execute("SET TimeZone = 'UTC'")
+    _keep_from_the_ledger(db, record.path)
     return db
+
+
+def _keep_from_the_ledger(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Let the connection use files of the working directory only, and none when the ledger is in it.
+
+    With `ATTACH … (READ_WRITE)` it could open the ledger's own file otherwise.
+    """
+    here = Path.cwd().resolve()
+    if not path.resolve().is_relative_to(here):
+        db.execute("SET allowed_directories = ['{}']".format(str(here).replace("'", "''")))
+    db.execute("SET enable_external_access = false")
 
 
 def _copy(record: Record, target: Path) -> None:

@@ -111,6 +111,12 @@ def from_transport(
         return TimedOut("the request was sent and the service stopped answering")
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
         return BadRequest("the request cannot be sent; check base_url and the API key", outcome="not_sent")
+    if isinstance(error, httpx2.RemoteProtocolError) and "buffer too long" in reason:  # h11's words
+        return StreamBroken(
+            "the headers of the service's answer are longer than 100 KiB, so that it was not read; check "
+            "base_url, and what stands between you and the service",
+            retryable=False,
+        )
     if isinstance(error, (httpx2.RequestError, OSError)):
         return StreamBroken(f"the connection to the service was lost ({reason})")
     if isinstance(error, (TypeError, ValueError, httpx2.InvalidURL)):

@@ -130,6 +130,14 @@ def test_headers_of_thousands_of_digits_are_no_numbers(digits: str) -> None:
     assert read_rate_limits({"x-ratelimit-reset-requests": digits}) is None
 
 
+@pytest.mark.parametrize("size", [200_000, 2_000_000])
+def test_headers_that_are_too_long_are_named(trial: AnswerTrial, size: int) -> None:
+    """A lost connection would be tried again, and is another fault."""
+    seen = trial.run(Answer(("{}",), 200, {"x-padding": "a" * size}), attempts=3)
+    assert (seen.error, seen.requests) == ("StreamBroken", 1)
+    assert "headers of the service's answer are longer than 100 KiB" in seen.message
+
+
 def test_redirects_are_followed_within_the_origin_only(tmp_path: Path) -> None:
     """The same host and port is asked again, twice at most; another one is named and never asked."""
     from ib_kernel import Interview, Settings

@@ -160,6 +160,26 @@ def test_a_file_that_may_not_grow_loses_nothing(folder: Path, store: DuckDBStore
     in_child(work)
 
 
+def test_no_room_for_the_record_leaves_no_half_of_it(folder: Path, store: DuckDBStore) -> None:
+    """The disk was full when `usage.duckdb` was first made: with room again it is made anew."""
+
+    def work() -> None:
+        mine = DuckDBStore(folder, background=False)
+        spend(mine)
+        (folder / "usage.duckdb").unlink(missing_ok=True)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for room in (0, 5_000, 13_000, 60_000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+            mine.flush()
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        mine.flush()
+        assert mine.sql("SELECT count(*) FROM calls").rows == [(2,)]
+        assert list(folder.glob("usage.damaged*")) == []
+        assert mine.check() == []
+
+    in_child(work)
+
+
 # --- older files
 
 

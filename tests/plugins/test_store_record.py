@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -194,6 +195,50 @@ def test_whatever_is_damaged_the_answers_stay_right(folder: Path, seeds: range) 
 
 
 # --- rows that DuckDB does not take
+
+
+def test_a_handed_out_connection_cannot_open_the_ledger(
+    store: DuckDBStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by name, from wherever it is asked; other files of the working directory it may use."""
+    work = tmp_path / "it's work"
+    work.mkdir()
+    for here, inside in ((work, False), (tmp_path, True)):
+        monkeypatch.chdir(here)
+        with store.connect() as db:
+            for way in ("", "(READ_WRITE)", "(READ_ONLY)"):
+                with pytest.raises(duckdb.PermissionException):
+                    db.execute(f"ATTACH '{folder / 'usage.duckdb'}' AS mine {way}")
+            with pytest.raises(duckdb.Error):
+                db.execute("SET enable_external_access = true")
+            if not inside:
+                db.execute("COPY calls TO 'calls.csv'")
+                assert (work / "calls.csv").exists()
+            assert db.execute("SELECT count(*) FROM sessions").fetchone() is not None
+
+
+def test_an_older_hot_ledger_that_was_put_back_is_named(
+    store: DuckDBStore, folder: Path, tmp_path: Path
+) -> None:
+    """The record has rows that it lost, and new ones would get their numbers: none is moved over them."""
+    store.charge("s", CallEnd(10, 5))
+    before = store.totals("s").calls
+    store.close()
+    shutil.copy(folder / "hot.sqlite3", tmp_path / "older")
+    newer = DuckDBStore(folder, background=False)
+    for _ in range(3):
+        newer.charge("s", CallEnd(10, 5))
+    newer.close()
+    shutil.copy(tmp_path / "older", folder / "hot.sqlite3")
+    back = DuckDBStore(folder, background=False)
+    problems = back.check()
+    assert any("3 rows of calls that hot.sqlite3 no longer has" in line for line in problems), problems
+    assert all("\n" not in line for line in problems)
+    assert back.charge("s", CallEnd(10, 5)).calls == before + 1
+    back.flush()
+    asked = back.sql("SELECT count(*) FROM calls WHERE session_id = 's'").rows
+    assert asked == [(before + 3,)]
+    back.close()
 
 
 def test_a_row_that_duckdb_refuses_stops_nothing(store: DuckDBStore, folder: Path) -> None:
