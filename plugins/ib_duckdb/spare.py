@@ -63,7 +63,12 @@ def _made(config: Config) -> duckdb.DuckDBPyConnection:
 
 
 def _in_child() -> None:
+    """Forget the parent's, without an end: closing it waits for threads that this process does not have."""
+    import ctypes
+
     global _guard, _making
+    if _making is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_making))
     _guard, _making = threading.Lock(), None
 
 

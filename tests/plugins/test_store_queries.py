@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_duckdb import statements
+from ib_duckdb import spare, statements
 from ib_duckdb.limits import Limits, Running, _abandoned
 from ib_duckdb.query import reading
 from ib_duckdb.store import DuckDBStore
@@ -99,6 +100,20 @@ def test_a_query_that_cannot_be_stopped_is_left_behind(store: DuckDBStore) -> No
     store.flush()
     assert store.sql("SELECT count(*) FROM events WHERE kind = 'note'").rows == [(1,)]
     assert store.check() == []
+
+
+def test_a_child_may_end_although_its_parent_had_a_duckdb_in_reserve(store: DuckDBStore) -> None:
+    """It is forgotten there: its threads are the parent's."""
+    for _ in range(3):
+        store.sql("SELECT 1")
+    assert spare._making is not None
+    assert spare._making.get() is not None
+    pid = os.fork()
+    if pid == 0:
+        gc.collect()
+        os._exit(spare._making is not None)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert store.sql("SELECT 1").rows == [(1,)]
 
 
 def test_only_so_many_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
