@@ -75,14 +75,11 @@ class ReservationManager:
         """
         tokens = parse_tokens("estimated", tokens)
         lease = self._access.settings.hold_s if lease_s is None else lease_s
+        beside: dict[str, int] = {}
+        if billed_tokens is not None and billed_tokens != tokens:  # else not named: older stores
+            beside = {"billed_tokens": billed_tokens}
         reserved = self._access.store.reserve(
-            parse_id(session_id),
-            tokens,
-            lease_s=lease,
-            nano_usd=nano_usd,
-            owner=OWNER,
-            call=call,
-            billed_tokens=billed_tokens,
+            parse_id(session_id), tokens, lease_s=lease, nano_usd=nano_usd, owner=OWNER, call=call, **beside
         )
         if isinstance(reserved, Reservation) and lease_s is None:
             with self._lock:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.budget.access import acting_as
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.hidden import HiddenChecks
 from ib_kernel.evidence.work import Work
 from ib_kernel.host.pacing import Pacing
@@ -28,7 +27,6 @@ from ib_kernel.host.sight import Sight
 from ib_kernel.host.watch import Watch
 from ib_kernel.interview.interview import Interview
 from ib_kernel.values.version import VERSION
-from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
     from ib_kernel.host.gateway import Gateway
@@ -138,7 +136,7 @@ class Host:
     @functools.cached_property
     def engine(self) -> Interview:
         """The engine that all sessions of this host share: one loop, one client of each kind."""
-        engine = Interview(self.settings, service=self.service)
+        engine = Interview(self.settings, service=self.service, hosted=True)
         engine.share(self.pacing, self.pacing.retries)
         return engine
 
@@ -171,12 +169,9 @@ class Host:
         with acting_as(who):
             self.service.complete(session_id)
 
-    def estimate(self, session_id: str, text: str) -> Any:
-        """Return what the next turn would take, JSON-able; a `ConfigError` where that cannot be told."""
-        foretell = getattr(self.interview(session_id), "estimate", None)
-        if foretell is None:
-            raise ConfigError("this host cannot tell beforehand what a turn takes")
-        return to_value(foretell(text))
+    def estimate(self, session_id: str, text: str, max_tokens: int | None = None) -> dict[str, Any]:
+        """Return what the next turn would take, as `NextTurn` says it."""
+        return self.interview(session_id).estimate(text, max_tokens=max_tokens).to_json()
 
     def close(self) -> None:
         """Close the engine and the ledger."""

@@ -17,7 +17,7 @@ from ib_kernel.errors import ConfigError, SessionInactive
 from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
 from ib_kernel.host.notice import notice_of, record_shown
-from ib_kernel.host.openapi import FLAG, TEXT, fields, maybe, operation, text
+from ib_kernel.host.openapi import FLAG, TEXT, fields, maybe, operation, text, whole
 from ib_kernel.host.ready import require_ready
 from ib_kernel.host.tokens import derived_token, hashed
 from ib_kernel.values import Status
@@ -155,14 +155,20 @@ async def end(request: Request) -> Response:
 
 
 @operation(
-    "What the next turn would take", who="candidate", body=fields({"text": text(200_000)}), refusals=(409,)
+    "What the next turn would take",
+    who="candidate",
+    body=fields({"text": text(200_000)}, {"max_tokens": whole(1, 1_000_000)}),
+    refusals=(409,),
 )
 async def estimate(request: Request) -> Response:
     """Answer what the next turn would take."""
     host, session = host_of(request), await require_candidate(request)
     value = await read_json(request)
     text = text_of(value, "text", longest=200_000)
-    return answer(await run_in_threadpool(host.estimate, session.session_id, text))
+    most = value.get("max_tokens")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise Refused(400, "bad_field", "max_tokens: give a whole number above 0, or leave it out")
+    return answer(await run_in_threadpool(host.estimate, session.session_id, text, most))
 
 
 @operation(

@@ -188,7 +188,7 @@ class InterviewMagics(Magics):
             show_live(interview, controls=bool(parsed.get("controls")))
             return
         view = read_budget(interview.service, session.session_id)
-        if session.status in ("active", "created") and hasattr(interview, "estimate"):
+        if session.status in ("active", "created"):
             view = replace(view, next_turn=interview.estimate(""))
         publish(gauge_html(view), gauge_text(view), display_id=f"ib-budget-{uuid.uuid4().hex}")
 

@@ -24,7 +24,7 @@ from ib_kernel.text import well_formed
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
-from ib_kernel.values import LedgerEvent, Message, NewSession, Piece, RateLimits, Session
+from ib_kernel.values import LedgerEvent, Message, NewSession, NextTurn, Piece, RateLimits, Session
 from ib_kernel.values.wire import read, read_list, to_value
 from ib_kernel.values.work import CheckReport, Hint, TestResult
 
@@ -189,11 +189,21 @@ class RemoteInterview:
                 pass
         return _ended(reply)
 
-    def estimate(self, text: str, **wishes: Any) -> Any:
-        """Return what the next turn would take, as the host foretells it."""
-        from types import SimpleNamespace
+    def estimate(self, text: str, *, max_tokens: int | None = None, model: str | None = None) -> NextTurn:
+        """Return what the next turn would take, as the host foretells it.
 
-        return SimpleNamespace(**self.connection.post("/v1/estimate", {"text": text}))
+        Args:
+            text: The question or answer.
+            max_tokens: A wish for the reply's length in tokens.
+            model: As in `ask`: the interviewer's to choose.
+
+        Raises:
+            NotHere: A model was named.
+        """
+        if model is not None:
+            raise NotHere("the interviewer has chosen the model; leave -m (in Python: model=) out")
+        wish = {} if max_tokens is None else {"max_tokens": max_tokens}
+        return read(NextTurn, self.connection.post("/v1/estimate", {"text": text, **wish}))
 
     def rate_limits(self) -> dict[str, RateLimits]:
         """Return nothing: the service's limits are the host's."""

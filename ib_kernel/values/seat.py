@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from ib_kernel.values.calls import RateLimits
+from ib_kernel.values.forecast import NextTurn
 from ib_kernel.values.ledger import LedgerEvent, Message, NewSession, Reservation, Session, Spent, Totals
 
 
@@ -95,6 +96,14 @@ class Seat(Protocol):
 
     def say_sync(self, text: str) -> Any:
         """Ask and block until the whole reply is there."""
+        ...
+
+    def estimate(self, text: str, *, max_tokens: int | None = None, model: str | None = None) -> NextTurn:
+        """Return what sending a text now would take."""
+        ...
+
+    def begin(self) -> Session:
+        """Start the clock of a session that was only opened or joined."""
         ...
 
     def rate_limits(self) -> dict[str, RateLimits]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +144,20 @@ def wait_until(true: object, seconds: float = 60.0) -> None:
     while not true():  # type: ignore[operator]
         assert time.monotonic() < ends, "it did not become true"
         time.sleep(0.05)
+
+
+def test_looking_ahead_and_being_refused_at_a_host(host: RunningHost, shell: Notebook) -> None:
+    """What a text would take is the host's count; a refusal advises what a candidate can do."""
+    line = host.invite("--candidate", "Gus", "--challenge", "rate-limiter", "--budget", "1300")
+    shell.ok(f"%interview join {line}")
+    shell.ok("%interview begin")
+    said = shell.ok("%%interview --dry-run -n 50\nI would use a token bucket.").text
+    assert "Not sent. The prompt has" in said
+    assert "Turns that fit, this one included: " in said
+    refused = shell.fails("%%interview\n" + "word " * 200)
+    assert "-n " in refused
+    assert "ask your interviewer for more tokens" in refused
+    assert "%budget" not in refused
+    answer = shell.ok("%%interview -n 50\nI would use a token bucket.").text
+    assert re.search(r"[\d,]+ of 1,300 left", answer)
+    assert "interviewer" in shell.fails("%interview extend --tokens 500")
