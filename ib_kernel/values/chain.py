@@ -51,6 +51,9 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 """By table, the personal texts that stand in it as one commitment."""
 
 _FLAGS = frozenset({"counted_exact", "partial", "ok", "saw_model"})
+_FLAG_AT = {
+    table: tuple(at for at, name in enumerate(names) if name in _FLAGS) for table, names in FIELDS.items()
+}
 
 
 def microseconds(value: float | None, scale: float = 1e6) -> int | None:
@@ -65,25 +68,26 @@ def new_salt() -> bytes:
 
 def commitment(salt: bytes, texts: Sequence[str | None]) -> bytes:
     """Return what stands for *texts* in canonical bytes; without *salt* nobody can guess them from it."""
-    return hashlib.sha256(salt + _json(list(texts))).digest()
+    made = hashlib.sha256(salt)
+    for text in texts:
+        data = None if text is None else text.encode("utf-8", "surrogatepass")
+        made.update(b"-" if data is None else b"%d:" % len(data) + data)
+    return made.digest()
 
 
-def canonical(table: str, row: Mapping[str, Any], committed: bytes | None = None) -> bytes:
+def canonical(table: str, values: Sequence[Any], committed: bytes | None = None) -> bytes:
     """Return a row's canonical bytes.
 
     Args:
         table: Its table's name (a key of `FIELDS`).
-        row: Its values by the names in `FIELDS`; flags may be numbers, "" is no text.
+        values: Its values in the order of `FIELDS`; flags may be numbers, "" is no text.
         committed: The commitment to its personal texts; None for a table without any.
     """
-    values: list[Any] = [table]
-    for name in FIELDS[table]:
-        value = row[name]
-        if value is not None and name in _FLAGS:
-            value = bool(value)
-        values.append(None if value == "" and isinstance(value, str) else value)
-    values.append(committed.hex() if committed is not None else None)
-    return _json(values)
+    plain = [None if value == "" else value for value in values]
+    for at in _FLAG_AT[table]:
+        if plain[at] is not None:
+            plain[at] = bool(plain[at])
+    return _json([table, *plain, None if committed is None else committed.hex()])
 
 
 def first(session_id: str) -> bytes:
@@ -96,6 +100,8 @@ def link(previous: bytes, row: bytes) -> bytes:
     return hashlib.sha256(previous + row).digest()
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
 def _json(values: list[Any]) -> bytes:
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")
+    return _encode(values).encode("utf-8", "surrogatepass")

@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.domain import clean
+from ib_duckdb.links import Chain
 from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, TOTALS_NAMES, Row, named_reservation
 from ib_duckdb.writing import TICKED, insert_messages
 from ib_kernel.values import CallEnd, Message
@@ -78,6 +79,8 @@ _CALL_NAMES = (
     "ended_at",
     "owner_hash",
     "charged_tokens",
+    "link_n",
+    "link",
 )
 _INSERT_CALL = (
     f"INSERT INTO calls ({', '.join(_CALL_NAMES)}) VALUES ({', '.join(':' + name for name in _CALL_NAMES)})"  # noqa: S608
@@ -138,9 +141,11 @@ def end_attempt(
         "started_at": reserved["created_at"],
         "ended_at": max(reserved["created_at"], now),
     }
-    db.execute(_INSERT_CALL, call)
-    insert_messages(db, reserved["session_key"], messages, now, turn)
-    return session
+    links = Chain.of_row(db, session)
+    db.execute(_INSERT_CALL, links.add("calls", call))
+    insert_messages(db, links, messages, now, turn)
+    links.save()
+    return session | {"chain_n": links.n, "chain_head": links.head}
 
 
 def charged_by(charge: str, end: CallEnd) -> int:

@@ -9,7 +9,7 @@ import apsw
 from ib_duckdb.rows import Row
 from ib_kernel.values import chain
 
-_US = {
+US = {
     "created_us": ("created_at", 1e6),
     "asked_us": ("asked_at", 1e6),
     "started_us": ("started_at", 1e6),
@@ -20,11 +20,16 @@ _US = {
 """Names in canonical bytes that are columns in other units."""
 
 
+_SAVE = """
+UPDATE sessions SET chain_n = ?, chain_head = ?, events = events + ?, messages = messages + ?
+WHERE session_key = ?"""
+
+
 class Chain:
     """One session's chain while rows are appended to it in a transaction; `save` writes its head."""
 
     def __init__(self, db: apsw.Connection, key: int, session_id: str, n: int, head: bytes | None) -> None:
-        self._db, self._key = db, key
+        self._db, self.key = db, key
         self.n, self.head = n, chain.first(session_id) if head is None else head
 
     @classmethod
@@ -41,26 +46,31 @@ class Chain:
 
     def add(self, table: str, row: Row) -> Row:
         """Append the *row* (hot columns by name); return it with its link, and a salt where it has texts."""
-        texts = chain.TEXTS[table]
-        linked = dict(row)
-        committed = None
+        texts, salt, committed = chain.TEXTS[table], None, None
         if texts:
-            linked["salt"] = salt = chain.new_salt()
+            salt = chain.new_salt()
             committed = chain.commitment(salt, [row[name] for name in texts])
         self.n += 1
         self.head = chain.link(self.head, chain.canonical(table, in_units(table, row), committed))
-        return linked | {"link_n": self.n, "link": self.head}
+        linked = {**row, "link_n": self.n, "link": self.head}
+        if texts:
+            linked["salt"] = salt
+        return linked
 
-    def save(self) -> None:
-        """Keep the head in the session's row."""
-        values = (self.n, self.head, self._key)
-        self._db.execute("UPDATE sessions SET chain_n = ?, chain_head = ? WHERE session_key = ?", values)
+    def save(self, *, events: int = 0, messages: int = 0) -> None:
+        """Keep the head in the session's row, and how many events and messages were added."""
+        self._db.execute(_SAVE, (self.n, self.head, events, messages, self.key))
 
 
-def in_units(table: str, row: Row) -> Row:
-    """Return a hot row's values by the names and in the units of its canonical bytes."""
-    values: dict[str, Any] = {}
-    for name in chain.FIELDS[table]:
-        column, scale = _US.get(name, (name, 0.0))
-        values[name] = chain.microseconds(row[column], scale) if scale else row[column]
-    return values
+_READ = {table: tuple(US.get(name, (name, 0.0)) for name in names) for table, names in chain.FIELDS.items()}
+
+
+def in_units(table: str, row: Row, whole: frozenset[str] = frozenset()) -> list[Any]:
+    """Return a row's values in the order and units of its canonical bytes.
+
+    *whole* are columns that are in microseconds already.
+    """
+    return [
+        chain.microseconds(row[column], scale) if scale and column not in whole else row[column]
+        for column, scale in _READ[table]
+    ]

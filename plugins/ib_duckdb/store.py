@@ -25,6 +25,7 @@ from ib_duckdb.writer import Writer
 from ib_kernel.errors import StoreBusy
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.results import QueryResult
+from ib_kernel.values.verified import Verification
 
 if TYPE_CHECKING:
     import duckdb
@@ -154,6 +155,24 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
         from ib_duckdb.audit import check
 
         return check(self._record, self._hot, self._now())
+
+    def verify(self, session_id: str | None = None) -> list[str]:
+        """Recompute the hash chain of a session, or of all; return one line for each that differs.
+
+        `UnknownSession`; `StoreBusy` while the record is open elsewhere for writing.
+        """
+        return list(self.verification(session_id).differences)
+
+    def verification(self, session_id: str | None = None) -> Verification:
+        """Do the same, and say how many sessions, rows and erased texts there are."""
+        from ib_duckdb.proof import verify
+
+        try:
+            return verify(self._record, self._hot, self._now(), session_id)
+        except StoreBusy:  # perhaps only because it has an older schema: moving brings it forward
+            if not self._mover.flush():
+                raise
+            return verify(self._record, self._hot, self._now(), session_id)
 
     def backup(self, target: Path) -> dict[str, str]:
         """Write a copy of the whole ledger into a new folder while it is used (see `backups.back_up`)."""

@@ -83,8 +83,7 @@ def begin(db: apsw.Connection, key: int, now: float, detail: str) -> None:
     event = links.add("events", event)
     names = ", ".join(event)
     db.execute(f"INSERT INTO events ({names}) VALUES ({', '.join(':' + n for n in event)})", event)  # noqa: S608
-    links.save()
-    db.execute("UPDATE sessions SET events = events + 1 WHERE session_key = ?", (key,))
+    links.save(events=1)
 
 
 _RECORD = """

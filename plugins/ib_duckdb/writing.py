@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.domain import MOST_SMALL, clean, moment, to_json, whole
+from ib_duckdb.links import Chain
 from ib_duckdb.rows import Row, elapsed, select_reservations
 from ib_kernel.values import LedgerEvent, Message, Status
 
@@ -33,14 +34,22 @@ def tick_all(db: apsw.Connection, now: float, before: float) -> None:
     db.execute(sql, {"now": now, "before": before})
 
 
+_INSERT_EVENT = """
+INSERT INTO events (session_key, kind, created_at, who, detail, salt, link_n, link)
+VALUES (:session_key, :kind, :created_at, :who, :detail, :salt, :link_n, :link)"""
+
+_INSERT_MESSAGE = """
+INSERT INTO messages (session_key, turn, role, content, created_at, partial, asked_at, salt, link_n, link)
+VALUES (:session_key, :turn, :role, :content, :created_at, :partial, :asked_at, :salt, :link_n, :link)"""
+
+
 def write_event(db: apsw.Connection, key: int, event: LedgerEvent) -> None:
     """Append an event of the session *key*."""
     created_at = moment("an event's time", event.created_at)
-    values = (key, clean(event.kind), created_at, clean(event.who), to_json(event.detail))
-    db.execute(
-        "INSERT INTO events (session_key, kind, created_at, who, detail) VALUES (?, ?, ?, ?, ?)", values
-    )
-    db.execute("UPDATE sessions SET events = events + 1 WHERE session_key = ?", (key,))
+    row = {"session_key": key, "kind": clean(event.kind), "created_at": created_at, "who": clean(event.who)}
+    links = Chain.of(db, key)
+    db.execute(_INSERT_EVENT, links.add("events", row | {"detail": to_json(event.detail)}))
+    links.save(events=1)
 
 
 def note(db: apsw.Connection, row: Row, kind: str, now: float, who: str, **detail: Any) -> None:
@@ -60,39 +69,37 @@ def keep_history(db: apsw.Connection, key: int, now: float) -> None:
 
 
 def insert_messages(
-    db: apsw.Connection, key: int, messages: Sequence[Message], now: float, turn: int = 0
+    db: apsw.Connection, links: Chain, messages: Sequence[Message], now: float, turn: int = 0
 ) -> None:
     """Append to the session's transcript, under the number of their *turn* (0: their own).
 
-    Whoever calls it adds their number to the session's sum (`calls.end_attempt`, `write_messages`).
+    Whoever calls it adds their number to the session's sum and saves *links* (`calls.end_attempt`,
+    `write_messages`).
     """
-    if not messages:
-        return
-    db.executemany(
-        "INSERT INTO messages (session_key, turn, role, content, created_at, partial, asked_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                key,
-                turn or whole("turn", m.turn, high=MOST_SMALL),
-                clean(m.role),
-                clean(m.content),
-                moment("a message's time", m.created_at or now),
-                int(m.partial),
-                None if m.asked_at is None else moment("a question's time", m.asked_at),
-            )
-            for m in messages
-        ],
-    )
+    rows = [
+        {
+            "session_key": links.key,
+            "turn": turn or whole("turn", m.turn, high=MOST_SMALL),
+            "role": clean(m.role),
+            "content": clean(m.content),
+            "created_at": moment("a message's time", m.created_at or now),
+            "partial": int(m.partial),
+            "asked_at": None if m.asked_at is None else moment("a question's time", m.asked_at),
+        }
+        for m in messages
+    ]
+    if rows:
+        db.executemany(_INSERT_MESSAGE, [links.add("messages", row) for row in rows])
 
 
 def write_messages(
     db: apsw.Connection, key: int, messages: Sequence[Message], now: float, turn: int = 0
 ) -> None:
     """Append to the session's transcript and count it."""
-    insert_messages(db, key, messages, now, turn)
     if messages:
-        db.execute("UPDATE sessions SET messages = messages + ? WHERE session_key = ?", (len(messages), key))
+        links = Chain.of(db, key)
+        insert_messages(db, links, messages, now, turn)
+        links.save(messages=len(messages))
 
 
 def sweep(db: apsw.Connection, key: int | None, now: float) -> None:

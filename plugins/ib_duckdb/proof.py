@@ -1,0 +1,136 @@
+"""`verify`: every session's hash chain, recomputed from all copies of its rows: hot, moved, and set apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ib_duckdb.columns import CHAINED, Table
+from ib_duckdb.links import US, in_units
+from ib_duckdb.query import reading
+from ib_duckdb.record import Record
+from ib_duckdb.rows import get
+from ib_kernel.values import chain
+from ib_kernel.values.verified import LinkedRow, SessionChain, Verification
+
+if TYPE_CHECKING:
+    import apsw
+    import duckdb
+
+    from ib_duckdb.hot import Hot
+
+BATCH = 200
+"""Sessions whose rows are in memory at once."""
+
+_LINK = ("seq", "link_n", "link")
+_SALT = ("salt", "commitment")
+
+
+def verify(record: Record, hot: Hot, now: float, session_id: str | None = None) -> Verification:
+    """Recompute the chain of one session, or of all. `UnknownSession`; `StoreBusy` while others write.
+
+    Rows of both files are looked at, also where both have a copy; what was being written meanwhile is not.
+    """
+
+    def work(db: duckdb.DuckDBPyConnection) -> Verification:
+        with hot.snapshot() as rows:  # the record is attached: nothing can move out of sight
+            if session_id is not None:
+                found: list[Any] = [get(rows, session_id)["session_key"]]
+            else:
+                found = [key for (key,) in rows.execute("SELECT session_key FROM sessions ORDER BY 1")]
+            return _verify(rows, db, _has_record(db), found)
+
+    return reading(record, hot, now, work)
+
+
+def _has_record(db: duckdb.DuckDBPyConnection) -> bool:
+    names = db.execute("SELECT database_name FROM duckdb_databases()").fetchall()
+    return ("record",) in names
+
+
+def _verify(
+    hot: apsw.Connection, record: duckdb.DuckDBPyConnection, moved: bool, keys: Sequence[int]
+) -> Verification:
+    rows = erased = 0
+    differences: list[str] = []
+    for begin in range(0, len(keys), BATCH):
+        batch = keys[begin : begin + BATCH]
+        found: dict[int, list[LinkedRow]] = defaultdict(list)
+        for table in CHAINED:
+            for key, row in _hot_rows(hot, table, batch):
+                found[key].append(row)
+            for key, row in _record_rows(record, table, batch) if moved else ():
+                found[key].append(row)
+        marks = ", ".join("?" * len(batch))
+        names = "session_key, session_id, chain_n, chain_head"
+        sql = f"SELECT {names} FROM sessions WHERE session_key IN ({marks})"  # noqa: S608 (our own names)
+        for key, name, count, head in hot.execute(sql, tuple(batch)):
+            session = SessionChain(name, count, head, found[key])
+            line = session.difference()
+            differences += [line] if line else []
+            rows, erased = rows + session.seen, erased + session.erased
+    return Verification(len(keys), rows, erased, tuple(differences))
+
+
+def _hot_rows(db: apsw.Connection, table: Table, keys: Sequence[int]) -> Iterator[tuple[int, LinkedRow]]:
+    names = _names(table.name)
+    marks = ", ".join("?" * len(keys))
+    sql = f"SELECT session_key, {', '.join(names)} FROM {table.name} WHERE session_key IN ({marks})"  # noqa: S608
+    for key, *values in db.execute(sql, tuple(keys)):
+        yield key, _row(table.name, "hot.sqlite3", dict(zip(names, values, strict=True)))
+
+
+def _record_rows(
+    db: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[int]
+) -> Iterator[tuple[int, LinkedRow]]:
+    names = [*_names(table.name), "session_id", *(["total_tokens"] if table.name == "calls" else ())]
+    columns = ", ".join(_in_record(name) for name in names)
+    where = "session_key IN (SELECT unnest(?))"
+    sql = f"SELECT session_key, {columns} FROM record.main.{table.name} WHERE {where}"  # noqa: S608 (our names)
+    db.execute(sql, [list(keys)])
+    for key, *values in db.fetchall():
+        row = dict(zip(names, values, strict=True))
+        if row.get("total_tokens") != _total(row):  # the one column that follows from others
+            row["link"] = b""
+        yield key, _row(table.name, "usage.duckdb", row, row["session_id"])
+
+
+def _total(row: dict[str, Any]) -> int | None:
+    parts = [row.get(name) for name in ("input_tokens", "output_tokens")]
+    return None if None in parts else sum(parts)  # type: ignore[arg-type]
+
+
+def _names(table: str) -> list[str]:
+    fields = [US.get(name, (name, 0.0))[0] for name in chain.FIELDS[table]]
+    return [*fields, *chain.TEXTS[table], *(_SALT if chain.TEXTS[table] else ()), *_LINK]
+
+
+_TIMES = frozenset(column for column, scale in US.values() if scale == 1e6)
+
+
+def _in_record(name: str) -> str:
+    """Return the DuckDB expression whose value is what the hot ledger has in that column."""
+    if name in _TIMES:
+        return f"epoch_us({name}) AS {name}"
+    if name == "cost_nano_usd":
+        return "(cost_usd * 1000000000)::HUGEINT AS cost_nano_usd"
+    if name in ("detail", "tests", "quotes"):
+        return f"{name}::VARCHAR AS {name}"
+    return name
+
+
+def _row(table: str, place: str, row: dict[str, Any], session_id: str | None = None) -> LinkedRow:
+    moved = place == "usage.duckdb"
+    return LinkedRow(
+        table,
+        row["seq"],
+        place,
+        in_units(table, row, whole=_TIMES if moved else frozenset()),
+        [row[name] for name in chain.TEXTS[table]],
+        row.get("salt"),
+        row.get("commitment"),
+        row["link_n"],
+        row["link"],
+        session_id,
+    )
