@@ -19,12 +19,12 @@ _making: _Making | None = None
 
 
 class _Making:
-    """A DuckDB that a thread makes; not a daemon, because DuckDB must not be left alone at the end."""
+    """A DuckDB that a thread makes; no daemon, whoever asks: the interpreter must not end inside DuckDB."""
 
     def __init__(self, config: Config) -> None:
         self.config, self.process = config, os.getpid()
         self._made: list[duckdb.DuckDBPyConnection] = []
-        self._thread = threading.Thread(target=self._make, name="ib-spare")
+        self._thread = threading.Thread(target=self._make, name="ib-spare", daemon=False)
         self._thread.start()
 
     def _make(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -114,6 +116,19 @@ def test_a_child_may_end_although_its_parent_had_a_duckdb_in_reserve(store: Duck
         os._exit(spare._making is not None)
     assert os.waitpid(pid, 0)[1] == 0
     assert store.sql("SELECT 1").rows == [(1,)]
+
+
+def test_a_process_may_end_right_after_its_queries(folder: Path) -> None:
+    """Also while a DuckDB is made for the next one."""
+    code = (
+        "import sys; from pathlib import Path\nfrom ib_duckdb import spare\n"
+        "from ib_duckdb.store import DuckDBStore\n"
+        "store = DuckDBStore(Path(sys.argv[1]), background=False)\n"
+        "for _ in range(3): store.sql('SELECT 1')\n"
+        "assert not spare._making._thread.daemon"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_only_so_many_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
