@@ -285,16 +285,6 @@ def test_other_tools_can_only_read(handed_out: Any, statement: str) -> None:
     assert handed_out.execute("SELECT count(*) FROM calls").fetchall() == [(2,)]
 
 
-def test_the_ledger_can_be_attached_there_for_reading_only(
-    handed_out: Any, folder: Path, store: DuckDBStore
-) -> None:
-    """Attaching usage.duckdb beside it gives no way to write either."""
-    handed_out.execute(f"ATTACH '{folder / 'usage.duckdb'}' AS record")
-    with pytest.raises(duckdb.Error, match="read-only"):
-        handed_out.execute("DELETE FROM record.main.calls")
-    handed_out.execute("DETACH record")
-
-
 def test_rows_go_on_moving_while_tools_are_connected(folder: Path, store: DuckDBStore) -> None:
     """A connection shows what was settled when it was made, and stands in nobody's way."""
     db = store.connect()
