@@ -28,6 +28,7 @@ class Repair:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._swept: set[tuple[str, str]] = set()
 
     def completed(self, session: Session, stored: StoredRequest) -> StoredRequest:
         """Return a request that has ended with its last event: as it was stored, or as the ledger tells.
@@ -39,10 +40,19 @@ class Repair:
         if "kind" in stored.result:
             return stored
         reply = self._transcribed(session, stored)
-        if reply is not None and not reply.partial:  # settled, and the host died before it said so
+        if reply is not None and stored.state == "finished":  # settled, and the host died before it said so
             return dataclasses.replace(stored, text=reply.content, result=self._from_ledger(session, stored))
         self._keep_messages(session, stored)
         return dataclasses.replace(stored, result=_unfinished(stored))
+
+    def sweep(self) -> int:
+        """Put what hosts that died have left behind into the transcripts; return how many there were new."""
+        listed = getattr(self._host.store, "unfinished_requests", None)
+        found = [r for r in (listed() if listed is not None else []) if _name(r) not in self._swept]
+        for stored in found:
+            self.completed(self._host.service.get_session(stored.session_id), stored)
+            self._swept.add(_name(stored))
+        return len(found)
 
     def _transcribed(self, session: Session, stored: StoredRequest) -> Message | None:
         private = self._host.sight.private_text(session)
@@ -73,6 +83,10 @@ class Repair:
         line = f"turn {stored.turn} · {totals.left:,} of {totals.token_budget:,} left"
         data = {"turn": stored.turn, "footer": line, "totals": to_value(totals), "stop_line": "", "why": ""}
         return {"kind": "end", "data": data}
+
+
+def _name(stored: StoredRequest) -> tuple[str, str]:
+    return stored.session_id, stored.request_id
 
 
 def _unfinished(stored: StoredRequest) -> dict[str, Any]:

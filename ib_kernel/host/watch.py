@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 0.5
 """Seconds for which the ledger is asked to wait for a change."""
+
+SWEEP_S = 5.0
+"""Seconds between two looks at what hosts that died have left behind."""
 
 STOP_KIND = "stop_asked"
 """The event by which one process asks another to stop a session's turns; details *request_id*."""
@@ -102,9 +106,12 @@ class Watch:
             await asyncio.wait([self._task])
 
     async def _follow(self) -> None:
-        cursor = ""
+        cursor, swept_at = "", 0.0
         while True:
             try:
+                if time.monotonic() - swept_at > SWEEP_S:
+                    swept_at = time.monotonic()
+                    await run_in_threadpool(self._host.repair.sweep)
                 changes, cursor = await run_in_threadpool(self._host.store.changes, cursor, WAIT_S)
                 for listener in list(self._listeners):
                     listener.hear(changes)

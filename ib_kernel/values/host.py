@@ -124,6 +124,9 @@ class Ceiling:
 class HostStore(Protocol):
     """What a ledger must do for a host beside `BudgetStore`, proven by `ib_kernel.testing.HostStoreContract`.
 
+    Optional: ``unfinished_requests() -> list[StoredRequest]``, those whose worker is gone, so that a host
+    puts what had come of them into the transcript though nobody asks for it again.
+
     Nothing of this reaches SQL or an export. Optional coroutines with the arguments, answers and errors of
     their namesakes, for callers on an event loop: ``agrant``, ``arequest``, ``awrite_reply``,
     ``atake_invitation``, ``aadd_message``, ``aadd_event``, ``acredit_time``, ``achanges``.

@@ -30,6 +30,8 @@ SELECT s.session_id, q.request_id, q.body_sha, q.turn, q.rid, q.state, q.text, q
 FROM requests q JOIN sessions s USING (session_key)
 WHERE q.session_key = :key AND q.request_id = :id"""
 
+_RUNNING = "SELECT session_key, request_id FROM requests WHERE state = 'running' ORDER BY revision LIMIT 1000"
+
 _REPLY = """
 SELECT content FROM messages WHERE session_key = ? AND turn = ? AND role = 'assistant'
 ORDER BY seq DESC LIMIT 1"""
@@ -56,6 +58,13 @@ class Requests(Part):
         with self._hot.read() as db:
             key = get(db, session_id)["session_key"]
             return find_request(db, key, clean(request_id), self._now())
+
+    def unfinished_requests(self) -> list[StoredRequest]:
+        """Return the requests whose worker is gone, oldest first, a thousand at most."""
+        with self._hot.read() as db:
+            rows: Any = db.execute(_RUNNING).fetchall()
+            found = (find_request(db, key, request_id, self._now()) for key, request_id in rows)
+            return [request for request in found if request is not None and request.state == "unfinished"]
 
     def write_reply(
         self,

@@ -214,6 +214,23 @@ def test_a_host_that_dies_loses_nothing_and_asks_nothing_twice(service: FaultSer
         assert wire.whole("And now?")[1] == "end"
 
 
+def test_what_nobody_comes_back_for_is_in_the_transcript(service: FaultServer, tmp_path: Path) -> None:
+    """A host that starts again finds by itself what a dead one was reading."""
+    with RunningHost(tmp_path / "host", env={**key_for(service), "IB_LEASE_S": "1"}) as host:
+        wire = Wire.joined(host.invite("--budget", "50000"))
+        service.script(Step(pieces=PIECES, delay_s=0.2))
+        with wire.turn("Hello", "left-0001") as events:
+            next(events)
+            next(events)
+            time.sleep(0.6)
+            host.kill()
+        host.start()
+        wait_until(lambda: len(wire.get("/v1/me").json()["history"]) == 2)
+        asked, answered = wire.get("/v1/me").json()["history"]
+        assert (asked["content"], answered["partial"]) == ("Hello", True)
+        assert WHOLE.startswith(answered["content"])
+
+
 def test_a_host_that_is_asked_to_stop_settles_and_says_so(service: FaultServer, tmp_path: Path) -> None:
     """SIGINT ends running turns as stops: nothing is left in doubt, and the address file is gone."""
     with RunningHost(tmp_path / "host", env=key_for(service)) as host:
