@@ -234,7 +234,8 @@ class Totals:
 
     `calls` counts settled attempts that used tokens, `turns` the turns among them, `messages` the stored
     messages. `overdraft` is how far used exceeds the budget. `cost_nano_usd` is None when no call had a
-    price; `unpriced_calls` counts those without. `chain_head` is the newest link of the session's hash chain.
+    price; `unpriced_calls` counts those without. `chain_head` is the newest link of the
+    session's hash chain (hex); it does not take part in comparisons.
     """
 
     token_budget: int
@@ -254,7 +255,7 @@ class Totals:
     charged_tokens: int = AS_BILLED
     held_billed: int = 0
     billed_ceiling: int | None = None
-    chain_head: str = ""
+    chain_head: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.charged_tokens == AS_BILLED:
