@@ -19,6 +19,7 @@ def add_call(call: tuple[str, Any], message: Mapping[str, Any], total: TokenAccu
     written = canonical(arguments)
     total.doubt(total.profile.doubt("tools"), slack=4)
     total.use("one tool call" if message.get("tool_calls") else "legacy function call", slack=4)
+    _note_custom(message.get("tool_calls") or (), total)
     note_arguments(arguments, written, total)
     total.tokens += total.profile.per_message + total.profile.call_result_header
     total.tokens += total.text(name) + total.text(written) + total.text(f"functions.{name}")
@@ -31,6 +32,12 @@ def single_call(message: Mapping[str, Any]) -> tuple[str, Any] | None:
         return _call(calls[0])
     legacy = message.get("function_call")
     return _call({"function": legacy}) if isinstance(legacy, Mapping) else None
+
+
+def _note_custom(calls: Sequence[Any], total: TokenAccumulator) -> None:
+    """Note calls of freeform tools, of which no request was ever recorded."""
+    if any(isinstance(call, Mapping) and isinstance(call.get("custom"), Mapping) for call in calls):
+        total.use("custom tool call", slack=16)
 
 
 def _call(call: Any) -> tuple[str, Any]:
@@ -76,6 +83,9 @@ def add_parallel(calls: Sequence[Any], results: Sequence[Mapping[str, Any]], tot
     listed = json.dumps(values, ensure_ascii=total.profile.parallel_escapes, default=repr)
     total.tokens += total.text(wrapped) + total.text(listed) + total.profile.parallel_wrapper
     total.use("several tool calls in one message", slack=8)
+    _note_custom(calls, total)
+    if any(not isinstance(use["parameters"], Mapping) for use in uses):
+        total.use("tool call whose arguments are no JSON object", slack=16)
     if not listed.isascii() or "\\u" in listed:
         other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes, default=repr)
         slack = max(0, total.text(other) - total.text(listed))

@@ -1,0 +1,307 @@
+"""Every construct of a request is noted under its name, and widens the bound where its cost is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import ib_tiktoken
+from ib_kernel.counting.profile import profile
+
+ASK = {"role": "user", "content": "Name three primary colours."}
+STRINGS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+PICK = {
+    "type": "function",
+    "function": {"name": "pick", "description": "Pick colours.", "parameters": STRINGS},
+}
+PLAIN = {"user message", "model gpt-4.1-mini"}
+ONE_LINE = {"tools", "tool with a description", "tool object on one line", "tool type string"}
+
+
+def tool(properties: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return a function tool without a description."""
+    parameters = {"type": "object", "properties": properties, **fields}
+    return {"type": "function", "function": {"name": "pick", "parameters": parameters}}
+
+
+def said(role: str, content: Any = None, **fields: Any) -> dict[str, Any]:
+    """Return a message."""
+    return {"role": role, "content": content, **fields}
+
+
+def call(number: str, arguments: str = "{}") -> dict[str, Any]:
+    """Return a call of the tool."""
+    return {"id": number, "type": "function", "function": {"name": "pick", "arguments": arguments}}
+
+
+MESSAGES: list[tuple[list[dict[str, Any]], set[str], int, int | None]] = [
+    ([ASK, said("assistant", refusal="I cannot.")], {"assistant message", "refusal"}, 19, 4),
+    (
+        [ASK, said("assistant", [{"type": "refusal", "refusal": "I cannot."}])],
+        {"assistant message", "refusal"},
+        19,
+        4,
+    ),
+    (
+        [said("user", [{"type": "text", "text": "Name"}, {"type": "text", "text": " three."}])],
+        {"several text parts in one message"},
+        10,
+        None,
+    ),
+    ([said("user", {"a": 1})], set(), 12, 8),
+    ([said("user", ["Name"])], set(), 8, 8),
+    (
+        [ASK, said("system", "Be brief.")],
+        {"system message", "system message that is not the first message"},
+        19,
+        None,
+    ),
+    (
+        [said("user", "Hello", name="user")],
+        {"name equal to the role"},
+        9,
+        2,
+    ),
+    (
+        [
+            ASK,
+            said("assistant", "So.", tool_calls=[call("1", '{ "a": 1 }')]),
+            said("tool", "red", tool_call_id="1"),
+        ],
+        {
+            *("assistant message", "tool message", "one tool call", "text beside tool calls"),
+            "tool call whose arguments are not compact JSON",
+        },
+        39,
+        8,
+    ),
+    (
+        [ASK, said("assistant", tool_calls=[{"id": "1", "custom": {"name": "pick", "input": "red"}}])],
+        {
+            *("assistant message", "one tool call", "custom tool call"),
+            "tool call whose arguments are no JSON object",
+        },
+        24,
+        16,
+    ),
+    (
+        [
+            ASK,
+            said("assistant", tool_calls=[call("1"), call("2", "no")]),
+            said("tool", "é", tool_call_id="1"),
+        ],
+        {
+            *("assistant message", "several tool calls in one message"),
+            "results of several tool calls with other characters than ASCII",
+            "tool call whose arguments are no JSON object",
+        },
+        0,
+        None,
+    ),
+    (
+        [
+            ASK,
+            said("assistant", function_call={"name": "pick", "arguments": "{}"}),
+            said("function", "red", name="pick"),
+        ],
+        {"assistant message", "function message", "legacy function call"},
+        29,
+        4,
+    ),
+]
+
+
+@pytest.mark.parametrize(("messages", "constructs", "tokens", "slack"), MESSAGES)
+def test_messages_name_their_constructs(
+    messages: list[dict[str, Any]], constructs: set[str], tokens: int, slack: int | None
+) -> None:
+    """What a message is made of is noted, counted, and leaves room where it was seldom recorded."""
+    found = ib_tiktoken.count_request({"messages": messages}, "gpt-4.1-mini")
+    assert set(found.constructs) == PLAIN | constructs
+    assert found.tokens == tokens or not tokens
+    if slack is not None:
+        assert not found.exact
+        assert (found.upper or 0) >= found.tokens + slack
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"type": "file", "file": {}}, "a file "),
+        ({"type": "input_audio"}, "audio "),
+        ({"type": "video"}, "a content part of type 'video'"),
+    ],
+)
+def test_what_cannot_be_counted_has_no_bound(part: dict[str, Any], reason: str) -> None:
+    """Its cost is not known from its size."""
+    found = ib_tiktoken.count_request({"messages": [said("user", [part])]}, "gpt-4.1-mini")
+    assert (found.exact, found.upper) == (False, None)
+    assert found.reason.startswith(reason)
+
+
+BODIES: list[tuple[dict[str, Any], set[str], int]] = [
+    ({"tools": [PICK]}, ONE_LINE | {"tools without a system message"}, 44),
+    (
+        {"tools": [PICK], "tool_choice": {"type": "function", "function": {"name": "pick"}}},
+        ONE_LINE | {"tools without a system message", "forced choice of a tool"},
+        52,
+    ),
+    (
+        {"tools": [PICK], "tool_choice": "required"},
+        ONE_LINE | {"tools without a system message", "tool_choice required of one tool"},
+        44,
+    ),
+    (
+        {"tools": [PICK, tool({})], "tool_choice": "required"},
+        ONE_LINE
+        | {"tools without a system message", "tool_choice required"}
+        | {"tool without a description", "tool without parameters"},
+        51,
+    ),
+    (
+        {"functions": [PICK["function"]]},
+        ONE_LINE | {"tools without a system message", "legacy functions"},
+        44,
+    ),
+    ({"response_format": {"type": "json_object"}}, {"response format 'json_object'"}, 12),
+    ({"response_format": {"type": "text"}}, set(), 12),
+    ({"weather": "sunny"}, {"field 'weather'"}, 12),
+    (
+        {
+            "tools": [
+                tool({"a": {"$ref": "#/$defs/b~1c"}}, **{"$defs": {"b/c": {"type": "integer", "minimum": 1}}})
+            ]
+        },
+        {
+            *("tools", "tools without a system message", "first of the tools without a description"),
+            *("tool without a description", "tool $ref", "tool minimum", "tool type integer"),
+            *("tool object of several lines", "tool optional property"),
+        },
+        50,
+    ),
+    (
+        {
+            "tools": [
+                tool(
+                    {"a": {"type": "string", "examples": ["x"], "description": "One."}},
+                    additionalProperties=False,
+                    title="T",
+                )
+            ]
+        },
+        {
+            *("tools", "tools without a system message", "first of the tools without a description"),
+            *("tool without a description", "title or description of a tool's parameters", "tool examples"),
+            *("tool keyword that is left out", "tool object of several lines", "tool optional property"),
+            *("tool property description", "tool type string"),
+        },
+        53,
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "constructs", "tokens"), BODIES)
+def test_fields_of_a_body_name_their_constructs(
+    fields: dict[str, Any], constructs: set[str], tokens: int
+) -> None:
+    """Tools, their keywords, choices, formats and unknown fields."""
+    found = ib_tiktoken.count_request({"messages": [ASK], **fields}, "gpt-4.1-mini")
+    assert set(found.constructs) == PLAIN | constructs
+    assert found.tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (
+            {"tools": [PICK], "tool_choice": {"type": "allowed_tools"}},
+            "a tool choice of type 'allowed_tools'",
+        ),
+        ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "a tool of type 'custom'"),
+        ({"tools": [tool({"a": {"$ref": "#/$defs/none"}})]}, "a tool schema that is nested too deep"),
+        ({"tools": [tool({"a": {"$ref": "elsewhere.json"}})]}, "a tool schema that is nested too deep"),
+    ],
+)
+def test_what_forbids_a_claim_is_said(fields: dict[str, Any], reason: str) -> None:
+    """In words that name it."""
+    found = ib_tiktoken.count_request({"messages": [ASK], **fields}, "gpt-4.1-mini")
+    assert not found.exact
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "constructs", "tokens"),
+    [
+        (
+            {"input": [ASK, {"type": "function_call", "call_id": "1", "name": "pick", "arguments": "{}"}]},
+            {"function_call item"},
+            0,
+        ),
+        (
+            {
+                "input": [
+                    ASK,
+                    *({"type": "function_call", "name": "pick", "arguments": a} for a in ("{}", "x")),
+                ]
+            },
+            {"function_call items in a row", "function_call item whose arguments are no JSON object"},
+            32,
+        ),
+        ({"input": [said("user", "")]}, {"message without text"}, 7),
+        (
+            {
+                "input": [ASK, said("assistant", "Red.")],
+                "text": {"format": {"type": "json_schema", "name": "palette", "schema": {"type": "object"}}},
+            },
+            {
+                "assistant message",
+                "schema",
+                "schema keyword that stands as it is",
+                "schema with assistant messages",
+            },
+            31,
+        ),
+        (
+            {"instructions": "Be brief.", "input": "Hello"},
+            {"input as one text", "instructions", "system message"},
+            15,
+        ),
+    ],
+)
+def test_items_of_the_responses_api_name_their_constructs(
+    body: dict[str, Any], constructs: set[str], tokens: int
+) -> None:
+    """Calls, texts and formats."""
+    found = ib_tiktoken.count_request(body, "gpt-4.1-mini")
+    assert set(found.constructs) == PLAIN | constructs
+    assert found.tokens == tokens or not tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "encoding", "construct", "per_message"),
+    [
+        ("openai/gpt-4o", "gpt-4o", "o200k_base", "model gpt-4o", 4),
+        ("a/b/gpt-4o", "gpt-4o", "o200k_base", "model gpt-4o", 4),
+        ("ft:gpt-4.1-mini:org:x:y", "gpt-4.1-mini", "o200k_base", "model gpt-4.1-mini", 4),
+        ("GPT-4o", "gpt-4o", "o200k_base", "model gpt-4o", 4),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "o200k_base", "model gpt-4o", 4),
+        ("nobody-1", "nobody-1", "o200k_base", "", 4),
+        ("gpt-3.5-turbo-0301", "gpt-3.5-turbo-0301", "cl100k_base", "model gpt-3.5-turbo-0301", 5),
+        ("gpt-4-0613", "gpt-4-0613", "cl100k_base", "model gpt-4", 4),
+    ],
+)
+def test_a_models_name_decides_how_it_counts(
+    model: str, name: str, encoding: str, construct: str, per_message: int
+) -> None:
+    """Prefixes, fine-tuning, capitals and dates; a name that no rule knows counts as a current model."""
+    found = profile(model)
+    assert (found.model, found.encoding, found.construct) == (name, encoding, construct)
+    assert (found.per_message, found.known) == (per_message, bool(construct))
+    assert (found.fine_tuned, found.reasoning) == (model.startswith("ft:"), False)
+
+
+def test_reasoning_models_are_of_a_family_of_their_own() -> None:
+    """They frame tools and names in another way."""
+    assert profile("o3-mini").reasoning
+    assert not profile("gpt-4.1").reasoning
