@@ -10,12 +10,16 @@ from typing import Any
 from ib_demo import bank
 
 _HEADER = re.compile(r"^(Persona|Candidate|Role|Level|Challenge): (.+)$", re.MULTILINE)
+_LAST = re.compile(r"\s*\[From the interview system, not from the candidate: this is the last [^\]]*\]\s*$")
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything a reply depends on. `said` is what the script has said before, `text` the newest message."""
+    """Everything a reply depends on. `said` is what the script has said before, `text` the newest message.
+
+    `last` says that the engine has asked to wrap up.
+    """
 
     persona: str
     name: str
@@ -25,6 +29,7 @@ class Scene:
     title: str
     said: tuple[str, ...]
     text: str
+    last: bool = False
 
     @property
     def turn(self) -> int:
@@ -38,6 +43,8 @@ def read_scene(messages: Sequence[Mapping[str, Any]]) -> Scene:
     header: dict[str, str] = {}
     for key, value in _HEADER.findall(system):
         header.setdefault(key, value.strip())  # the first one counts: a challenge may contain such lines
+    newest = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
+    text = _LAST.sub("", newest)
     name, _, title = header.get("Challenge", "none").partition(" - ")
     return Scene(
         persona=header.get("Persona", "assistant"),
@@ -47,7 +54,8 @@ def read_scene(messages: Sequence[Mapping[str, Any]]) -> Scene:
         challenge="" if name == "none" else name,
         title=title or name,
         said=tuple(_text(m) for m in messages if m.get("role") == "assistant"),
-        text=next((_text(m) for m in reversed(messages) if m.get("role") == "user"), ""),
+        text=text,
+        last=text != newest,
     )
 
 

@@ -47,6 +47,8 @@ def interview(scene: Scene) -> str:
     say = bank.script()["interviewer"]
     if any(say["last_question"] in text for text in scene.said):
         return str(say["goodbye"]).format(name=scene.name)
+    if scene.last:
+        return _join(_greeting(scene), _quote(scene.text), str(say["wrap_up"]).format(name=scene.name))
     words = len(scene.text.split())
     if _INJECTION.search(scene.text):
         return _join(_greeting(scene), say["injection"], _again(scene))

@@ -261,3 +261,15 @@ def test_an_extract_is_one_short_line(text: str, word: str) -> None:
     short = extract(text, word)
     assert len(short.splitlines()) <= 1
     assert len(short) <= 162
+
+
+@pytest.mark.parametrize("persona", ["interviewer", "assistant"])
+def test_the_last_turn_comes_to_an_end(persona: str) -> None:
+    """Asked to wrap up, the interviewer asks nothing further; nobody quotes the engine's line."""
+    session = NewSession("s", "Ada", 20_000, "demo", persona=persona)
+    asked = build_messages(session, None, (), "I would use a token bucket.", wrap_up=True)
+    said = reply(asked)
+    assert "interview system" not in said
+    if persona == "interviewer":
+        assert said.endswith("so I ask nothing further. Thank you, Ada.")
+        assert "?" not in said
