@@ -211,6 +211,17 @@ def test_a_front_end_without_updates_shows_a_reply_once_and_whole(nb: Notebook, 
     assert "demo · turn 1 ·" in ran.data[0]["text/plain"]
 
 
+def test_a_reply_that_was_cut_off_with_its_kernel_is_marked(nb: Notebook, page: FrontEnd) -> None:
+    """Until its end an output says that it is unfinished; whoever reopens the notebook sees that."""
+    client = Paced(["one ", "two"], usage=Usage(100, 20))
+    nb.magics.engine.plugins.register(client, name="paced")
+    page.run("%interview start --client paced", "a")
+    ran = page.run("%%interview\nhello", "b")
+    assert "unfinished · still arriving…" in ran.data[0]["text/plain"]
+    assert "unfinished" in ran.data[0]["text/html"]
+    assert "unfinished" not in ran.data[-1]["text/plain"]
+
+
 def test_a_dry_run_sends_nothing_and_says_what_it_would_take(nb: Notebook) -> None:
     """The prompt is the one that is counted at sending; what would be refused is said."""
     nb.ok(f"{START} --budget 20000")

@@ -33,6 +33,9 @@ SHARE = 10
 FULL_SPEED = 20_000
 """Characters of HTML up to which the full rate is kept; the front end's work grows with the length."""
 
+ARRIVING = "unfinished · still arriving…"
+"""Stands under a reply that has not ended: a notebook that is saved then, or whose kernel dies, says so."""
+
 CHUNK = 6_000
 """Characters of HTML after which finished blocks get a display of their own."""
 
@@ -95,7 +98,7 @@ class Live(Screen):
             self._publish(*finished)
             self._id, self._shown, self._many = uuid.uuid4().hex, False, True
             html = self._text.html()
-        self._publish(div[html], self._text.text())
+        self._publish(div[html, quiet(ARRIVING)], f"{self._text.text().rstrip()}\n\n{ARRIVING}")
         self._last, self._stale = time.monotonic(), False
         self._pause = max(REDRAW_S, SHARE * (self._last - now), REDRAW_S * len(html) / FULL_SPEED)
 
