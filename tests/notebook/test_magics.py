@@ -206,7 +206,7 @@ def test_warnings_come_once_after_the_footer(nb):
         ("%interview start --candidate O'Brien", "UsageError: a quote is opened and never closed"),
         (
             "%interview start --as judge",
-            "UsageError: --as cannot be 'judge'; allowed: interviewer or assistant",
+            "UsageError: --as cannot be 'judge'; allowed: one of interviewer, assistant",
         ),
         (
             "%interview start --temperature 3",
