@@ -204,7 +204,6 @@ def allowed_names(address: str, listen: str) -> set[tuple[str, str]]:
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     host: Host = app.state.host
     await run_in_threadpool(lambda: host.secret)  # a ledger that cannot be opened ends it here
-    await run_in_threadpool(host.gateway.warm)
     host.watch.start()
     try:
         yield

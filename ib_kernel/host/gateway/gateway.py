@@ -72,6 +72,7 @@ class Gateway:
         self._upstream: Upstream | None = None
         self._known: dict[bytes, Known] = {}
         self._observed = (False, 0.0)
+        self._is_warm = False
         self._seen: dict[str, tuple[Totals, int]] = {}
 
     @property
@@ -91,8 +92,8 @@ class Gateway:
             self._observed = (found, now + KNOWN_S)
         return found
 
-    def warm(self) -> None:
-        """Load what the first call would wait for: plugins, the counter's tables, prices. Blocking."""
+    def _warm(self) -> None:
+        """Load what the first call would keep all others waiting for: the counter's tables, prices."""
         settings = self.service.settings
         counts_as = settings.model
         with contextlib.suppress(BuddyError):
@@ -100,6 +101,7 @@ class Gateway:
             counts_as = info.counts_as or info.name
             price_call(info, Usage(1, 1))
         self.service.counter.count_request({"messages": [{"role": "user", "content": "Hi"}]}, counts_as)
+        self._is_warm = True
 
     async def aclose(self) -> None:
         """End what runs, and close the connections."""
@@ -120,6 +122,8 @@ class Gateway:
         if known is not None and now < known.until:
             return known
         session = await require_gateway(Request(scope, receive))
+        if not self._is_warm:
+            await asyncio.to_thread(self._warm)
         known = self._known_of(session, now + KNOWN_S)
         await self.quota.load(session.session_id)
         self._known.pop(token, None)
