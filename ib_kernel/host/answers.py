@@ -17,6 +17,7 @@ from ib_kernel.errors import (
     ClientError,
     ConfigError,
     Locked,
+    QueryError,
     SessionError,
     SessionInactive,
     StoreError,
@@ -48,6 +49,7 @@ _STATUS: tuple[tuple[type[BuddyError], int, str], ...] = (
     (SessionError, 409, "session"),
     (BudgetRefused, 402, "budget"),
     (ClientError, 502, "service"),
+    (QueryError, 400, "query"),
     (StoreError, 503, "ledger"),
 )
 

@@ -203,6 +203,7 @@ class InterviewMagics(Magics):
             %%usage
             SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
 
+        ``%%usage --host https://host.example`` asks a host; interviewers sign in with IB_HOST_TOKEN.
         The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions,
         calls, messages, events; views: session_usage, usage_by_model, usage_by_day, usage_by_hour, burn_down,
         forecast, forecast_error, latency, attempts, failures, candidates, count_accuracy,
@@ -214,7 +215,7 @@ class InterviewMagics(Magics):
         if parsed.help:
             return self._usage_of((USAGE if cell is None else SQL).usage())
         if cell is not None:
-            return usage.query(self.engine, cell)
+            return usage.query(self.engine, cell, parsed.values.get("host"))
         answers = {
             "": usage.summary,
             "session": usage.summary,

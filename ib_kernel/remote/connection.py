@@ -103,6 +103,22 @@ class Connection:
         """Return the answer to ``POST path`` with *value* as JSON (see `get`)."""
         return self._ask("POST", path, value or {})
 
+    def post_whole(self, path: str, value: Mapping[str, Any], limit: int) -> bytes:
+        """Return the bytes of an answer that may be long: at most *limit*, as slowly as they come.
+
+        Raises:
+            BuddyError: The host cannot be reached, refuses, or sends more.
+        """
+        with (
+            self._said(),
+            httpx2.Client(**self._options()) as client,
+            client.stream("POST", path, json=value, headers={"Connection": "close"}) as response,
+        ):
+            body = _whole(response, limit)
+            if response.status_code != 200:
+                raise self._error(response.status_code, body)
+        return body
+
     @contextlib.contextmanager
     def events(self, path: str, last_id: int = 0) -> Iterator[Iterator[Event]]:
         """Hand out the events of a stream while entered."""
@@ -224,12 +240,12 @@ def _pinned(address: str, fingerprint: str) -> ssl.SSLContext:
     return context
 
 
-def _whole(response: httpx2.Response) -> bytes:
+def _whole(response: httpx2.Response, limit: int = MAX_ANSWER) -> bytes:
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
-        if len(body) > MAX_ANSWER:
-            raise HostRefused(f"the host answered more than {MAX_ANSWER // 2**20} MiB", response.status_code)
+        if len(body) > limit:
+            raise HostRefused(f"the host answered more than {limit // 2**20} MiB", response.status_code)
     return bytes(body)
 
 

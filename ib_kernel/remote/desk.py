@@ -22,6 +22,18 @@ class Desk:
         self.connection = connection
 
     @classmethod
+    def at(cls, address: str, settings: Settings) -> Desk:
+        """Return a person's place at the host *address*, or that ``IB_HOST`` names when it is "".
+
+        Raises:
+            ConfigError: No host is named, or no token is there.
+        """
+        address = address or os.environ.get("IB_HOST", "").strip()
+        if not address:
+            raise ConfigError("which host? Name it, such as https://host.example, or put it into IB_HOST")
+        return cls.from_environment(address, settings)
+
+    @classmethod
     def from_environment(cls, address: str, settings: Settings) -> Desk:
         """Return the place of whoever ``IB_HOST_TOKEN`` belongs to, at the host *address*.
 
@@ -47,6 +59,16 @@ class Desk:
                 answer = connection.post("/v1/link", {"token": token, "as": "token"})
                 token = str(answer.get("token", ""))
             return cls(connection.with_token(Secret(token)))
+
+    def close(self) -> None:
+        """Close connections. Idempotent."""
+        self.connection.close()
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def invite(self, role: str, **details: Any) -> str:
         """Open a session at the host and return the line for its candidate."""

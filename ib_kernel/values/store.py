@@ -37,13 +37,13 @@ class BudgetStore(Protocol):
       an event. Who may do that is not the ledger's business: `TokenService` asks for the passphrase.
     - Expired leases become unresolved (`in_doubt`), never free.
 
-    Two more methods are optional. ``spent(session_id) -> list[Spent]`` returns the session's settled
+    Three more methods are optional. ``spent(session_id) -> list[Spent]`` returns the session's settled
     attempts in order, cheap enough to be read after every turn; without it, widgets ask `sql`.
     ``connect()`` returns an open DuckDB connection on which the ledger's tables and views can be read, for
-    `ib_kernel.connect_usage`. For callers on an event loop, ``areserve``, ``arenew``, ``asettle``,
-    ``arelease``, ``amark_unresolved`` and ``acharge`` are optional coroutines with the arguments, answers and
-    errors of their namesakes, answered only when durable; a caller that is cancelled while waiting leaves
-    nothing reserved.
+    `ib_kernel.connect_usage`, and ``connect_tables(tables)`` one with given Arrow tables, for its ``host=``.
+    For callers on an event loop, ``areserve``, ``arenew``, ``asettle``, ``arelease``, ``amark_unresolved``
+    and ``acharge`` are optional coroutines with the arguments, answers and errors of their namesakes,
+    answered only when durable; a caller that is cancelled while waiting leaves nothing reserved.
     """
 
     name: str

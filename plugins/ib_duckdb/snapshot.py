@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ib_duckdb import foreign, quarantine, views
 from ib_duckdb.columns import TABLES
@@ -68,6 +69,20 @@ def _keep_from_the_ledger(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not path.resolve().is_relative_to(here):
         db.execute("SET allowed_directories = ['{}']".format(str(here).replace("'", "''")))
     db.execute("SET enable_external_access = false")
+
+
+def connect_tables(tables: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    """Return a connection in memory with *tables*, Arrow tables by name; the caller closes it, or not."""
+    import duckdb
+
+    db = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    for name, table in tables.items():
+        db.register("arriving", table)
+        quoted = name.replace('"', '""')
+        db.execute(f'CREATE TABLE "{quoted}" AS FROM arriving')
+        db.unregister("arriving")
+    db.execute("SET TimeZone = 'UTC'")
+    return db
 
 
 def _copy(record: Record, target: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,12 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
 
         self._mover.flush()
         return connect(self._record, self._hot, self._now())
+
+    def connect_tables(self, tables: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection in memory that has *tables* (Arrow), such as those of a host."""
+        from ib_duckdb.snapshot import connect_tables
+
+        return connect_tables(tables)
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""

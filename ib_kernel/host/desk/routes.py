@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from ib_kernel.host import openapi
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of
-from ib_kernel.host.desk import doctor, invitations, people, sessions
+from ib_kernel.host.desk import doctor, invitations, people, sessions, sql
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -43,4 +43,5 @@ def routes(host: Host) -> list[BaseRoute]:
         Route(f"{desk}/invitations", invitations.create, methods=["POST"]),
         Route(f"{desk}/invitations/{{invitation_id}}/revoke", invitations.revoke, methods=["POST"]),
         Route(f"{desk}/doctor", doctor.doctor),
+        Route(f"{desk}/sql", sql.sql, methods=["POST"]),
     ]

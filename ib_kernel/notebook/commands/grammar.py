@@ -221,7 +221,11 @@ RESOLVE = Command(
     example='%budget resolve 3f2a --settle 812+240 --reason "from the usage dashboard"',
 )
 USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positional="WHAT", completes="usage")
-SQL = Command("%%usage", "Answer the SQL in the cell: tables sessions, calls, messages, events.")
+SQL = Command(
+    "%%usage",
+    "Answer the SQL in the cell: tables sessions, calls, messages, events.",
+    (Option("--host", "host", parse_text, "URL", "ask this host, for interviewers"),),
+)
 
 
 def subcommands(engine: Engine) -> Mapping[str, Command]:

@@ -93,13 +93,19 @@ def everything(engine: Engine) -> Output:
     return _with_head(f"the last {len(rows)} sessions" if len(rows) > 1 else "one session", headers, rows)
 
 
-def query(engine: Engine, sql: str) -> QueryResult:
-    """Answer one SQL query over all calls, those settled a moment ago included."""
+def query(engine: Engine, sql: str, host: str | None = None) -> QueryResult:
+    """Answer one SQL query over all calls, those settled a moment ago included; at *host* when given."""
     if not sql.strip():
         raise QueryError(
             "there is no query; type it below the magic's line, such as "
             "SELECT model, sum(input_tokens), sum(output_tokens) FROM calls GROUP BY ALL"
         )
+    if host is not None:
+        from ib_kernel.remote.desk import Desk
+        from ib_kernel.remote.usage import query as ask
+
+        with Desk.at(host, engine.settings()) as desk:
+            return ask(desk, sql)
     return engine.service.store.sql(sql)
 
 
