@@ -337,10 +337,18 @@ def test_interviews_in_other_threads_go_on_while_a_tool_is_connected(store: Duck
         assert store.totals("s").calls == 5
 
 
-def test_everything_is_exported_in_one_line(handed_out: Any, store: DuckDBStore, tmp_path: Path) -> None:
-    """The connection writes Parquet and CSV; so does any result of %%usage."""
-    handed_out.execute(f"COPY calls TO '{tmp_path / 'calls.parquet'}'")
-    handed_out.execute(f"COPY (FROM usage_by_day) TO '{tmp_path / 'days.csv'}'")
+def test_everything_is_exported_in_one_line(
+    store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection writes Parquet and CSV into the working directory; so does any result of %%usage."""
+    spend(store)
+    here = tmp_path / "notebooks"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    with store.connect() as ledger:
+        ledger.execute("COPY calls TO 'calls.parquet'")
+        ledger.execute(f"COPY (FROM usage_by_day) TO '{here / 'days.csv'}'")
+    assert sorted(file.name for file in here.iterdir()) == ["calls.parquet", "days.csv"]
     result = store.sql("SELECT model, total_tokens, cost_usd FROM calls")
     assert result.to_parquet(tmp_path / "usage.parquet").stat().st_size > 0
     assert result.to_csv(tmp_path / "usage.csv").read_text().splitlines() == [
