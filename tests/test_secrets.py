@@ -367,3 +367,13 @@ def test_a_short_key_is_hidden_in_rows_too(key: str) -> None:
     assert scrub_value(Message(1, "user", key)) == Message(1, "user", "[redacted]")
     assert scrub_value({key: [key]}) == {"[redacted]": ["[redacted]"]}
     assert scrub_keys(f"it is {key}.") == "it is [redacted]."
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [*(f"ib_{kind}_{'aB3-_x9Z' * 5}" for kind in "cgil"), "K7QM-92QX-4MDP-W8ZT@https://host.example"],
+)
+def test_what_a_host_hands_out_is_known_by_its_shape(secret: str) -> None:
+    """Tokens and the codes of join lines are hidden wherever they turn up, also in another process."""
+    for text in (secret, f"token={secret}", f"x {secret} y"):
+        assert secret.partition("@")[0] not in scrub_keys(text)

@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+import time
+import weakref
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ DEFAULT_LISTEN = "127.0.0.1:8899"
 LEASE_S = 10.0
 """Seconds after which a dead host's reservations become unresolved, unless the settings say otherwise:
 candidates who come back wait no longer for what nobody reads any more."""
+
+IDLE_S = 40.0
+"""Seconds for which a connection may be open without a whole request."""
 
 STOP_S = 5.0
 """Seconds that running requests get to end when the host is asked to stop."""
@@ -182,10 +187,16 @@ def _server() -> tuple[Any, Any]:
 
 def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
     """Return a server that tells the host as soon as it is asked to stop, so that open streams end."""
+    idle = IdleConnections()
 
     class Server(uvicorn.Server):  # type: ignore[misc]
         should_exit: bool
         force_exit: bool
+
+        async def on_tick(self, counter: int) -> bool:
+            if counter % 20 == 0:
+                idle.close_old(self.server_state.connections)
+            return bool(await super().on_tick(counter))
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             host.closing.set()
@@ -193,6 +204,24 @@ def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
             self.should_exit = True  # uvicorn's own would raise the signal again before we have tidied up
 
     return Server(config)
+
+
+class IdleConnections:
+    """Closes connections that have asked nothing for `IDLE_S`, such as one whose headers never end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+
+    def close_old(self, connections: Iterable[Any]) -> None:
+        """Look at *connections* (uvicorn's protocols) and close those that have been idle for too long."""
+        now = self._clock()
+        for connection in list(connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                self._since.pop(connection, None)
+            elif now - self._since.setdefault(connection, now) > IDLE_S and connection.transport is not None:
+                connection.transport.close()
 
 
 def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:

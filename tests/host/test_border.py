@@ -11,7 +11,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
 from ib_kernel.host.app import build_app
 from ib_kernel.host.host import Host
-from ib_kernel.host.serve import Serving, require_safe
+from ib_kernel.host.serve import IdleConnections, Serving, require_safe
 from ib_kernel.settings import Settings
 
 
@@ -74,3 +74,25 @@ def test_tokens_never_travel_in_the_clear(serving: Serving) -> None:
     """Another machine is reached over TLS only, and the line says what to add."""
     with pytest.raises(ConfigError, match=r"--tls|--behind-proxy"):
         require_safe(serving)
+
+
+def test_a_connection_that_never_asks_is_closed() -> None:
+    """Headers that do not end hold a connection for some time only; a running answer is left alone."""
+    now = [0.0]
+
+    class Connection:
+        def __init__(self, cycle: object) -> None:
+            self.cycle, self.transport, self.closed = cycle, self, False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Cycle:
+        response_complete = False
+
+    silent, streaming = Connection(None), Connection(Cycle())
+    idle = IdleConnections(clock=lambda: now[0])
+    for now[0] in (0.0, 30.0, 41.0):
+        idle.close_old([silent, streaming])
+    assert silent.closed
+    assert not streaming.closed
