@@ -125,6 +125,7 @@ class Interview:
     # turns
     ask = forward("_turns", Turns.ask)
     send = forward("_turns", Turns.send)
+    rebuilt = forward("_turns", Turns.rebuilt)
     estimate = forward("_turns", Turns.estimate)
 
     async def say(self, text: str, **options: Any) -> TurnResult:

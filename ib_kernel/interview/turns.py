@@ -14,6 +14,7 @@ from ib_kernel.interview.context import Composed, Context
 from ib_kernel.interview.fields import check_messages, text_of_message
 from ib_kernel.interview.parts import Parts
 from ib_kernel.interview.prompts import system_prompt
+from ib_kernel.interview.rebuild import possible_bodies
 from ib_kernel.interview.sessions import SessionInUse
 from ib_kernel.text import well_formed, well_formed_value
 from ib_kernel.turn.admission import inactive
@@ -159,6 +160,21 @@ class Turns:
             session, messages, question, wishes, parts.settings, parts.plugins, hosted=parts.hosted
         )
         return self._reply(self._client(session), asked)
+
+    def rebuilt(self, turn: int, *, model: str, first: int = 0) -> list[Mapping[str, Any]]:
+        """Return the bodies that a recorded turn of the session in use may have sent.
+
+        Args:
+            turn: The turn.
+            model: The model that was asked.
+            first: The oldest turn that went along; 0 for all.
+
+        Returns:
+            The body with and without the line that asks to wrap up; nothing where the transcript is not kept.
+        """
+        session = self._sessions.session
+        history = self._parts.service.store.history(session.session_id)
+        return possible_bodies(self._parts, session, history, turn, model=model, first=first)
 
     def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
         """In a locked session, the only system text is the one that the engine composed."""
