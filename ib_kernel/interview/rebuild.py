@@ -37,7 +37,7 @@ def possible_bodies(
     asked = compose(session, (), question, Wishes(model=model), parts.settings, parts.plugins)
     client = parts.client(session.client or parts.settings.client_name, session.meta.get("api"))
     challenge = parts.given.of(session)
-    bodies = []
+    bodies: list[Mapping[str, Any]] = []
     for wrap_up in (False, True):
         messages = build_messages(session, challenge, earlier, question.content, wrap_up=wrap_up)
         bodies.append(client.body(replace(asked.request, messages=messages)))
