@@ -28,12 +28,12 @@ GOOD_RESPONSES = (
 
 @dataclass
 class Answer:
-    """What is written: a status, headers, then `parts` in order (text, bytes, or seconds to wait).
+    """What is written: a status, headers, then `parts` in order (text, bytes, seconds or an event to await).
 
     `end`: *keep* the connection, *close* it, *cut* it without the last chunk, or *reset* it.
     """
 
-    parts: tuple[str | bytes | float, ...] = ()
+    parts: tuple[str | bytes | float | threading.Event, ...] = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     chunked: bool = True
@@ -91,7 +91,8 @@ class RawService:
 
     def _write(self, connection: socket.socket, answer: Answer) -> bool:
         """Write *answer*; return whether the connection is kept."""
-        whole = b"".join(_bytes(part) for part in answer.parts if not isinstance(part, float))
+        waits = (float, threading.Event)
+        whole = b"".join(_bytes(part) for part in answer.parts if not isinstance(part, waits))
         headers = {"transfer-encoding": "chunked"} if answer.chunked else {"content-length": str(len(whole))}
         headers = {**answer.headers, **headers}
         lines = [f"HTTP/1.1 {answer.status} X", *(f"{k}: {v}" for k, v in headers.items())]
@@ -101,6 +102,8 @@ class RawService:
         for part in answer.parts:
             if isinstance(part, float):
                 time.sleep(part)
+            elif isinstance(part, threading.Event):
+                part.wait()
             elif raw := _bytes(part):
                 connection.sendall(b"%x\r\n%b\r\n" % (len(raw), raw) if answer.chunked else raw)
         if answer.end == "reset":

@@ -150,7 +150,7 @@ def test_no_notebook_output_shows_the_key(monkeypatch: pytest.MonkeyPatch, mode:
 
 CHILD = textwrap.dedent(
     """
-    import faulthandler, logging, os, sys, threading, time
+    import faulthandler, logging, os, sys, threading
     faulthandler.enable(all_threads=True)
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     from ib_kernel import Interview
@@ -166,9 +166,7 @@ CHILD = textwrap.dedent(
 )
 ABORT = """\
 threading.Thread(target=fail, daemon=True).start()
-while not buddy.service.totals(buddy.session_id).held:
-    time.sleep(0.01)
-time.sleep(0.3)
+sys.stdin.readline()  # until the service has the request
 os.abort()
 """
 
@@ -188,15 +186,13 @@ def test_no_crash_report_shows_the_key(tmp_path: Path, end: str) -> None:
             "IB_DATA_DIR": str(tmp_path / "ledger"),
             "SYSTEMROOT": "C:\\Windows",
         }
-        child = subprocess.run(
-            [sys.executable, "-X", "dev", "-c", CHILD.format(end=end)],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            timeout=280,
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, "-X", "dev", "-c", CHILD.format(end=end)]
+        with subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes) as child:  # type: ignore[call-overload]
+            server.wait_for_requests(2)
+            stdout, stderr = child.communicate(b"go on\n")
         assert any(request.sent_key(KEY) for request in server.requests)
-    said = (child.stdout + child.stderr).decode(errors="replace")
+    said = (stdout + stderr).decode(errors="replace")
     assert child.returncode != 0
     assert re.search("Fatal Python error|Aborted|AuthFailed", said)
     assert SECRET not in said

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from clock import Clock, Waits, eventually
+from raw_service import Answer, RawService
 
 from ib_kernel import Interview, Plugins, Settings, hookimpl
 from ib_kernel.errors import ClientError, RateLimited, ServerFailed, Stopped
@@ -266,24 +267,26 @@ def test_close_ends_the_stream_and_counts(
 
 
 def test_drain_gives_control_back_and_settles_with_the_real_usage(
-    server: FaultServer, open_interview: Callable[..., Interview]
+    open_interview: Callable[..., Interview],
 ) -> None:
     """The reader leaves at once; the row appears when the service has said what it billed."""
-    server.reply(pieces=["word "] * 20, delay_s=0.02)
-    buddy = open_interview(cancel="drain")
-    with buddy.ask("Hello") as reply:
-        next(iter(reply))
-    assert isinstance(reply.stop_line(), Stopped)
-    assert "read in the background" in str(reply.stop_line())
-    sid = buddy.session.session_id
-    assert buddy.service.totals(sid).held > 0
-    eventually(lambda: buddy.service.totals(sid).held == 0)
-    usage = server.requests[0].usage
-    assert usage is not None
-    assert not server.requests[0].stopped_early
-    assert rows(buddy, "source, input_tokens, output_tokens") == [
-        ("api", usage["prompt_tokens"], usage["completion_tokens"])
-    ]
+    chunk = 'data: {"choices": [{"index": 0, "delta": {"content": "word "}}]}\n\n'
+    end = (
+        'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], '
+        '"usage": {"prompt_tokens": 90, "completion_tokens": 20}}\n\ndata: [DONE]\n\n'
+    )
+    rest = threading.Event()
+    with RawService(Answer((chunk, chunk, rest, *([chunk] * 18), end))) as service:
+        buddy = open_interview(cancel="drain", base_url=service.base_url)
+        with buddy.ask("Hello") as reply:
+            next(iter(reply))
+        assert isinstance(reply.stop_line(), Stopped)
+        assert "read in the background" in str(reply.stop_line())
+        sid = buddy.session.session_id
+        assert buddy.service.totals(sid).held > 0
+        rest.set()
+        eventually(lambda: buddy.service.totals(sid).held == 0)
+    assert rows(buddy, "source, input_tokens, output_tokens") == [("api", 90, 20)]
     assert buddy.history()[-1].content == "word " * 20
 
 
