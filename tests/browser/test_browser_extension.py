@@ -120,7 +120,7 @@ def test_the_status_item_follows_another_notebook_s_spending(
     """Two notebooks, two kernels, one session: what the second spends is seen by the first."""
     with jupyter.notebook("first.ipynb", [START]) as sheet:
         sheet.run(0)
-        wait_for(sheet, "20k left", ".ib-status")
+        wait_for(sheet, "20k", ".ib-status")
         second = lab.Lab(chromium, url, jupyter.work.parent)
         with second.notebook("second.ipynb", ["%load_ext ib_kernel", "%interview sessions"]) as other:
             other.run(0)
@@ -135,7 +135,7 @@ def test_the_status_item_follows_another_notebook_s_spending(
             other.run(0, 1)
             spent = time.time()
             sheet.page.wait_for_function(
-                "() => /turns/.test(document.querySelector('.ib-status').innerText)", timeout=20_000
+                "() => !document.querySelector('.ib-status').innerText.includes('20k')", timeout=60_000
             )
             print(f"seen {time.time() - spent:.1f} s after the turn")
         second.page.close()
@@ -169,7 +169,7 @@ def test_nothing_moves_in_the_status_bar(jupyter: lab.Lab) -> None:
     """No animation and no transition, also in the last turns."""
     with jupyter.notebook("still.ipynb", [START]) as sheet:
         sheet.run(0)
-        wait_for(sheet, "20k left", ".ib-status")
+        wait_for(sheet, "20k", ".ib-status")
         moving = sheet.page.evaluate(
             "() => [...document.querySelectorAll('.ib-status, .ib-status *')].map(getComputedStyle)"
             ".filter(s => s.animationName !== 'none' || s.transitionDuration !== '0s').length"

@@ -1,8 +1,7 @@
 """The kernel's end of the wire to JupyterLab's panel and status bar: a comm of the target `TARGET`.
 
-The kernel opens it when the package is loaded; a page with the extension takes it and says hello, now or
-after a reload. Until a page has said hello nothing is read and nothing is sent. A page without the extension
-closes the comm; it is kept under its id without another word, so that a page that comes later finds it.
+It is there when the package is loaded, and says nothing: a page with the extension looks for it and says
+hello, now or after a reload. Until then nothing is read and nothing is sent: no other front end notices it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +42,6 @@ class StatusWire:
     def __init__(self, shell: Any, engine: Engine) -> None:
         self._shell, self._engine = shell, engine
         self._comm: Any = None
-        self._comm_id = uuid.uuid4().hex
         self._lock = threading.RLock()
         self._awake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,10 +52,14 @@ class StatusWire:
         self._task_of = ""
 
     def open(self) -> None:
-        """Open the comm, where there is a front end, and look after every cell."""
+        """Have the comm, where there is a front end, and look after every cell."""
         if not has_front_end(self._shell):
             return
-        self._listen_on(primary=True)
+        from comm import create_comm, get_comm_manager
+
+        self._comm = create_comm(TARGET, primary=False)
+        get_comm_manager().register_comm(self._comm)
+        self._comm.on_msg(self._asked)
         self._shell.events.register("post_run_cell", self._cell_ended)
 
     def close(self) -> None:
@@ -93,22 +94,6 @@ class StatusWire:
                 self._send({"type": "task", "task": read_task(interview)})  # type: ignore[arg-type]
 
     # --- the comm
-
-    def _listen_on(self, *, primary: bool) -> None:
-        from comm import create_comm
-
-        data = {"version": VERSION, "type": "opened"}
-        self._comm = create_comm(TARGET, data=data, comm_id=self._comm_id, primary=primary)
-        if not primary:
-            from comm import get_comm_manager
-
-            get_comm_manager().register_comm(self._comm)
-        self._comm.on_msg(self._asked)
-        self._comm.on_close(self._was_closed)
-
-    def _was_closed(self, _: Any) -> None:
-        if self._comm is not None:
-            self._listen_on(primary=False)
 
     def _asked(self, message: Any) -> None:
         data = message.get("content", {}).get("data", {})
@@ -191,7 +176,7 @@ class StatusWire:
             before.unregister(name)
             self._observed = None
         if plugins is not None and self._observed is None:
-            name = f"status {self._comm_id}"
+            name = f"status {id(self)}"
             plugins.register(_Observer(self._awake.set), name=name)
             self._observed = plugins, name
 

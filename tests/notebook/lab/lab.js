@@ -91,8 +91,7 @@ export class Kernel {
   isDisposed = false;
   statusChanged = new Signal();
   connectionStatusChanged = new Signal();
-  /** @type {Map<string, Function>} */
-  targets = new Map();
+  iopubMessage = new Signal();
   /** @type {Comm[]} */
   comms = [];
 
@@ -100,26 +99,28 @@ export class Kernel {
   constructor(open = []) {
     this.open = open;
   }
-  /** @param {string} target @param {any} act */
-  registerCommTarget(target, act) {
-    this.targets.set(target, act);
-  }
-  removeCommTarget() {}
   /** @param {string} _ @param {string} id */
   createComm(_, id) {
     const comm = new Comm(id);
     this.comms.push(comm);
     return /** @type {any} */ (comm);
   }
+  asked = 0;
   async requestCommInfo() {
+    this.asked += 1;
     return { content: { status: "ok", comms: Object.fromEntries(this.open.map((id) => [id, {}])) } };
   }
-  /** The kernel loads the package and opens its comm. */
-  opens() {
-    const comm = new Comm("opened");
-    this.comms.push(comm);
-    this.targets.get("ib_kernel.status")?.(comm, { content: { data: { version: 1, type: "opened" } } });
-    return comm;
+  /** A cell loads the package; the page finds its comm when the cell has ended. */
+  async loads() {
+    this.open = ["loaded"];
+    this.runs("%load_ext ib_kernel");
+    await settle();
+    await settle();
+    return /** @type {Comm} */ (this.comms.at(-1));
+  }
+  /** @param {string} code of a cell that begins to run */
+  runs(code) {
+    this.iopubMessage.emit(this, { header: { msg_type: "execute_input" }, content: { code } });
   }
   /** @param {string} status */
   becomes(status) {

@@ -6,15 +6,17 @@ import {
 } from "../../../ib_kernel/notebook/lab/labextensions/interview-buddy/static/link.js";
 import { context, Kernel, STATE, settle } from "./lab.js";
 
-test("a kernel that opens its comm is greeted, and what it says is known", async () => {
+test("a kernel that has loaded the package is greeted, and what it says is known", async () => {
   const kernel = new Kernel();
   let changes = 0;
   const link = makeLink(context(kernel), () => {
     changes += 1;
   });
   await settle();
-  assert.equal(kernel.comms.length, 0, "nothing is sent to a kernel that has opened nothing");
-  const comm = kernel.opens();
+  assert.equal(kernel.comms.length, 0, "nothing is sent to a kernel that has no comm");
+  kernel.runs("1 + 1");
+  assert.equal(kernel.asked, 1, "a cell that loads nothing is no reason to look again");
+  const comm = await kernel.loads();
   assert.deepEqual(comm.sent, [{ do: "hello" }]);
   comm.says({ type: "state", state: STATE });
   comm.says({ type: "task", task: { title: "Rate limiter", html: "<p>x</p>" } });
@@ -33,19 +35,19 @@ test("a page that comes later finds the comm that is open", async () => {
   );
 });
 
-test("messages of another version are left alone", () => {
+test("messages of another version are left alone", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  const comm = kernel.opens();
+  const comm = await kernel.loads();
   comm.says({ version: 2, type: "state", state: STATE });
   comm.says({ version: 1, type: "news" });
   assert.equal(link.known.state, null);
 });
 
-test("no session is no state, and another session takes task and estimate away", () => {
+test("no session is no state, and another session takes task and estimate away", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  const comm = kernel.opens();
+  const comm = await kernel.loads();
   comm.says({ type: "state", state: { session_id: "" } });
   assert.equal(link.known.state, null);
   comm.says({ type: "state", state: STATE });
@@ -54,10 +56,10 @@ test("no session is no state, and another session takes task and estimate away",
   assert.equal(link.known.task, null);
 });
 
-test("one estimate is asked for at a time, and the newest text after it", () => {
+test("one estimate is asked for at a time, and the newest text after it", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  const comm = kernel.opens();
+  const comm = await kernel.loads();
   comm.sent.length = 0;
   for (const cell of ["a", "ab", "abc", "abc"]) link.estimate(cell);
   assert.deepEqual(
@@ -81,31 +83,33 @@ test("one estimate is asked for at a time, and the newest text after it", () => 
   assert.equal(comm.sent.length, 3, "unless another turn goes along by now");
 });
 
-test("a restart takes everything away, says so, and the next kernel is greeted", () => {
+test("a restart takes everything away, says so, and the next kernel is greeted", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  kernel.opens().says({ type: "state", state: STATE });
+  (await kernel.loads()).says({ type: "state", state: STATE });
   kernel.becomes("restarting");
   assert.deepEqual([link.known.state, link.known.restarted], [null, true]);
+  kernel.open = [];
   kernel.becomes("idle");
+  await settle();
   assert.equal(link.known.restarted, true);
-  kernel.opens().says({ type: "state", state: STATE });
+  (await kernel.loads()).says({ type: "state", state: STATE });
   assert.deepEqual([link.known.state?.left, link.known.restarted], [9_201, false]);
 });
 
-test("the package that is unloaded leaves no figures behind", () => {
+test("the package that is unloaded leaves no figures behind", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  const comm = kernel.opens();
+  const comm = await kernel.loads();
   comm.says({ type: "state", state: STATE });
   comm.onClose();
   assert.equal(link.known.state, null);
 });
 
-test("a lost connection keeps the last figures and says so", () => {
+test("a lost connection keeps the last figures and says so", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});
-  kernel.opens().says({ type: "state", state: STATE });
+  (await kernel.loads()).says({ type: "state", state: STATE });
   kernel.connectionStatusChanged.emit(kernel, "connecting");
   assert.deepEqual([link.known.lost, link.known.state?.left], [true, 9_201]);
   kernel.connectionStatusChanged.emit(kernel, "connected");
@@ -116,7 +120,7 @@ test("another kernel of the same notebook is followed instead", async () => {
   const [first, second] = [new Kernel(), new Kernel()];
   const session = context(first);
   const link = makeLink(session, () => {});
-  first.opens().says({ type: "state", state: STATE });
+  (await first.loads()).says({ type: "state", state: STATE });
   session.session = { kernel: second };
   session.kernelChanged.emit(session);
   await settle();

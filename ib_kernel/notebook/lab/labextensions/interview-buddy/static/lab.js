@@ -53,11 +53,10 @@
  * @property {string} status
  * @property {string} connectionStatus
  * @property {boolean} isDisposed
- * @property {(target: string, act: (comm: Comm, message: { content: { data: any } }) => void) => void} registerCommTarget
- * @property {(target: string, act: (comm: Comm, message: { content: { data: any } }) => void) => void} removeCommTarget
  * @property {(target: string, id?: string) => Comm} createComm
  * @property {(content: { target_name: string }) => Promise<{ content: { status: string, comms?: Record<string, unknown> } }>} requestCommInfo
  * @property {Signal<Kernel, string>} statusChanged
+ * @property {Signal<Kernel, unknown>} iopubMessage
  * @property {Signal<Kernel, string>} connectionStatusChanged
  */
 

@@ -1,11 +1,13 @@
-// The wire to one notebook's kernel. The kernel opens a comm when it loads the extension package; a page that
-// comes later finds it open and greets it. Nothing is sent to a kernel that has not opened one.
+// The wire to one notebook's kernel. The kernel has a comm when it has loaded the package; the page looks for it
+// when it meets the kernel and after a cell that may have loaded it, and greets it. The kernel says nothing first.
 
 /** @import { Comm, Kernel, SessionContext } from "./lab.js" */
 /** @import { Figures } from "./rails.js" */
 
 /** The comm's target, the same word as in the kernel. */
 export const TARGET = "ib_kernel.status";
+
+const MAY_LOAD = /ib_kernel|interview|%budget/;
 
 /** The version of the messages that this page understands; another one is answered by showing nothing. */
 export const VERSION = 1;
@@ -80,6 +82,29 @@ const nothing = () => ({
 let asked = Math.floor(Math.random() * 1e9); // two pages may share a kernel: each knows its own questions
 
 /**
+ * Return what looks for the comm of a kernel, once the kernel has done what it is doing.
+ *
+ * @param {() => Kernel | null} where the kernel to look at, null for none
+ * @param {(comm: Comm) => void} found
+ */
+function makeSearch(where, found) {
+  let looking = false;
+  let again = false;
+  return async function look() {
+    again = true; // a cell that began meanwhile may have loaded the package
+    if (looking) return;
+    looking = true;
+    for (let kernel = where(); again && kernel; kernel = where()) {
+      again = false;
+      const answer = await kernel.requestCommInfo({ target_name: TARGET }).catch(() => null); // closed meanwhile
+      const [open] = Object.keys(answer?.content.comms ?? {});
+      if (open && kernel === where() && !kernel.isDisposed) found(kernel.createComm(TARGET, open));
+    }
+    looking = false;
+  };
+}
+
+/**
  * Follow the kernel of *context*; *changed* is called when what is known has changed.
  *
  * @param {SessionContext} context
@@ -95,6 +120,8 @@ export function makeLink(context, changed) {
   /** @type {string | null} */
   let queued = null;
   let shown = "";
+  let ready = false;
+  const look = makeSearch(() => (comm ? null : kernel), take);
 
   /** @param {Partial<Known>} news */
   function learn(news) {
@@ -166,9 +193,17 @@ export function makeLink(context, changed) {
   }
 
   const statusChanged = (/** @type {Kernel} */ _, /** @type {string} */ status) => {
+    if (status === "idle" && !ready) {
+      ready = true;
+      look();
+    }
     if (!/restarting|dead|terminating|starting/.test(status)) return;
+    ready = false;
     comm = null;
     if (known.state || known.task) forget();
+  };
+  const executed = (/** @type {Kernel} */ _, /** @type {any} */ message) => {
+    if (message.header.msg_type === "execute_input" && MAY_LOAD.test(message.content.code)) look();
   };
   const connectionChanged = (/** @type {Kernel} */ _, /** @type {string} */ status) => {
     learn({ lost: status !== "connected" });
@@ -176,25 +211,22 @@ export function makeLink(context, changed) {
 
   function leave() {
     kernel?.statusChanged.disconnect(statusChanged);
+    kernel?.iopubMessage.disconnect(executed);
     kernel?.connectionStatusChanged.disconnect(connectionChanged);
     comm = kernel = null;
   }
 
-  async function takeKernel() {
+  function takeKernel() {
     leave();
     const now = context.session?.kernel ?? null;
     kernel = now;
     if (known.state || known.task) forget();
     if (!now) return;
-    now.registerCommTarget(TARGET, (opened, message) => {
-      take(opened);
-      receive(message.content.data);
-    });
+    ready = true;
     now.statusChanged.connect(statusChanged);
+    now.iopubMessage.connect(executed);
     now.connectionStatusChanged.connect(connectionChanged);
-    const answer = await now.requestCommInfo({ target_name: TARGET }).catch(() => null); // closed meanwhile
-    const [open] = Object.keys(answer?.content.comms ?? {});
-    if (open && !comm && kernel === now && !now.isDisposed) take(now.createComm(TARGET, open));
+    look();
   }
 
   context.kernelChanged.connect(takeKernel);
