@@ -21,7 +21,7 @@ from host_wire import MODEL
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("bare", "parsing", "gateway", "hardcap", "LiteLLM")
-READY_S = 90.0
+READY_S = 240.0
 REDIS_PORT = 16379
 
 HARDCAP = """
