@@ -64,9 +64,10 @@ def started(name: str, upstream: int, options: argparse.Namespace) -> object:
     """Start *name* before *upstream*; a context. `RuntimeError` says why it is not there."""
     if name in ("bare", "parsing", "gateway", "turns"):
         return _own(name, upstream)
-    if name == "hardcap":
-        return _peer(name, options.hardcap, _hardcap(options.hardcap, upstream))
-    return _peer(name, options.litellm, _litellm(options.litellm, upstream))
+    python = options.hardcap if name == "hardcap" else options.litellm
+    if not python:
+        raise RuntimeError(f"no environment was named (--{name.lower()} ITS/bin/python)")
+    return _peer(name, (_hardcap if name == "hardcap" else _litellm)(python, upstream))
 
 
 @contextmanager
@@ -87,26 +88,24 @@ def _own(name: str, upstream: int) -> Iterator[Started]:
         process.wait(20)
 
 
-def _hardcap(python: str | None, upstream: int) -> tuple[list[str], int]:
+def _hardcap(python: str, upstream: int) -> tuple[list[str], int]:
     port = _free()
     file = Path(tempfile.mkdtemp(prefix="bench-hardcap-")) / "config.yaml"
     file.write_text(HARDCAP.format(model=MODEL, port=upstream, redis=REDIS_PORT))
-    script = str(Path(python or "").with_name("hardcap"))
+    script = str(Path(python).with_name("hardcap"))
     return [script, "serve", "-c", str(file), "--host", "127.0.0.1", "--port", str(port)], port
 
 
-def _litellm(python: str | None, upstream: int) -> tuple[list[str], int]:
+def _litellm(python: str, upstream: int) -> tuple[list[str], int]:
     port = _free()
     file = Path(tempfile.mkdtemp(prefix="bench-litellm-")) / "config.yaml"
     file.write_text(LITELLM.format(model=MODEL, port=upstream))
-    script = str(Path(python or "").with_name("litellm"))
+    script = str(Path(python).with_name("litellm"))
     return [script, "--config", str(file), "--port", str(port), "--num_workers", "1"], port
 
 
 @contextmanager
-def _peer(name: str, python: str | None, how: tuple[list[str], int]) -> Iterator[Started]:
-    if not python:
-        raise RuntimeError(f"no environment was named (--{name.lower()} ITS/bin/python)")
+def _peer(name: str, how: tuple[list[str], int]) -> Iterator[Started]:
     with _redis() if name == "hardcap" else contextlib.nullcontext():
         command, port = how
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
