@@ -21,6 +21,8 @@ from ib_kernel.host.ready import require_ready
 from ib_kernel.host.running import RunningTurn, Sent
 from ib_kernel.host.watch import STOP_KIND
 from ib_kernel.values import LedgerEvent
+from ib_kernel.values.attachment import Attachment, read_attachments
+from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -40,7 +42,7 @@ MOST_TEXT = 200_000
 """Characters of a question at most."""
 
 _REQUEST_ID = re.compile(r"[\w.:-]{8,100}")
-_FIELDS = frozenset({"text", "max_tokens"})
+_FIELDS = frozenset({"text", "max_tokens", "attachments"})
 
 
 def routes(host: Host) -> list[BaseRoute]:
@@ -70,7 +72,8 @@ async def ask(request: Request) -> Response:
     value = await read_json(request)
     _require_known(value)
     text, most = text_of(value, "text", longest=MOST_TEXT), _max_tokens(value)
-    body_sha = _sha({"text": text, "max_tokens": most})
+    attachments = read_attachments(value.get("attachments"))
+    body_sha = _sha({"text": text, "max_tokens": most, "attachments": to_value(list(attachments))})
     running = host.turns.find(session.session_id, request_id)
     if running is None:
         stored = await run_in_threadpool(host.store.request, session.session_id, request_id)
@@ -79,7 +82,7 @@ async def ask(request: Request) -> Response:
             return _stream(_replayed(host, session, stored, at))
         await run_in_threadpool(require_ready, host, session)
         running = host.turns.find(session.session_id, request_id) or await _begin(
-            host, session, request_id, body_sha, text, most
+            host, session, request_id, body_sha, text, most, attachments
         )
     _require_same(running.body_sha, body_sha)
     return await _answer(host, session, running, at)
@@ -108,11 +111,19 @@ async def stop(request: Request) -> Response:
 
 
 async def _begin(
-    host: Host, session: Session, request_id: str, body_sha: str, text: str, most: int | None
+    host: Host,
+    session: Session,
+    request_id: str,
+    body_sha: str,
+    text: str,
+    most: int | None,
+    attachments: tuple[Attachment, ...],
 ) -> RunningTurn:
     interview = await run_in_threadpool(host.interview, session.session_id)
     reply = await run_in_threadpool(
-        lambda: interview.ask(text, max_tokens=most, request_id=request_id, request_sha=body_sha)
+        lambda: interview.ask(
+            text, max_tokens=most, attachments=attachments, request_id=request_id, request_sha=body_sha
+        )
     )
     known = host.turns.find(session.session_id, request_id)  # the same request may have come twice at once
     if known is not None:

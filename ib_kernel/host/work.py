@@ -14,7 +14,7 @@ from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
 from ib_kernel.host.notice import was_shown
 from ib_kernel.host.openapi import array, choice, fields, maybe, operation, text, whole
-from ib_kernel.values import Cell, Status
+from ib_kernel.values import Cell, LedgerEvent, Status
 from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def routes(host: Host) -> list[BaseRoute]:
         Route("/v1/checks", check, methods=["POST"]),
         Route("/v1/hints", hint, methods=["POST"]),
         Route("/v1/cells", cells, methods=["POST"]),
+        Route("/v1/recording", recording, methods=["POST"]),
     ]
 
 
@@ -112,6 +113,23 @@ async def cells(request: Request) -> Response:
     for cell in found:
         await run_in_threadpool(host.store.add_cell, cell)
     return answer({"taken": len(found)})
+
+
+@operation(
+    "Say that cells are recorded from now on, or are not",
+    who="candidate",
+    body=fields({"on": {"type": "boolean"}}),
+    refusals=(409,),
+)
+async def recording(request: Request) -> Response:
+    """Record that the candidate has switched the recording of cells on or off."""
+    host, session = host_of(request), await require_candidate(request)
+    value = await read_json(request, 1_000)
+    if not isinstance(value.get("on"), bool):
+        raise Refused(400, "bad_field", "on must be true or false")
+    event = LedgerEvent(session.session_id, "recording", 0.0, session.candidate, {"on": value["on"]})
+    await run_in_threadpool(host.store.add_event, event)
+    return answer({"on": value["on"]})
 
 
 def _cell(host: Host, session: Session, cell: Mapping[str, Any]) -> Cell:

@@ -25,6 +25,7 @@ from ib_kernel.turn.retry import RetryBudget
 from ib_kernel.turn.turn import Shared, Turn, TurnRequest
 from ib_kernel.turn.usage import UsageRecorder
 from ib_kernel.values import LedgerEvent, LLMClient, Message, NextTurn, Session, Status
+from ib_kernel.values.attachment import Attached, Attachment, fenced, with_attachments
 
 
 class Turns:
@@ -47,6 +48,7 @@ class Turns:
         max_tokens: int | None = None,
         model: str | None = None,
         temperature: float | None = None,
+        attachments: Sequence[Attachment] = (),
         request_id: str = "",
         request_sha: str = "",
     ) -> Reply:
@@ -58,6 +60,7 @@ class Turns:
                 `Settings.reply_tokens`.
             model: Another model than the session's; None: its own.
             temperature: None: the session's.
+            attachments: What goes along, fenced and labelled as the candidate's material.
             request_id: An id of the caller's own: the same in the same session is admitted once.
             request_sha: The hash of what was asked under that id.
 
@@ -69,12 +72,18 @@ class Turns:
             RepeatedRequest: Its id was admitted before (from reading the reply).
             NoSession: No session is in use.
         """
-        if not text.strip():
+        if not text.strip() and not attachments:
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
         wishes = Wishes(max_tokens, model, temperature, request_id=request_id, request_sha=request_sha)
         session = self._active()
-        client, composed = self._composed(session, text, wishes)
-        return self._reply(client, composed.request)
+        client, composed = self._composed(session, with_attachments(text, attachments), wishes)
+        attached = tuple(self._counted(attachment, composed.request) for attachment in attachments)
+        return self._reply(client, replace(composed.request, attached=attached))
+
+    def _counted(self, attachment: Attachment, request: TurnRequest) -> Attached:
+        count = self._parts.service.counter.count_text(fenced(attachment), request.request.model)
+        chars = attachment.chars or len(attachment.text)
+        return Attached(attachment.kind, attachment.label, count.tokens, chars)
 
     def estimate(self, text: str, *, max_tokens: int | None = None, model: str | None = None) -> NextTurn:
         """Return what sending a text now would take. Sends and reserves nothing.

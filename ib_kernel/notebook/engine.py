@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ib_kernel.remote.work import RemoteWork
     from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
-    from ib_kernel.values import RateLimits
+    from ib_kernel.values import Cell, RateLimits
 
 _LEDGER = ("data_dir", "store", "counter")
 """Settings whose change means another service; any other change keeps the ledger open."""
@@ -52,6 +52,10 @@ class Engine:
         self._variables: dict[str, str | None] = {}
         self.cells_that_ran: Callable[[], Sequence[str]] = lambda: ()
         """Returns the sources of the shell's cells, as Python, oldest first; the first has number 1."""
+        self.records = True
+        """Whether cells are recorded (`%interview record off`)."""
+        self.last_error: BaseException | None = None
+        """What the last cell that failed has raised, ours apart."""
         self.on_enter: Callable[[bool], None] = lambda entered: None
 
     def settings(self) -> Settings:
@@ -113,6 +117,36 @@ class Engine:
         from ib_kernel.evidence.work import Work
 
         return Work(interview.service.store, interview.whole_challenge)
+
+    def note_recording(self) -> None:
+        """Record that cells are recorded from now on, or are not, where a session is in use."""
+        interview = self.in_use
+        if interview is None or interview.session_id is None:
+            return
+        if self.remote is not None:
+            self.remote.note_recording(self.records)
+            return
+        from ib_kernel.values import LedgerEvent
+
+        detail = {"on": self.records}
+        interview.service.record(LedgerEvent(interview.session_id, "recording", 0.0, detail=detail))
+
+    def cell_writer(self) -> Callable[[list[Cell]], None]:
+        """Return what records cells of the session in use: in the ledger, or at the host."""
+        remote, interview = self.remote, self._interview
+        if remote is not None:
+            return lambda cells: remote.send_cells([cell_value(cell) for cell in cells])
+
+        def write(cells: list[Cell]) -> None:
+            from ib_kernel.values import Status
+
+            if interview is None or interview.session.status is not Status.ACTIVE:
+                return
+            store: Any = interview.service.store
+            for cell in cells:
+                store.add_cell(cell)
+
+        return write
 
     def rate_limits(self) -> Mapping[str, RateLimits]:
         """Return what services have said about their limits, by model, without building anything."""
@@ -185,6 +219,12 @@ class Engine:
                 self._interview.use(session_id)
             except UnknownSession:  # another ledger: nothing is in use there yet
                 self._interview = Interview(settings, service=service)
+
+
+def cell_value(cell: Cell) -> dict[str, Any]:
+    """Return a cell as ``POST /v1/cells`` takes it."""
+    names = ["source", "ok", "kind", "error", "execution_count", "output_chars", "started_at", "ended_at"]
+    return {name: getattr(cell, name) for name in names}
 
 
 ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()

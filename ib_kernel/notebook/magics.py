@@ -23,6 +23,7 @@ from ib_kernel.notebook.commands.words import UsageError, parse_budget, parse_va
 from ib_kernel.notebook.config import CONFIGURABLE, Refused, Setting
 from ib_kernel.notebook.engine import ENGINES, Engine, current_engine
 from ib_kernel.notebook.lab.status import StatusWire
+from ib_kernel.notebook.recorder import Recorder
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
@@ -68,6 +69,7 @@ class InterviewMagics(Magics):
         self.engine.on_enter = self.listen
         self.engine.cells_that_ran = lambda: list(shell.user_ns.get("In", ()))
         self.cell = Cell(shell)
+        self.recorder = Recorder(shell, self.engine)
         self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None
         self.transformer: Any = None
@@ -255,6 +257,7 @@ def load(shell: Any) -> None:
     magics.transformer = mistakes.transformer(magics.engine, shell)
     shell.input_transformers_cleanup.append(magics.transformer)
     magics.cell.listen()
+    magics.recorder.listen()
     magics.status.open()
 
 
@@ -278,6 +281,7 @@ def unload(shell: Any) -> None:
         t for t in shell.input_transformers_cleanup if t is not magics.transformer
     ]
     magics.cell.leave()
+    magics.recorder.leave()
     magics.status.close()
     magics.engine.close()
     engine = magics.engine

@@ -25,6 +25,7 @@ from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
 from ib_kernel.values import LedgerEvent, Message, NewSession, NextTurn, Piece, RateLimits, Session
+from ib_kernel.values.attachment import Attachment
 from ib_kernel.values.wire import read, read_list, to_value
 from ib_kernel.values.work import CheckReport, Hint, TestResult
 
@@ -121,6 +122,10 @@ class RemoteInterview:
         """Ask for the next hint."""
         return read(Hint, self.connection.post("/v1/hints"))
 
+    def note_recording(self, on: bool) -> None:
+        """Tell the host whether cells are sent from now on."""
+        self.connection.post("/v1/recording", {"on": on})
+
     def send_cells(self, cells: Sequence[Mapping[str, Any]]) -> None:
         """Send cells that were run.
 
@@ -154,6 +159,7 @@ class RemoteInterview:
         max_tokens: int | None = None,
         model: str | None = None,
         temperature: float | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> Reply:
         """Ask: as `Interview.ask`, except that model and temperature are the interviewer's.
 
@@ -161,7 +167,7 @@ class RemoteInterview:
             ConfigError: The text is empty.
             NotHere: A model or a temperature was named.
         """
-        if not text.strip():
+        if not text.strip() and not attachments:
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
         if model is not None or temperature is not None:
             what = "-m (in Python: model=)" if model is not None else "-t (in Python: temperature=)"
@@ -169,6 +175,8 @@ class RemoteInterview:
         question: dict[str, Any] = {"text": well_formed(text)}
         if max_tokens is not None:
             question["max_tokens"] = max_tokens
+        if attachments:
+            question["attachments"] = [to_value(attachment) for attachment in attachments]
 
         def turn(emit: Callable[[Piece | Notice], None]) -> Any:
             return RemoteTurn(self.connection, question, emit, self.state)

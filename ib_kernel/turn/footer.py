@@ -37,6 +37,7 @@ def footer(result: TurnResult) -> str:
         "" if result.time_left_s is None else format_time_left(result.time_left_s),
         f"{end.cached_tokens:,} cached" if end.cached_tokens else "",
     ]
+    parts += [f"{item.label} attached ({item.tokens:,} tokens)" for item in result.attached]
     if end.source != "api" and result.billed:
         parts.append(end.source.replace("_", " "))
     if result.plan.shrunk_by:

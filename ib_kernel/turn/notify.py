@@ -14,6 +14,8 @@ from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFa
 from ib_kernel.turn.usage import Attempt
 from ib_kernel.turn.warn import Warnings
 from ib_kernel.values import CallEnd, Count, LedgerEvent, Session, Totals
+from ib_kernel.values.attachment import Attached
+from ib_kernel.values.wire import to_value
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,16 @@ class Notifier:
     model: str
     warn_at: Sequence[float]
     turn: int = 0
+
+    def attached(self, items: Sequence[Attached]) -> None:
+        """Record what the question brought along.
+
+        Args:
+            items: Label, tokens and characters of each; nothing is recorded without any.
+        """
+        if items:
+            detail = {"turn": self.turn, "items": [to_value(item) for item in items]}
+            self.service.record(LedgerEvent(self.session_id, "attached", time.time(), detail=detail))
 
     def before(self, number: int, counted: Count, held: int) -> None:
         """Notify that an attempt is about to be sent.

@@ -33,6 +33,7 @@ from ib_kernel.values import (
     Session,
     Totals,
 )
+from ib_kernel.values.attachment import Attached
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class TurnRequest:
     `explicit` says that the person named the reply's length: then it is never shrunk. `request_id` and
     `request_sha` make a repeated request known (see `CallStart`). `new` are the tokens of the question and
     its attachments where only these and the reply are charged (None: all is). The prompt has the conversation
-    from `history_from_turn` on (None: all of it). `person` says what a refusal may advise.
+    from `history_from_turn` on (None: all of it). `person` says what a refusal may advise,
+    `attached` what the question brings along.
     """
 
     session: Session
@@ -58,6 +60,7 @@ class TurnRequest:
     new: int | None = None
     history_from_turn: int | None = None
     person: Person = "owner"
+    attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,8 @@ class TurnReservation:
             held = self._reserve(plan, nano, number, count)
             if isinstance(held, Reservation):
                 self.notify.turn = held.turn
+                if number == 1:
+                    self.notify.attached(self.ask.attached)
                 self.notify.before(number, count, plan.tokens)
                 return Attempt(number, plan, count, held, totals)
             if held.reason not in ("budget", "billed", "money") or chance == 2:

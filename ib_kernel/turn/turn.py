@@ -29,6 +29,7 @@ from ib_kernel.turn.retry import Retries, RetryBudget
 from ib_kernel.turn.session_end import SessionOver, while_active
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Reservation, Totals, ends
+from ib_kernel.values.attachment import Attached
 
 __all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
@@ -43,7 +44,7 @@ class TurnResult:
     `stopped` says that we ended it early, `thought` that the model was seen to reason. `turns_left` is how
     many more turns are foretold (None: not known), `time_left_s` what the time limit leaves (None: none),
     `warnings` are lines about what comes to its end. The prompt had the conversation from `history_from_turn`
-    on (None: all of it).
+    on (None: all of it); `attached` is what the question brought along.
     """
 
     text: str
@@ -62,6 +63,7 @@ class TurnResult:
     time_left_s: float | None = None
     history_from_turn: int | None = None
     warnings: tuple[str, ...] = ()
+    attached: tuple[Attached, ...] = ()
 
     def __repr__(self) -> str:
         """Return the reply and its figures; ``dataclasses.asdict`` has the rest."""
@@ -293,6 +295,7 @@ class Turn:
             time_left_s=settled.time_left_s,
             history_from_turn=self.ask.history_from_turn,
             warnings=settled.warnings,
+            attached=self.ask.attached,
         )
 
     async def _drainable(self, attempt: Attempt) -> TurnResult:

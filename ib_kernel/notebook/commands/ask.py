@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.notebook.commands.args import parse
 from ib_kernel.notebook.commands.grammar import ASK
 from ib_kernel.notebook.output.show import Output, publish, show_lines
+from ib_kernel.values.attachment import with_attachments
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
@@ -40,16 +41,22 @@ def ask(engine: Engine, cell: Cell, shell: Any, line: str, body: str) -> None:
         text = expand_vars(text, shell.user_ns)
     interview = engine.interview
     refuse_keys(text)
+    from ib_kernel.notebook.attach import attachments
+
+    attached = attachments(shell, options, engine.last_error)
+    whole = with_attachments(text, attached)
     again = options.pop("again", False)
     if options.pop("dry_run", False):
         options.pop("temperature", None)
-        _show(show_lines(next_turn(interview.estimate(text, **options))))
+        _show(show_lines(next_turn(interview.estimate(whole, **options))))
         return
     session_id = interview.session.session_id
-    turn = None if again else cell.answered_in(session_id, text)
+    turn = None if again else cell.answered_in(session_id, whole)
     if turn is not None:
         _show(_answered_before(interview, turn))
         return
+    if attached:
+        options["attachments"] = attached
     _send(interview, cell, shell, text, options)
 
 
@@ -91,7 +98,8 @@ def _send(interview: Interview, cell: Cell, shell: Any, text: str, options: dict
     except KeyboardInterrupt:
         raise Stopped("Nothing was lost; %budget shows where the session stands.") from None
     if reply.result is not None and not reply.result.stopped:
-        cell.note_answer(session.session_id, text, reply.result.turn)
+        sent = with_attachments(text, options.get("attachments", ()))
+        cell.note_answer(session.session_id, sent, reply.result.turn)
 
 
 def _answered_before(interview: Interview, turn: int) -> Output:

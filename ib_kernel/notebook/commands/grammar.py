@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ib_kernel.notebook.commands.args import Command, Option
-from ib_kernel.notebook.commands.words import parse_minutes, parse_tokens, parse_usage
+from ib_kernel.notebook.commands.words import (
+    parse_cells,
+    parse_minutes,
+    parse_names,
+    parse_tokens,
+    parse_usage,
+)
 from ib_kernel.settings.parsing import parse_one_of, parse_temperature, parse_text, parse_usd
 
 if TYPE_CHECKING:
@@ -114,6 +120,12 @@ SUBCOMMANDS: dict[str, Command] = {
         example="%interview check",
     ),
     "hint": Command("%interview hint", "Show the challenge's next hint: no tokens, but recorded."),
+    "record": Command(
+        "%interview record",
+        "Record the cells that are run, or stop it; without a word, say which.",
+        positional="on|off",
+        example="%interview record off",
+    ),
     "challenges": Command(
         "%interview challenges",
         "List the challenges that can be posed.",
@@ -193,6 +205,10 @@ ASK = Command(
         Option("--temperature", "temperature", parse_temperature, "T", "0 to 2, this once", short="-t"),
         Option("--dry-run", "dry_run", help="send nothing; show what it would take"),
         Option("--again", "again", help="send a cell that was answered once more"),
+        Option("--error", "error", help="attach the last traceback"),
+        Option("--cell", "cells", parse_cells, "N|-1|3,5", "attach the source of cells that ran"),
+        Option("--out", "out", help="attach their output, or the last one"),
+        Option("--var", "variables", parse_names, "NAME", "attach variables: NAME or NAME,NAME"),
         Option("--vars", "vars", help="replace {{name}} by the value of the variable called name"),
     ),
     example="%%interview -n 400",

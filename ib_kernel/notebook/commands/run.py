@@ -273,7 +273,7 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
 _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "start": _start,
     **_in("joined", "join", "leave", "tools", "invite"),
-    **_in("work", "check", "hint", "challenges"),
+    **_in("work", "check", "hint", "record", "challenges"),
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,

@@ -50,6 +50,26 @@ def parse_usage(text: str) -> tuple[int, int]:
     return tokens[0], tokens[1]
 
 
+def parse_cells(text: str) -> tuple[int, ...]:
+    """numbers of cells that ran, such as 3, -1 (the last one) or 3,5"""
+    found = tuple(int(part) for part in text.split(","))
+    if (
+        not found
+        or len(found) > 8
+        or any(not -10_000 < number < 1_000_000 or number == 0 for number in found)
+    ):
+        raise ValueError
+    return found
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """names of variables, such as df or df,total"""
+    found = tuple(part.strip() for part in text.split(","))
+    if len(found) > 8 or not all(name.isidentifier() for name in found):
+        raise ValueError
+    return found
+
+
 def parse_minutes(text: str) -> float:
     """a number of minutes above 0, such as 45 or 0.5"""
     number = float(parse_budget(text) if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text.replace(",", "."))

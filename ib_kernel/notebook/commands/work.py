@@ -8,7 +8,8 @@ from htpy import div, li, pre, strong, ul
 
 from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.gather import gather
-from ib_kernel.notebook.output.show import Output, as_divs
+from ib_kernel.notebook.commands.words import UsageError
+from ib_kernel.notebook.output.show import Output, as_divs, show_lines
 from ib_kernel.text import plain
 from ib_kernel.values.table import table_html, table_text
 
@@ -73,6 +74,19 @@ def hint(engine: Engine, parsed: Parsed) -> Output:
     head = f"Hint {given.rung} ({left})"
     text = plain(given.text)
     return Output(div[div[strong[head]], div[text]], f"{head}\n{text}")
+
+
+def record(engine: Engine, parsed: Parsed) -> Output:
+    """Switch the recording of cells on or off."""
+    words = {"on": True, "off": False, "": engine.records}
+    if parsed.positional not in words:
+        raise UsageError(f"%interview record takes on or off, not {parsed.positional!r}")
+    if parsed.positional:
+        engine.records = words[parsed.positional]
+        engine.note_recording()
+    if engine.records:
+        return show_lines("Cells that are run are recorded: source and sizes, not what they show.")
+    return show_lines("Cells are not recorded; the interviewer is told so.")
 
 
 def challenges(engine: Engine, parsed: Parsed) -> Output:

@@ -1,0 +1,169 @@
+"""Records the cells that are run while a session is active: source and sizes, never what was shown.
+
+A recorder must not be in the way. It takes note of a cell in microseconds and hands it to a thread, which
+writes to the ledger or to the host; whatever fails there is logged and forgotten. Cells are recorded only
+while a session is active, for a host only after its notice was shown, and until ``%interview record off``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ib_kernel.errors import BuddyError
+
+if TYPE_CHECKING:
+    from ib_kernel.notebook.engine import Engine
+    from ib_kernel.values import Cell
+
+log = logging.getLogger(__name__)
+
+MOST_SOURCE = 100_000
+"""Characters of one cell that are recorded."""
+
+MOST_WAITING = 1_000
+"""Cells that wait to be written; more are dropped, oldest last."""
+
+MOST_NESTED = 20
+"""Cells that run inside each other at most; more are cells whose end nobody told."""
+
+FLUSH_S = 5.0
+"""Seconds that a flush waits at most."""
+
+_MAGIC = re.compile(r"\s*%{1,2}(interview|budget|usage)(?!\w)")
+_CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+
+
+class Recorder:
+    """Listens to a shell and records its cells.
+
+    Args:
+        shell: The shell.
+        engine: Which session is in use, and where it is kept.
+        clock: Returns seconds since the epoch.
+    """
+
+    def __init__(self, shell: Any, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._shell, self._engine, self._clock = shell, engine, clock
+        self._began: list[float] = []
+        self._waiting: queue.Queue[tuple[Callable[[list[Cell]], None], Cell] | None] = queue.Queue(
+            MOST_WAITING
+        )
+        self._thread: threading.Thread | None = None
+
+    def listen(self) -> None:
+        """Begin to listen."""
+        self._shell.events.register("pre_run_cell", self._begins)
+        self._shell.events.register("post_run_cell", self._ended)
+
+    def leave(self) -> None:
+        """Stop listening and write what waits. Idempotent."""
+        for name, callback in (("pre_run_cell", self._begins), ("post_run_cell", self._ended)):
+            with contextlib.suppress(ValueError):
+                self._shell.events.unregister(name, callback)
+        self.flush()
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(FLUSH_S)
+            self._thread = None
+
+    def flush(self) -> None:
+        """Wait until what waits is written, `FLUSH_S` at most."""
+        until = time.monotonic() + FLUSH_S
+        while self._waiting.unfinished_tasks and time.monotonic() < until and self._thread is not None:
+            time.sleep(0.002)
+
+    # inside
+
+    def _begins(self, info: Any) -> None:
+        if len(self._began) > MOST_NESTED:  # cells that never ended
+            self._began.clear()
+        self._began.append(self._clock())
+
+    def _ended(self, result: Any) -> None:
+        began = self._began.pop() if self._began else self._clock()
+        if self._began:  # a cell inside a cell, as %%capture and %%time run them
+            return
+        try:
+            self._take(result, began)
+        except Exception as error:  # noqa: BLE001 - a recorder never breaks a cell
+            log.debug("a cell was not recorded: %s", type(error).__name__)
+
+    def _take(self, result: Any, began: float) -> None:
+        error = result.error_before_exec or result.error_in_exec
+        source = str(getattr(result.info, "raw_cell", "") or "")
+        if error is not None and not isinstance(error, BuddyError) and not _MAGIC.match(source):
+            self._engine.last_error = error
+        interview = self._engine.in_use
+        if (
+            not self._engine.records
+            or interview is None
+            or interview.session_id is None
+            or not source.strip()
+        ):
+            return
+        from ib_kernel.values import Cell
+
+        cell = Cell(
+            interview.session_id,
+            source[:MOST_SOURCE],
+            error is None,
+            began,
+            self._clock(),
+            result.execution_count,
+            _kind(source),
+            type(error).__name__ if error is not None else "",
+            _output_chars(self._shell, result),
+        )
+        self._hand_over(self._engine.cell_writer(), cell)
+
+    def _hand_over(self, write: Callable[[list[Cell]], None], cell: Cell) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._write, name="ib-cells", daemon=True)
+            self._thread.start()
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait((write, cell))
+
+    def _write(self) -> None:
+        while True:
+            item = self._waiting.get()
+            if item is None:
+                self._waiting.task_done()
+                return
+            items = [item]
+            with contextlib.suppress(queue.Empty):
+                while len(items) < 50 and (more := self._waiting.get_nowait()) is not None:
+                    items.append(more)
+            try:
+                items[-1][0]([cell for _, cell in items])
+            except Exception as error:  # noqa: BLE001 - no session, no line, no disk: the cell goes on
+                log.debug("%d cells were not recorded: %s", len(items), type(error).__name__)
+            finally:
+                for _ in items:
+                    self._waiting.task_done()
+
+
+def _kind(source: str) -> str:
+    if _MAGIC.match(source):
+        return "magic"
+    found = _CELL_MAGIC.match(source)
+    return found[1][:100] if found else "python"
+
+
+def _output_chars(shell: Any, result: Any) -> int:
+    """Return how long what the cell has shown is, as far as the shell has kept it (IPython 9 does)."""
+    kept = getattr(getattr(shell, "history_manager", None), "outputs", None)
+    if not isinstance(kept, dict):
+        return 0
+    return sum(
+        len(text) if isinstance(text, str) else sum(map(len, text))
+        for output in kept.get(result.execution_count, ())
+        for key, text in getattr(output, "bundle", {}).items()
+        if key in ("stream", "text/plain") and isinstance(text, str | list)
+    )
