@@ -16,7 +16,7 @@ from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, fields, may
 from ib_kernel.show.classes import with_classes
 from ib_kernel.show.figures import cost_line
 from ib_kernel.show.render import to_html
-from ib_kernel.show.spending import spent
+from ib_kernel.show.spending import spent, tokens_per_turn
 from ib_kernel.text import cut, one_line, plain
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ DETAIL = fields(
         "task": TEXT,
         "cost": TEXT,
         "billed": COUNT,
+        "input_tokens": COUNT,
+        "output_tokens": COUNT,
+        "per_turn": array({"type": "array", "items": COUNT}),
         "messages": array(SAID),
         "moments": array(MOMENT),
         "writing": array(WRITING),
@@ -90,6 +93,9 @@ def detail(host: Host, session_id: str, known: int = 0) -> dict[str, Any]:
         "task": _html(challenge.text) if challenge and not known else "",
         "cost": cost_line(session, totals, service),
         "billed": totals.billed,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "per_turn": tokens_per_turn(spent(service, session_id)),
         "messages": _messages(host, session, messages, clock, known),
         "moments": moments(service, session, events, clock),
         "writing": writing(host, session_id, open_),

@@ -16,9 +16,11 @@ import traitlets as t
 from htpy import div
 
 from ib_kernel.budget.lock import is_locked
-from ib_kernel.errors import UnknownSession
+from ib_kernel.errors import NotConnected, UnknownSession
 from ib_kernel.notebook.output.show import mime_bundle, speaker
 from ib_kernel.notebook.widgets.budget import view_traits
+from ib_kernel.notebook.widgets.controls import ActionResult
+from ib_kernel.notebook.widgets.host_board import HOST_POLL_S, HostBoard, Wish, host_board
 from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.watching import Watching, find_service
 from ib_kernel.show.figures import read_budget, time_line
@@ -54,6 +56,8 @@ class SessionsWidget(Watching):
         controls: Whether the selected session has the interviewer's buttons.
         service: Whose ledger is shown; by default the notebook's own.
         interview: The interview whose ledger is shown, instead of the notebook's.
+        host: A host's address, such as ``https://host.example`` ("": that of ``IB_HOST``), whose sessions are
+            shown instead. For interviewers: ``IB_HOST_TOKEN`` says who asks.
         live: Whether it follows the ledger; otherwise it reads it on `refresh` only.
 
     Attributes:
@@ -94,10 +98,14 @@ class SessionsWidget(Watching):
         controls: bool = True,
         service: TokenService | None = None,
         interview: Interview | None = None,
+        host: str | None = None,
         live: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._service, _ = find_service(service, interview)
+        self._host = None if host is None else host_board(host)
+        self._has_ledger = self._host is None
+        if self._has_ledger:
+            self._service, _ = find_service(service, interview)
         self._first_page = self._newest_only = False
         self._told: tuple[str, int, int] = "", -1, -1  # whose messages, how many, how many shown
         self._parts: list[list[Any]] = []
@@ -109,6 +117,9 @@ class SessionsWidget(Watching):
         self.observe(self._chosen, names=list(_SHOWN))
         if live:
             self._follow()
+            if self._host is not None:
+                self._poll_s = HOST_POLL_S
+                self._host.follow(self._awake.set, self._stop)
 
     @t.validate("sort")
     def _known_sort(self, proposal: Any) -> str:
@@ -130,6 +141,8 @@ class SessionsWidget(Watching):
             self.refresh()
 
     def _read(self) -> dict[str, Any]:
+        if self._host is not None:
+            return self._read_host(self._host)
         sessions = self._service.store.sessions()
         totals: dict[str, Totals] = {}
 
@@ -156,6 +169,32 @@ class SessionsWidget(Watching):
             **({} if selected else {"selected": ""}),
             **self._one(selected),
         }
+
+    def _read_host(self, host: HostBoard) -> dict[str, Any]:
+        """Return the traits as the host has them; while it is away they stay, and the note says so."""
+        first, newest = self._first_page, self._newest_only
+        self._first_page = self._newest_only = False
+        wish = Wish(
+            self.query, self.state, self.sort, 0 if first else self.page, self.selected,
+            MESSAGES if newest else max(1, self.messages_shown),
+        )  # fmt: skip
+        try:
+            reset = {"messages_shown": MESSAGES} if newest else {}
+            return {**host.read(wish, PAGE), **reset, "note": ""}
+        except NotConnected as error:
+            return {"note": f"{error}; trying again"}
+
+    def _act(self, target: str, message: Mapping[str, Any]) -> ActionResult:
+        if self._host is not None:
+            return self._host.act(target, message)
+        return super()._act(target, message)
+
+    def close(self) -> None:
+        """Stop watching and remove the widget from the front end. Idempotent."""
+        super().close()
+        host = self.__dict__.get("_host")
+        if host is not None:
+            host.close()
 
     def _one(self, session_id: str) -> dict[str, Any]:
         """Return what is shown of the selected session."""

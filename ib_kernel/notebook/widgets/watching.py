@@ -21,7 +21,7 @@ except ImportError as missing:
         "pip install anywidget ipywidgets, or use %budget"
     ) from None
 
-from ib_kernel.notebook.widgets.controls import act
+from ib_kernel.notebook.widgets.controls import ActionResult, act
 from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Watching(anywidget.AnyWidget):
     said = t.Dict().tag(sync=True)
 
     _service: TokenService
+    _has_ledger = True
+    _poll_s = POLL_S
 
     def __init__(self, **kwargs: Any) -> None:
         self._stop, self._awake = threading.Event(), threading.Event()
@@ -132,15 +134,15 @@ class Watching(anywidget.AnyWidget):
 
     def _follow(self) -> None:
         """Start the thread."""
-        self._observer_name = f"{type(self).__name__} {self.model_id or id(self)}"
-        self._service.plugins.register(
-            _LedgerObserver(self._is_relevant, self._awake.set), name=self._observer_name
-        )
+        if self._has_ledger:
+            self._observer_name = f"{type(self).__name__} {self.model_id or id(self)}"
+            observer = _LedgerObserver(self._is_relevant, self._awake.set)
+            self._service.plugins.register(observer, name=self._observer_name)
         threading.Thread(target=self._watch, name="ib-budget-widget", daemon=True).start()
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            self._awake.wait(POLL_S)
+            self._awake.wait(self._poll_s)
             self._awake.clear()
             if self._stop.is_set():
                 return
@@ -150,6 +152,10 @@ class Watching(anywidget.AnyWidget):
                 if not self._stop.is_set():
                     self._lost(error)
                 return
+
+    def _act(self, target: str, message: Mapping[str, Any]) -> ActionResult:
+        """Do what a click asks for."""
+        return act(self._service, target, message)
 
     def _lost(self, error: Exception) -> None:
         """Say that the ledger can no longer be followed."""
@@ -162,7 +168,7 @@ class Watching(anywidget.AnyWidget):
         target = self._target(message)
         if target is None:
             return
-        said = act(self._service, target, message)
+        said = self._act(target, message)
         try:
             self._show({"said": {"ok": said.ok, "text": said.text, "n": message.get("n", 0)}})
         except Exception as error:  # noqa: BLE001 - the ledger was closed: the click says so
