@@ -83,6 +83,18 @@ test("one estimate is asked for at a time, and the newest text after it", async 
   assert.equal(comm.sent.length, 3, "unless another turn goes along by now");
 });
 
+test("a cell that is no question has no estimate, and an answer that comes late gives it none", async () => {
+  const kernel = new Kernel();
+  const link = makeLink(context(kernel), () => {});
+  const comm = await kernel.loads();
+  link.estimate("a");
+  link.dropEstimate();
+  comm.says({ type: "estimate", n: comm.sent.at(-1).n, estimate: { problem: "", total: 7 } });
+  assert.deepEqual([link.known.estimate, link.known.counting], [null, false]);
+  link.estimate("a");
+  assert.equal(comm.sent.at(-1).cell, "a", "it is asked for again when somebody comes back to it");
+});
+
 test("a restart takes everything away, says so, and the next kernel is greeted", async () => {
   const kernel = new Kernel();
   const link = makeLink(context(kernel), () => {});

@@ -237,6 +237,13 @@ export function makeLink(context, changed) {
       return known;
     },
     estimate,
+    /** Show no estimate: nobody is writing a question. */
+    dropEstimate() {
+      waiting = 0;
+      queued = null;
+      shown = "";
+      if (known.estimate || known.counting) learn({ estimate: null, counting: false });
+    },
     /** Stop following; the kernel goes on. */
     dispose() {
       context.kernelChanged.disconnect(takeKernel);

@@ -50,7 +50,7 @@ function makeLinks(tracker, changed) {
 }
 
 /**
- * Ask what the active cell would take, if it is a question.
+ * Ask what the active cell would take, if it is a question; another cell has no estimate.
  *
  * @param {NotebookPanel} panel
  * @param {Link | undefined} link
@@ -59,7 +59,8 @@ function makeLinks(tracker, changed) {
 function estimate(panel, link, again) {
   const cell = panel.content.activeCell?.model;
   const source = cell?.type === "code" ? cell.sharedModel.getSource() : "";
-  if (link?.known.state && isQuestion(source) && source.length <= MAX_CELL) link.estimate(source, again);
+  if (!isQuestion(source) || source.length > MAX_CELL) link?.dropEstimate();
+  else if (link?.known.state) link.estimate(source, again);
 }
 
 /**
