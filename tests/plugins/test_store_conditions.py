@@ -28,12 +28,6 @@ from ib_kernel.values import CallEnd, NewSession, Status
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the ledger lives."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def store(folder: Path) -> Iterator[DuckDBStore]:
     """A ledger with one moved call; at the end it must add up."""
     store = DuckDBStore(folder, background=False)

@@ -47,12 +47,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the ledger lives."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def store(folder: Path, clock: Clock) -> Iterator[DuckDBStore]:
     """A ledger whose rows move when the test says so; at the end it must add up."""
     store = DuckDBStore(folder, clock=clock, background=False)

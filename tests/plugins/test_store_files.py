@@ -24,12 +24,6 @@ BUDGET = 10_000
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the ledger lives."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def store(folder: Path) -> Iterator[DuckDBStore]:
     """A ledger with one active session and one settled call of 15 tokens."""
     store = DuckDBStore(folder, background=False)

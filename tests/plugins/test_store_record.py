@@ -21,12 +21,6 @@ from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the ledger lives."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def store(folder: Path) -> Iterator[DuckDBStore]:
     """A ledger with one moved call."""
     store = DuckDBStore(folder, background=False)

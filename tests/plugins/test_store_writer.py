@@ -25,12 +25,6 @@ from ib_kernel.values import CallEnd, CallStart, Message, NewSession, Refusal, R
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the ledger lives."""
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def store(folder: Path) -> Iterator[DuckDBStore]:
     """A ledger with two active sessions; at the end it must add up."""
     store = DuckDBStore(folder, background=False)
