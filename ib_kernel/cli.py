@@ -72,6 +72,9 @@ def _invite_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", help="such as senior")
     parser.add_argument("--challenge", metavar="NAME|FILE", help="the task")
     parser.add_argument("--budget", dest="token_budget", type=_number(int), metavar="N", help="tokens")
+    parser.add_argument(
+        "--charge", metavar="HOW", help="billed: all that the service bills; new: what each turn adds"
+    )
     parser.add_argument("--budget-usd", metavar="USD", help="US dollars, beside the tokens")
     parser.add_argument("--minutes", type=_number(float), metavar="N", help="time limit")
     parser.add_argument("--model", help="the model")

@@ -161,3 +161,13 @@ def test_looking_ahead_and_being_refused_at_a_host(host: RunningHost, shell: Not
     answer = shell.ok("%%interview -n 50\nI would use a token bucket.").text
     assert re.search(r"[\d,]+ of 1,300 left", answer)
     assert "interviewer" in shell.fails("%interview extend --tokens 500")
+
+
+def test_an_invitation_says_what_is_charged(host: RunningHost, shell: Notebook) -> None:
+    """The candidate reads it at the start, in the footer and in the gauge."""
+    line = host.invite("--candidate", "Hal", "--challenge", "rate-limiter", "--charge", "new")
+    assert "charged for what turns add" in shell.ok(f"%interview join {line}").text
+    shell.ok("%interview begin")
+    reply = shell.ok("%%interview\nI would use a token bucket.").text
+    assert re.search(r"\d charged · 49,\d{3} of 50,000 left · about \d+ more turns", reply)
+    assert "what turns added" in shell.ok("%budget").text

@@ -70,7 +70,7 @@ CHOICES = fields(
 )
 _INVITATIONS = fields({"invitations": array(INVITATION)})
 _MADE = fields({"line": TEXT, "session": ROW, "expires_at": NUMBER, "as_of": NUMBER})
-_TEXTS = ("role", "candidate", "candidate_id", "level", "challenge", "model", "persona")
+_TEXTS = ("role", "candidate", "candidate_id", "level", "challenge", "model", "persona", "charge")
 _FORM = fields(
     {},
     {
