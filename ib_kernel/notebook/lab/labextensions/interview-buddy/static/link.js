@@ -105,6 +105,25 @@ function makeSearch(where, found) {
 }
 
 /**
+ * Listen to a kernel; what is returned ends that.
+ *
+ * @param {Kernel} kernel
+ * @param {(kernel: Kernel, status: string) => void} status
+ * @param {(kernel: Kernel, message: unknown) => void} message
+ * @param {(kernel: Kernel, status: string) => void} connection
+ */
+function watch(kernel, status, message, connection) {
+  kernel.statusChanged.connect(status);
+  kernel.iopubMessage.connect(message);
+  kernel.connectionStatusChanged.connect(connection);
+  return () => {
+    kernel.statusChanged.disconnect(status);
+    kernel.iopubMessage.disconnect(message);
+    kernel.connectionStatusChanged.disconnect(connection);
+  };
+}
+
+/**
  * Follow the kernel of *context*; *changed* is called when what is known has changed.
  *
  * @param {SessionContext} context
@@ -121,6 +140,7 @@ export function makeLink(context, changed) {
   let queued = null;
   let shown = "";
   let ready = false;
+  let unwatch = () => {};
   const look = makeSearch(() => (comm ? null : kernel), take);
 
   /** @param {Partial<Known>} news */
@@ -205,14 +225,12 @@ export function makeLink(context, changed) {
   const executed = (/** @type {Kernel} */ _, /** @type {any} */ message) => {
     if (message.header.msg_type === "execute_input" && MAY_LOAD.test(message.content.code)) look();
   };
-  const connectionChanged = (/** @type {Kernel} */ _, /** @type {string} */ status) => {
+  const connectionChanged = (/** @type {unknown} */ _, /** @type {string} */ status) =>
     learn({ lost: status !== "connected" });
-  };
 
   function leave() {
-    kernel?.statusChanged.disconnect(statusChanged);
-    kernel?.iopubMessage.disconnect(executed);
-    kernel?.connectionStatusChanged.disconnect(connectionChanged);
+    unwatch();
+    unwatch = () => {};
     comm = kernel = null;
   }
 
@@ -223,9 +241,7 @@ export function makeLink(context, changed) {
     if (known.state || known.task) forget();
     if (!now) return;
     ready = true;
-    now.statusChanged.connect(statusChanged);
-    now.iopubMessage.connect(executed);
-    now.connectionStatusChanged.connect(connectionChanged);
+    unwatch = watch(now, statusChanged, executed, connectionChanged);
     look();
   }
 
