@@ -50,8 +50,9 @@ class RemoteInterview:
         self.notice_version = ""
 
     def show_as(self, settings: Settings) -> None:
-        """Take the settings of now, which decide how things are shown."""
+        """Take the settings of now, for a command that looks at the session next: as it is then."""
         self.settings = self.service.settings = settings
+        self.state.expire()
 
     # --- the session
 

@@ -104,6 +104,11 @@ class State:
                 self._known = dataclasses.replace(self._known, totals=totals)
             self._stale = True  # what the next turn takes has changed, too
 
+    def expire(self) -> None:
+        """Let the next look ask the host, whatever was told last."""
+        with self._lock:
+            self._stale = True
+
     def take_lines(self) -> list[str]:
         """Return what the interviewer has said since this was asked last."""
         with self._lock:
