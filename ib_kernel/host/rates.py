@@ -20,8 +20,8 @@ class RateLimit:
 
     def __init__(
         self,
-        per_minute: float = 20,
-        burst: float = 20,
+        per_minute: float = 60,
+        burst: float = 60,  # a class behind one address joins within a minute
         *,
         all_per_minute: float = 600,
         clock: Callable[[], float] = time.monotonic,
