@@ -25,6 +25,10 @@ from ib_kernel.values import RateLimits
 LOOK_S = 5.0
 """Seconds after which a waiting call looks again, and gives back the time so far."""
 
+INTERVIEWS = 10
+"""A host's retries in reserve are those of so many interviews: when a service closes its connections, the
+calls of all of them fail at the same moment."""
+
 LIMIT, OUTAGE = "the service's limit", "the service could not be reached"
 
 
@@ -52,7 +56,7 @@ class Pacing:
     def __init__(self, settings: Settings, credit: Callable[[str, float, str], object]) -> None:
         self.settings = settings
         self.stops = ClockStops(credit)
-        self.retries = RetryBudget(settings.retry_budget)
+        self.retries = RetryBudget(INTERVIEWS * settings.retry_budget)
         self.places = Places()
         self._lock = threading.Lock()
         self._queue: OrderedDict[str, deque[_Waiter]] = OrderedDict()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ib_kernel.errors import BadRequest, NotConnected, RateLimited, ServerFailed
-from ib_kernel.host import clock_stops, places
+from ib_kernel.host import clock_stops, pacing, places
 from ib_kernel.host.pacing import Pacing
 from ib_kernel.host.rate_window import RateWindow
 from ib_kernel.settings import Settings
@@ -231,6 +231,12 @@ def test_a_call_that_leaves_the_queue_is_not_sent(queue: Pacing) -> None:
     asyncio.run(run())
     assert queue.waiting() == 0
     assert queue.places.running("b") == 0
+
+
+def test_a_host_has_the_retries_of_several_interviews(queue: Pacing) -> None:
+    """A service that closes its connections fails many calls at once; none of them is lost for that."""
+    assert queue.retries.capacity == pacing.INTERVIEWS * queue.settings.retry_budget
+    assert queue.retries.capacity >= 200
 
 
 # --- what the service says
