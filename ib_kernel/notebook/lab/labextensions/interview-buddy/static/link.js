@@ -230,7 +230,6 @@ export function makeLink(context, changed) {
 
   function leave() {
     unwatch();
-    unwatch = () => {};
     comm = kernel = null;
   }
 
