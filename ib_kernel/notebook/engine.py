@@ -56,6 +56,8 @@ class Engine:
         """Whether cells are recorded (`%interview record off`)."""
         self.last_error: BaseException | None = None
         """What the last cell that failed has raised, ours apart."""
+        self.write_cells: Callable[[], None] = lambda: None
+        """Waits until the cells that were run are written, before what writes them is closed."""
         self.on_enter: Callable[[bool], None] = lambda entered: None
 
     def settings(self) -> Settings:
@@ -159,6 +161,8 @@ class Engine:
 
     def leave(self) -> None:
         """Go back to sessions of one's own, and take back what was set for tools."""
+        if self.remote is not None:
+            self.write_cells()
         remote, self.remote = self.remote, None
         if remote is not None:
             remote.close()
@@ -178,6 +182,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the interview, its loop and the ledger. Idempotent; the next use opens them again."""
+        self.write_cells()
         self.wanted_session = self._own_session_id
         if self.remote is not None:
             self.leave()

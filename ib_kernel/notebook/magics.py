@@ -70,6 +70,7 @@ class InterviewMagics(Magics):
         self.engine.cells_that_ran = lambda: list(shell.user_ns.get("In", ()))
         self.cell = Cell(shell)
         self.recorder = Recorder(shell, self.engine)
+        self.engine.write_cells = self.recorder.flush
         self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None
         self.transformer: Any = None
