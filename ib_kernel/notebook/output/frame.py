@@ -52,7 +52,8 @@ def rails(totals: Totals, gone: float | None, *, height: int = 12, width: int | 
 
     Args:
         totals: The session's sums.
-        gone: The share of the time that has gone, from 0 to 1; None without a limit: one rail.
+        gone: The share of the time that has gone, from 0 to 1, shown in whole percent so that a notebook runs
+            the same twice; None without a limit: one rail.
         height: Of the thick rail, in pixels.
         width: Of both, in pixels; None: as wide as there is room.
     """
@@ -63,7 +64,7 @@ def rails(totals: Totals, gone: float | None, *, height: int = 12, width: int | 
     thin = max(3, height // 3)
     return div(".ib-rails", style=size)[
         _rail(shares, height, ".ib-rail"),
-        _rail({"gone": 100 * gone}, thin, ".ib-rail.ib-rail-time") if gone is not None else None,
+        _rail({"gone": float(int(100 * gone))}, thin, ".ib-rail.ib-rail-time") if gone is not None else None,
     ]
 
 
