@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ib_kernel.errors import BuddyError
 from ib_kernel.host.answers import Refused, answer, read_json
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
@@ -16,7 +20,7 @@ from ib_kernel.host.desk.live import stream
 from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, matches, session_row
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import COUNT, NUMBER, TEXT, array, choice, fields, operation, text
-from ib_kernel.values import Status
+from ib_kernel.values import Reservation, Session, Status
 
 MOST_ROWS = 1_000
 """Sessions that one answer has, the newest; the list says how many there are."""
@@ -49,17 +53,43 @@ async def list_sessions(request: Request) -> Response:
 
 
 def _list(host: Host, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
-    every = host.store.sessions()
+    every = host.store.sessions() if ids is None else _named(host, ids)
     found = [
         s
         for s in every
-        if (ids is None or s.session_id in ids)
-        and (not status or status in (str(s.status), GROUPS[s.status]))
-        and (not words or matches(s, words))
+        if (not status or status in (str(s.status), GROUPS[s.status])) and (not words or matches(s, words))
     ]
     open_ = by_session(host.store.reservations())
-    rows = [session_row(host.service, s, open_.get(s.session_id, ())) for s in found[:MOST_ROWS]]
+    rows = [_row(host, s, open_.get(s.session_id, ())) for s in found[:MOST_ROWS]]
     return {"sessions": rows, "total": len(every), "found": len(found), "as_of": host.clock()}
+
+
+def _named(host: Host, ids: set[str]) -> list[Session]:
+    found = []
+    for session_id in sorted(ids)[:MOST_ROWS]:
+        with contextlib.suppress(BuddyError):  # it may be gone by now
+            found.append(host.service.get_session(session_id))
+    return found
+
+
+def _row(host: Host, session: Session, open_: Sequence[Reservation]) -> dict[str, Any]:
+    """Return a session's line; of one that nobody can spend from, that of last time while it is the same.
+
+    Where a session is not under way and nothing of it is open, nothing of its line can change without the
+    session's own value changing.
+    """
+    if GROUPS[session.status] == "open" or open_:
+        return session_row(host.service, session, open_)
+    kept = _KEPT.setdefault(host, {})
+    known = kept.get(session.session_id)
+    if known is None or known[0] != session:
+        known = kept[session.session_id] = session, session_row(host.service, session, open_)
+    return known[1]
+
+
+_KEPT: weakref.WeakKeyDictionary[Host, dict[str, tuple[Session, dict[str, Any]]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @operation(

@@ -52,7 +52,6 @@ def test_a_page_asks_for_what_has_changed_only(desk: Place) -> None:
     wanted, _ = desk.session(), desk.session()
     listed = desk.get(f"/v1/desk/sessions?ids={wanted.session_id}", desk.person("Ada"))
     assert [row["id"] for row in listed["sessions"]] == [wanted.session_id]
-    assert listed["total"] == 2
 
 
 def test_a_session_has_its_conversation_as_safe_html(desk: Place) -> None:
@@ -230,3 +229,24 @@ def test_before_it_begins_an_interview_s_clock_stands_at_zero() -> None:
     """However long ago it was made."""
     session = Session("s", "Ada", 100, "demo", created_at=100, status=Status.CREATED)
     assert ActiveClock(session, [LedgerEvent("s", "joined", 150)]).seconds(200) == 0
+
+
+def test_what_changed_after_a_session_ended_is_in_its_line(desk: Place) -> None:
+    """A decision about what was in doubt when it ended, and an end that came after it was listed."""
+    ada, session = desk.person("Ada"), desk.session(start=False)
+    path = f"/v1/desk/sessions/{session.session_id}"
+
+    def row() -> dict[str, object]:
+        (listed,) = desk.get("/v1/desk/sessions", ada)["sessions"]
+        return dict(listed)
+
+    assert row()["status"] == "created"
+    desk.post(f"{path}/extend", ada, {"tokens": 500})
+    assert row()["budget"] == 10_500
+    desk.host.service.start(session.session_id)
+    doubt = desk.in_doubt(session, 300)
+    desk.post(f"{path}/end", ada)
+    assert (row()["status"], row()["in_doubt"]) == ("completed", 300)
+    desk.post(f"{path}/resolve", ada, {"reservation_id": doubt.reservation_id, "decision": "charge"})
+    assert (row()["used"], row()["in_doubt"]) == (300, 0)
+    assert row()["used"] == 300
