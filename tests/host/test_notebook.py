@@ -47,6 +47,9 @@ def test_an_interview_from_the_line_to_its_end(host: RunningHost, shell: Noteboo
     assert "over 1 turn" in gauge
     assert "active" in shell.ok("%interview status").text
     assert "I would use a token bucket." in shell.ok("%interview transcript").text
+    file = Path(os.environ["IB_DATA_DIR"]).parent / "ada.md"
+    shell.ok(f"%interview transcript {file}")
+    assert "I would use a token bucket." in file.read_text(encoding="utf-8")
     assert "Interview ended" in shell.ok("%interview end --yes").text
     assert "completed" in shell.fails("%%interview\nOne more?")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from htpy import div, strong
 
-from ib_kernel.errors import StoreError
+from ib_kernel.errors import NotHere, StoreError
 from ib_kernel.notebook.commands.words import UsageError
 from ib_kernel.notebook.output import transcripts
 from ib_kernel.notebook.output.show import Output, show_lines, speaker
@@ -80,6 +80,6 @@ def _calls(store: BudgetStore, session_id: str) -> list[transcripts.Call]:
             f"epoch(ended_at), error FROM calls WHERE session_id = '{name}' AND turn > 0 "
             "ORDER BY turn, attempt"
         )
-    except (StoreError, TypeError):
+    except (StoreError, TypeError, NotHere):
         return []
     return [transcripts.Call(*row) for row in rows]
