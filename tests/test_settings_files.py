@@ -127,10 +127,18 @@ def test_a_file_of_gigabytes_is_not_read(tmp_path: Path, refusal) -> None:
     assert f"has 6,442,450,944 bytes; at most {MAX_BYTES:,} are read" in refusal(str(path))
 
 
-def test_a_folder_is_no_file(tmp_path: Path, refusal) -> None:
+def test_a_folder_is_no_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder in the file's place is named as what it is."""
+    monkeypatch.setenv("IB_CONFIG", str(tmp_path))
+    with pytest.raises(ConfigError, match="it is a folder, not a file"):
+        Settings()
+
+
+def test_a_folder_without_a_task_is_no_challenge(tmp_path: Path) -> None:
+    """A challenge may be a folder; of one that is none, the line says which file is missing."""
     (tmp_path / "x.md").mkdir()
-    assert "it is a folder, not a file" in refusal(str(tmp_path / "x.md"))
+    with pytest.raises(ConfigError, match=r"the challenge .*x\.md has no challenge\.md"):
+        load_challenge(tmp_path / "x.md")
 
 
 def test_text_in_another_encoding_is_one_line(tmp_path: Path, refusal) -> None:

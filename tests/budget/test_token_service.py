@@ -28,6 +28,8 @@ STATS = {
     "session_id",
     "token_budget",
     "tokens_used",
+    "billed_tokens",
+    "charge",
     "input_tokens",
     "output_tokens",
     "remaining_budget",
@@ -86,7 +88,7 @@ def test_settling_charges_what_was_used_and_frees_the_rest(service: TokenService
     hold = service.reserve_tokens(sid, 700)
     assert isinstance(hold, Reservation)
     usage = service.settle(hold, input_tokens=200, output_tokens=100)
-    assert usage == TokenUsage(200, 100, 300, 700, 30.0)
+    assert usage == TokenUsage(200, 100, 300, 700, 30.0, 300)
     assert usage.to_dict()["remaining_budget"] == 700
     service.settle(hold, input_tokens=900, output_tokens=900)
     assert service.get_usage_stats(sid)["tokens_used"] == 300
@@ -108,8 +110,8 @@ def test_update_consumption_settles_the_oldest_hold_of_this_service(service: Tok
 
 def test_consumption_is_the_sessions_so_far(service: TokenService, sid: str) -> None:
     """Each update returns what the session has used up to then, and what is left of its budget."""
-    assert service.update_consumption(sid, 100, 50) == TokenUsage(100, 50, 150, 850, 15.0)
-    assert service.update_consumption(sid, 80, 40) == TokenUsage(180, 90, 270, 730, 27.0)
+    assert service.update_consumption(sid, 100, 50) == TokenUsage(100, 50, 150, 850, 15.0, 150)
+    assert service.update_consumption(sid, 80, 40) == TokenUsage(180, 90, 270, 730, 27.0, 270)
 
 
 def test_only_who_reserved_ends_a_reservation(service: TokenService, sid: str) -> None:

@@ -175,8 +175,8 @@ def _shipped() -> Mapping[str, Challenge]:
 
 
 def _read(path: Path) -> Challenge:
-    if path.is_dir():
-        return read_folder(path, path.resolve().name, str(path))
+    if os.path.isdir(path):  # False for what cannot be a path, where Path.is_dir raises
+        return read_folder(path, path.resolve().name, shown_path(path))
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"a challenge is a folder, a .md or a .txt file, not {str(path)!r}")
     try:
