@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     people.add_argument("action", choices=("list", "add", "remove"), nargs="?", default="list")
     people.add_argument("name", nargs="?", default="")
     people.add_argument("--role", choices=("interviewer", "coordinator"), default="interviewer")
+    _challenge_parser(commands)
     verify = _command(commands, "verify", "recompute the ledger's chain and what was sent", "verify")
     verify.add_argument("session", nargs="?", default="", help="a session's ID; default: all")
     backup = _command(commands, "backup", "copy the whole ledger while it is used", "backup")
@@ -62,6 +63,32 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("folder", type=Path, metavar="DIR", help="a folder that ib backup wrote")
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
+
+
+def _challenge_parser(commands: Any) -> None:
+    made = commands.add_parser("challenge", help="make, check, try and pack challenges", allow_abbrev=False)
+    actions = made.add_subparsers(metavar="WHAT", title="what to do", required=True)
+    new = actions.add_parser("new", help="write a small challenge to begin with", allow_abbrev=False)
+    new.add_argument("folder", type=Path, metavar="NAME", help="the new folder; its name is the challenge's")
+    lint = actions.add_parser("lint", help="say what is wrong, one line each", allow_abbrev=False)
+    lint.add_argument("names", nargs="*", metavar="PATH|NAME", help="default: all that are installed")
+    probe = actions.add_parser(
+        "probe", help="say what one plain prompt to a model solves", allow_abbrev=False
+    )
+    probe.add_argument("name", metavar="PATH|NAME", help="a challenge with hidden runs")
+    probe.add_argument("--model", help="the model; default: the settings'")
+    probe.add_argument("--client", help="the client plugin; default: the settings'")
+    probe.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the ledger; default: the settings'"
+    )
+    probe.add_argument("--store", metavar="NAME", help="ledger by plugin name; default: the settings'")
+    pack = actions.add_parser(
+        "pack", help="split into the candidate's part and the private one", allow_abbrev=False
+    )
+    pack.add_argument("folder", type=Path, metavar="PATH", help="a challenge's folder")
+    pack.add_argument("--out", type=Path, metavar="DIR", default=Path(), help="where to; default: here")
+    for action, parser in actions.choices.items():
+        parser.set_defaults(run="challenge", action=action)
 
 
 def _invite_parser(parser: argparse.ArgumentParser) -> None:

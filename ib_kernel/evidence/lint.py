@@ -48,7 +48,7 @@ def lint(challenge: Challenge, checks: HiddenChecks | None = None) -> list[Findi
     Raises:
         NoSandbox: It has hidden runs, and code cannot be run safely here.
     """
-    found = [*_facts(challenge), *_rubric(challenge), *_code(challenge), *_leaks(challenge)]
+    found = [*_facts(challenge), *_rubric(challenge), *_code(challenge), *leaks(challenge)]
     if any(finding.rule in ("syntax", "entry") for finding in found):
         return found  # nothing that is run would say more
     found += _visible(challenge)
@@ -121,7 +121,7 @@ def _defined(source: str) -> set[str]:
     return names
 
 
-def _leaks(challenge: Challenge) -> Iterator[Finding]:
+def leaks(challenge: Challenge) -> Iterator[Finding]:
     """Find what stands in both parts: words of the notes, lines of the solution and of hidden runs."""
     public_text = _words(" ".join((challenge.text, challenge.starter, challenge.visible)))
     public = {tuple(public_text[i : i + RUN_WORDS]) for i in range(len(public_text) - RUN_WORDS + 1)}

@@ -93,6 +93,14 @@ def people(given: argparse.Namespace) -> int:
     return 0
 
 
+def challenge(given: argparse.Namespace) -> int:
+    """Make, lint, probe or pack a challenge; no host and, but for a probe, no ledger is needed."""
+    from ib_kernel.host import challenges
+
+    status: int = getattr(challenges, given.action)(given, say)
+    return status
+
+
 def verify(given: argparse.Namespace) -> int:
     """Recompute the chain; status 1 where something does not agree."""
     from ib_kernel.host.invite import find_session_id

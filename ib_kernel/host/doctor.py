@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ib_kernel.errors import BuddyError, ConfigError
+from ib_kernel.evidence.sandbox import Sandbox
 from ib_kernel.host.address import read_address
 from ib_kernel.host.people import present
 
@@ -27,6 +28,7 @@ def report(host: Host) -> list[str]:
         problems = host.store.check()
     except BuddyError as error:
         problems = [str(error)]
+    lines.append(f"hidden checks: {Sandbox().problem() or 'their sandbox works'}")
     return [*lines, *(f"ledger: {line}" for line in problems or ["adds up"])]
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ib_kernel.errors import BuddyError
+from ib_kernel.evidence.sandbox import Sandbox
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.host import Host
@@ -74,7 +75,13 @@ def _host(host: Host) -> list[Line]:
         ("address", options.address, "plain"),
         ("how", how, "good"),
         *(fingerprint if options.fingerprint else []),
+        _sandbox(),
     ]
+
+
+def _sandbox() -> Line:
+    problem = Sandbox().problem()
+    return ("hidden checks", problem or "their sandbox works", "attention" if problem else "good")
 
 
 def _settings(host: Host) -> list[Line]:

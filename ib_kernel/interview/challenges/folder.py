@@ -47,7 +47,7 @@ MAX_DATA_FILES = 20
 MAX_HINTS = 20
 """The most rungs of a hint ladder."""
 
-_PRIVATE = ("notes.md", "rubric.toml", "hints.toml", "solution.py", "tests/hidden.py")
+PRIVATE_FILES = ("notes.md", "rubric.toml", "hints.toml", "solution.py", "tests/hidden.py")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -88,7 +88,7 @@ class PrivatePart:
 
 def is_folder(place: Traversable | Path) -> bool:
     """Return True if *place* is a folder with a challenge or a private part in it."""
-    return place.is_dir() and any(_file(place, name).is_file() for name in (TASK, *_PRIVATE))
+    return place.is_dir() and any(_file(place, name).is_file() for name in (TASK, *PRIVATE_FILES))
 
 
 def read_folder(place: Traversable | Path, name: str, origin: str) -> Challenge:
