@@ -53,7 +53,14 @@ def invite(page: Page, candidate: str, **fields: str) -> str:
     """Fill in the form and return the line for the candidate."""
     page.open("/new", "What the candidate gets")
     page.tab.fill("#candidate", candidate)
-    for name, value in {"role": "Backend engineer", "level": "senior", "minutes": "45", **fields}.items():
+    given = {
+        "role": "Backend engineer",
+        "level": "senior",
+        "token_budget": "20 000",
+        "minutes": "45",
+        **fields,
+    }
+    for name, value in given.items():
         page.tab.fill(f"#{name}", value)
     page.tab.select_option("#challenge", "rate-limiter")
     page.press("Create invitation")
