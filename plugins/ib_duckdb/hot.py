@@ -223,6 +223,9 @@ class Hot:
         if self._guard.same_database() and self._guard.log_is_gone():
             with suppress(apsw.Error):  # what only the removed log has is written to the database
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if self._guard.same_database():  # the process's connections share their memory: let go of the old one
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            db.close()  # our lock stays, so that SQLite does not take itself for the last user
         new, guard = self._open()
         self._leave(db, self._guard, stale=True)
         self._db, self._guard = new, guard
@@ -269,7 +272,8 @@ class Hot:
         with guard.leaving():
             if db is not None:
                 if stale:
-                    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                    with suppress(apsw.ConnectionClosedError):
+                        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 db.close()
 
     def _add_functions(self, db: apsw.Connection) -> None:
