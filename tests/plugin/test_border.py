@@ -120,7 +120,7 @@ def test_a_command_is_helped_listed_and_completed(nb: Notebook) -> None:
     assert "parcel-lockers" in nb.ok("%interview help").text
     assert "did you mean recap?" in nb.fails("%interview recpa")
     engine = nb.magics.engine
-    assert complete(engine, "%interview rec") == ["recap"]
+    assert complete(engine, "%interview rec") == ["record", "recap"]
     assert complete(engine, "%interview recap ") == ["user", "assistant"]
     assert complete(engine, "%interview recap -") == ["--help"]
     assert complete(engine, "%interview start --challenge parcel") == ["parcel-lockers"]

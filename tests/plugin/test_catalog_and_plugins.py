@@ -762,7 +762,7 @@ def test_without_a_default_plugin_the_core_still_imports(
         path=tmp_path,
         **chosen,
     )
-    rest = sorted({entry.name for entry in installed.entry_points if entry.group == "ib_kernel"} - {name})
+    rest = sorted({entry.name for entry in importlib.metadata.entry_points(group="ib_kernel")} - {name})
     line, infos = printed.splitlines()
     assert line.startswith(f"UnknownName no {kind} called '{name}'; installed: ")
     assert infos == f"{rest} []"
