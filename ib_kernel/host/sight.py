@@ -23,6 +23,12 @@ MOST_KEPT = 500
 """Private parts that are kept ready in memory."""
 
 
+def _private_text(given: Challenge) -> PrivateText:
+    anchors = [anchor for criterion in given.criteria for anchor in criterion.anchors]
+    told = [given.notes, *given.rubric, *anchors]
+    return PrivateText(told, [given.text, given.starter], [given.hidden, given.solution, *given.hints])
+
+
 class Sight:
     """Reads sessions for candidates. Safe from several threads."""
 
@@ -40,7 +46,7 @@ class Sight:
                 self._private.move_to_end(session.session_id)
                 return known
         given = self._given.of(session)
-        made = PrivateText([]) if given is None else PrivateText([given.notes, *given.rubric], [given.text])
+        made = PrivateText([]) if given is None else _private_text(given)
         with self._lock:
             self._private[session.session_id] = made
             while len(self._private) > MOST_KEPT:

@@ -30,17 +30,23 @@ class PrivateText:
     """The runs of words and the canaries of a challenge's private part, looked up quickly.
 
     Args:
-        private: Notes, criteria, hidden tests, a solution.
+        private: Notes and criteria: what a model is told.
         public: What the candidate was given; what stands there too is no secret.
+        marked: Hidden tests, a solution, hints: no prompt has them, and a model may write the same code by
+            itself, so that only canaries in them count.
     """
 
-    def __init__(self, private: Iterable[str], public: Iterable[str] = ()) -> None:
+    def __init__(
+        self, private: Iterable[str], public: Iterable[str] = (), marked: Iterable[str] = ()
+    ) -> None:
         known = {run for text in public for run in _runs(_words(text), RUN)}
         self._runs: set[tuple[str, ...]] = set()
         self._beginnings: set[tuple[str, ...]] = set()
         self.canaries: set[str] = set()
+        for text in marked:
+            self.canaries.update(_canaries(text))
         for text in private:
-            self.canaries.update(CANARY.findall(unicodedata.normalize("NFKC", text).casefold()))
+            self.canaries.update(_canaries(text))
             for run in _runs(_words(text), RUN):
                 if run not in known:
                     self._runs.add(run)
@@ -104,6 +110,10 @@ class PrivateText:
             if any(one.startswith(lower[at:]) for one in self.canaries):
                 return at
         return len(text)
+
+
+def _canaries(text: str) -> list[str]:
+    return CANARY.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 class Withholder:

@@ -73,3 +73,11 @@ def test_little_is_kept_back_while_nothing_is_private() -> None:
     holder = Withholder(PRIVATE)
     sent = sum(len(holder.take(f"ordinary sentence number {n} about caches, ")) for n in range(100))
     assert sent >= 100 * len("ordinary sentence number 1 about caches, ") - 40
+
+
+def test_a_canary_in_tests_or_a_solution_is_held_back_and_their_code_is_not() -> None:
+    """No prompt has them: a model that writes the same code wrote it itself, a canary it cannot know."""
+    code = "def solve(items):\n    return sorted(set(items), key=lambda item: (len(item), item))"
+    private = PrivateText(["the notes"], [], [f"# ib-canary-s0lution\n{code}"])
+    assert private.find(f"I would write\n{code}") is None
+    assert private.find("it says ib-canary-s0lution there") is not None
