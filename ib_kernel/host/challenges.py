@@ -70,11 +70,12 @@ def _chosen(names: list[str]) -> list[Challenge]:
     """Return the challenges of those names or paths; all that are installed where none is named."""
     from ib_kernel.interview.challenges import list_challenges, load_challenge
     from ib_kernel.plugin.manager import Plugins
+    from ib_kernel.settings import Settings
 
-    plugins = Plugins()
+    plugins, folders = Plugins(), Settings().challenges
     if not names:
-        return list_challenges(plugins)
-    return [load_challenge(_place(name), plugins) for name in names]
+        return list_challenges(plugins, folders)
+    return [load_challenge(_place(name), plugins, folders) for name in names]
 
 
 def _place(name: str) -> str:

@@ -9,14 +9,16 @@ from ib_kernel.settings import Settings
 from ib_kernel.text import plain
 from ib_kernel.values import BudgetStore, LedgerEvent
 
-VERSION = "1"
+VERSION = "2"
 """The version of our own text. Raise it with every change: sessions record which one was shown."""
 
 _TEXT = (
-    "What is recorded: what you send here and the replies, the code and output that you attach, when that "
-    "was, and how many tokens it took. Who sees it: the people who interview you, on their host. The text is "
-    "also sent to the service whose model answers. How long: {keep} Ask the interviewer if anything here is "
-    "not all right for you, before the first turn."
+    "What is recorded: what you send here and the replies, the source of each cell that you run (not what it "
+    "shows, unless you attach it), checks and hints, when that was, and how many tokens it took. "
+    "%interview record off stops the recording of cells, and the interviewer sees that. What runs here: "
+    "%interview check runs the task's visible tests, the interviewer's code, on your machine. Who sees it: "
+    "the people who interview you, on their host. The text is also sent to the service whose model answers. "
+    "How long: {keep} Ask the interviewer if anything here is not all right for you, before the first turn."
 )
 
 

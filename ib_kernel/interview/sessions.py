@@ -83,7 +83,11 @@ class SessionInUse:
             client=client, api=api, temperature=temperature, persona=persona, charge=charge
         )
         version = prompt_version(settings.persona)
-        given = load_challenge(challenge, self._parts.plugins) if challenge else None
+        given = (
+            load_challenge(challenge, self._parts.plugins, self._parts.settings.challenges)
+            if challenge
+            else None
+        )
         asked = self._parts.clients.get(settings)
         model = model or default_model(asked, settings)
         self._parts.plugins.model(model, settings, settings.client_name)

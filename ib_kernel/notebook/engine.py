@@ -52,6 +52,8 @@ class Engine:
         self._variables: dict[str, str | None] = {}
         self.cells_that_ran: Callable[[], Sequence[str]] = lambda: ()
         """Returns the sources of the shell's cells, as Python, oldest first; the first has number 1."""
+        self.insert_cell: Callable[[str], bool] = lambda text: False
+        """Puts a text into a new cell; returns False where the front end cannot."""
         self.records = True
         """Whether cells are recorded (`%interview record off`)."""
         self.last_error: BaseException | None = None

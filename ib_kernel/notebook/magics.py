@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from ib_kernel.errors import ConfigError, did_you_mean
+from ib_kernel.notebook import handout
 from ib_kernel.notebook.cell import Cell
 from ib_kernel.notebook.commands import complete, mistakes
 from ib_kernel.notebook.commands.args import parse
@@ -68,6 +69,7 @@ class InterviewMagics(Magics):
         self.engine = Engine(self.overrides)
         self.engine.on_enter = self.listen
         self.engine.cells_that_ran = lambda: list(shell.user_ns.get("In", ()))
+        self.engine.insert_cell = lambda text: handout.insert_cell(shell, text)
         self.cell = Cell(shell)
         self.recorder = Recorder(shell, self.engine)
         self.engine.write_cells = self.recorder.flush

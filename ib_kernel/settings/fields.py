@@ -15,6 +15,7 @@ from ib_kernel.secrets import Secret, learn_environment
 from ib_kernel.settings.parsing import (
     parse_duration,
     parse_flag,
+    parse_folders,
     parse_levels,
     parse_one_of,
     parse_path,
@@ -167,6 +168,9 @@ class Settings:
     )
     ca_file: Path | None = _setting(
         parse_path, None, "certificates of the authorities that a host may be signed by (PEM)"
+    )
+    challenges: tuple[Path, ...] = _setting(
+        parse_folders, (), "folders whose challenges are known by name, beside those of plugins"
     )
     models: Mapping[str, Any] = _setting(parse_table, dict, "limits of further models, by name")
     model_aliases: Mapping[str, Any] = _setting(

@@ -139,6 +139,16 @@ def parse_path(value: Any) -> Path:
     return Path(parse_text(value)).expanduser().absolute()
 
 
+def parse_folders(value: Any) -> tuple[Path, ...]:
+    """a list of folders; in a variable, separated as in PATH"""
+    if isinstance(value, os.PathLike):
+        value = [value]
+    folders = [part for part in value.split(os.pathsep) if part.strip()] if isinstance(value, str) else value
+    if not isinstance(folders, (list, tuple)):
+        raise TypeError
+    return tuple(dict.fromkeys(parse_path(folder) for folder in folders))
+
+
 def parse_levels(value: Any) -> tuple[float, ...]:
     """fractions between 0 and 1 separated by commas, such as 0.75,0.9"""
     parts = value.split(",") if isinstance(value, str) else value

@@ -110,7 +110,7 @@ def _choices(host: Host) -> dict[str, Any]:
                 "roles": [one_line(role) for role in c.roles],
                 "task": c.text[:2_000],
             }
-            for c in list_challenges(plugins)
+            for c in list_challenges(plugins, settings.challenges)
         ],
         "models": known,
         "personas": sorted(VERSIONS, key=lambda name: name != settings.persona),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,27 +29,38 @@ MAX_FILES = 500
 _SUFFIXES = (".md", ".markdown", ".txt")
 
 
-def list_challenges(plugins: Plugins | None = None) -> list[Challenge]:
-    """Return the shipped challenges and those of *plugins*, by name, without files that cannot be used."""
-    known = _known(plugins).challenges
+def list_challenges(plugins: Plugins | None = None, folders: Sequence[Path] = ()) -> list[Challenge]:
+    """Return the shipped challenges and those of *plugins* and *folders*, by name.
+
+    Args:
+        plugins: Whose challenges are known besides; None for the shipped ones only.
+        folders: The user's own (`Settings.challenges`).
+
+    Returns:
+        Those that can be used.
+    """
+    known = _known(plugins, folders).challenges
     return [known[name] for name in sorted(known)]
 
 
-def load_challenge(name_or_path: str | os.PathLike[str], plugins: Plugins | None = None) -> Challenge:
+def load_challenge(
+    name_or_path: str | os.PathLike[str], plugins: Plugins | None = None, folders: Sequence[Path] = ()
+) -> Challenge:
     """Return a challenge by name, or read a folder or a ``.md`` or ``.txt`` file of the user's.
 
     Args:
         name_or_path: A shipped challenge's name, one of a plugin's, a folder (see `folder`) or a file, in
             which everything is the task unless it has front matter or the marker line (see `parse`).
         plugins: Whose challenges are known besides; None for the shipped ones only.
+        folders: The user's own, whose challenges are known by name.
 
     Raises:
         UnknownName: There is no such challenge; the line says which there are.
-        NameClash: Two plugins offer it.
+        NameClash: Two of them offer it.
         ConfigError: The file cannot be used.
     """
     asked = str(name_or_path).strip()
-    known = _known(plugins)
+    known = _known(plugins, folders)
     if asked.lower() in known.challenges:
         return known.challenges[asked.lower()]
     if asked.lower() in known.problems:
@@ -64,12 +75,18 @@ def load_challenge(name_or_path: str | os.PathLike[str], plugins: Plugins | None
     )
 
 
-def offered_challenges(plugins: Plugins | None) -> tuple[dict[str, Challenge], dict[str, ConfigError]]:
-    """Return the challenges that *plugins* offer, by name, and what is wrong with those that cannot be used.
+def offered_challenges(
+    plugins: Plugins | None, folders: Sequence[Path] = ()
+) -> tuple[dict[str, Challenge], dict[str, ConfigError]]:
+    """Return the challenges of *plugins* and *folders*, by name, and what is wrong with unusable ones.
 
-    A name that is shipped stays the shipped challenge's; of two plugins that offer one name, neither wins.
+    A name that is shipped stays the shipped challenge's; of two that offer one name, neither wins.
+
+    Args:
+        plugins: Whose challenges.
+        folders: The user's own.
     """
-    known, shipped = _known(plugins), _shipped()
+    known, shipped = _known(plugins, folders), _shipped()
     return {n: c for n, c in known.challenges.items() if n not in shipped}, known.problems
 
 
@@ -82,22 +99,22 @@ class _Known:
     owners: dict[str, str] = field(default_factory=dict)
     private: dict[str, tuple[PrivatePart, str]] = field(default_factory=dict)
 
-    def take(self, entry: Traversable, plugin: str) -> None:
-        """Read one file or folder that *plugin* offers."""
+    def take(self, entry: Traversable | Path, owner: str) -> None:
+        """Read one file or folder that *owner* offers: a plugin, or a folder of the user's."""
         name = entry.name.rsplit(".", 1)[0].lower() if entry.is_file() else entry.name.lower()
         try:
-            found = _read_offered(entry, plugin)
+            found = _read_offered(entry, owner)
             name = found.name.lower()
-            self._refuse_second(name, plugin, private=isinstance(found, PrivatePart))
+            self._refuse_second(name, owner, private=isinstance(found, PrivatePart))
             if isinstance(found, PrivatePart):
-                self.private[name] = found, plugin
+                self.private[name] = found, owner
             else:
                 self.challenges[name] = found
-                self.owners[name] = plugin
+                self.owners[name] = owner
         except ConfigError as error:
             self.problems[name] = error
 
-    def _refuse_second(self, name: str, plugin: str, *, private: bool) -> None:
+    def _refuse_second(self, name: str, owner: str, *, private: bool) -> None:
         if private:
             other = self.private[name][1] if name in self.private else ""
             what = "the private part of the challenge"
@@ -105,17 +122,17 @@ class _Known:
             other = self.owners.get(name, "interview-buddy-kernel" if name in _shipped() else "")
             what = "the challenge"
         if other:
-            raise NameClash(f"{what} {name!r} is offered by both {other} and {plugin}")
+            raise NameClash(f"{what} {name!r} is offered by both {other} and {owner}")
 
     def join(self) -> None:
         """Put each private part to its challenge."""
-        for name, (part, plugin) in self.private.items():
+        for name, (part, owner) in self.private.items():
             try:
                 if name not in self.challenges:
                     raise ConfigError(
-                        f"the plugin {plugin} has the private part of a challenge {name!r} that nobody offers"
+                        f"{_whose(owner)} has the private part of a challenge {name!r} that nobody offers"
                     )
-                self.challenges[name] = part.added_to(self.challenges[name], f"of the plugin {plugin}")
+                self.challenges[name] = part.added_to(self.challenges[name], f"of {_whose(owner)}")
             except ConfigError as error:  # a half of one and a half of another is no challenge
                 self.problems[name] = error
                 self.challenges.pop(name, None)
@@ -124,7 +141,12 @@ class _Known:
                 self.challenges.pop(name, None)
 
 
-def _known(plugins: Plugins | None) -> _Known:
+def _whose(owner: str) -> str:
+    """Return an owner as messages call it: a folder by its path, a plugin as one."""
+    return shown_path(owner) if os.path.isabs(owner) else f"the plugin {owner}"
+
+
+def _known(plugins: Plugins | None, folders: Sequence[Path] = ()) -> _Known:
     known = _Known(dict(_shipped()))
     if plugins is not None:
         plugins.load()
@@ -132,11 +154,14 @@ def _known(plugins: Plugins | None) -> _Known:
         for place, plugin in catalog.challenges.names().items():
             for entry in _entries(catalog.challenges.get(place)):
                 known.take(entry, plugin)
-        known.join()
+    for folder in folders:
+        for own in _entries(folder):
+            known.take(own, str(folder))
+    known.join()
     return known
 
 
-def _entries(folder: Traversable) -> list[Traversable]:
+def _entries(folder: Traversable | Path) -> Sequence[Traversable | Path]:
     try:
         found = [e for e in folder.iterdir() if e.name.lower().endswith(_SUFFIXES) or is_folder(e)]
     except OSError:  # it was there when the plugin was loaded
@@ -144,10 +169,10 @@ def _entries(folder: Traversable) -> list[Traversable]:
     return sorted(found, key=lambda entry: entry.name)[:MAX_FILES]
 
 
-def _read_offered(entry: Traversable, plugin: str) -> Challenge | PrivatePart:
+def _read_offered(entry: Traversable | Path, owner: str) -> Challenge | PrivatePart:
     from importlib import resources
 
-    origin = f"{entry.name} of the plugin {plugin}"
+    origin = f"{entry.name} of {_whose(owner)}"
     if entry.is_dir():
         return read_private(entry, entry.name, origin) or read_folder(entry, entry.name, origin)
     with resources.as_file(entry) as path:

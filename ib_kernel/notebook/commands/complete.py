@@ -66,7 +66,7 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
     if kind == "challenges":
         from ib_kernel.interview.challenges import list_challenges
 
-        return [c.name for c in list_challenges(engine.plugins)]
+        return [c.name for c in list_challenges(engine.plugins, engine.settings().challenges)]
     if kind == "models":
         from ib_kernel.models.limits import retirement_note
 

@@ -160,16 +160,18 @@ def _chosen(engine: Engine, settings: Settings | None, kind: str) -> str:
 
 def _offers(engine: Engine) -> list[list[str]]:
     """What plugins add besides: commands, models, challenges, and challenges that cannot be used."""
-    from ib_kernel.interview.challenges import list_challenges, offered_challenges
+    from ib_kernel.interview.challenges import offered_challenges
 
     catalog = engine.plugins.catalog
     rows = [["command", f"%interview {name}", who, "works"] for name, who in catalog.commands.names().items()]
     for name, who in catalog.models.names().items():
         rows.append(["model", name, who, _limits_and_price(catalog.models.get(name))])
-    usable, problems = offered_challenges(engine.plugins)
-    rows += [
-        ["challenge", c.name, c.origin, c.title] for c in list_challenges(engine.plugins) if c.name in usable
-    ]
+    try:
+        folders = engine.settings().challenges
+    except BuddyError:  # a row of the settings says it
+        folders = ()
+    usable, problems = offered_challenges(engine.plugins, folders)
+    rows += [["challenge", c.name, c.origin, c.title] for c in usable.values()]
     return rows + [["challenge", name, "", f"BROKEN: {error}"] for name, error in problems.items()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htpy import div, strong
@@ -24,6 +25,7 @@ VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 def join(engine: Engine, parsed: Parsed) -> Output:
     """Join with the line that was sent, or go on where this notebook was."""
     from ib_kernel.notebook.commands.start import started
+    from ib_kernel.notebook.handout import hand_out
     from ib_kernel.remote.joining import join as join_host
     from ib_kernel.remote.joining import try_host
 
@@ -51,6 +53,8 @@ def join(engine: Engine, parsed: Parsed) -> Output:
     if found.interview.kept.gateway_token:
         notes.append("%interview tools lets the openai package and other tools here spend from this budget.")
     task = found.interview.challenge(session)
+    if not found.again:
+        notes += hand_out(task, engine.insert_cell, Path())
     totals = found.interview.service.totals(session.session_id)
     verb = "Back in the interview" if found.again else "Joined"
     return started(session, task, totals, verb=verb, notes=notes)

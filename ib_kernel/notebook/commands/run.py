@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import Locked, SessionInactive
@@ -61,6 +62,7 @@ def show(output: Output) -> None:
 def _start(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.models.limits import retirement_note
     from ib_kernel.notebook.commands.start import DEMO, carries, started
+    from ib_kernel.notebook.handout import hand_out
 
     interview, notes = engine.interview, []
     untouched = _untouched(engine, parsed)
@@ -78,6 +80,8 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
     if retired:
         notes.append(retired)
     notes += _left_behind(interview, None)
+    if untouched is None:
+        notes += hand_out(interview.challenge(session), engine.insert_cell, Path())
     totals = interview.service.totals(session.session_id)
     notes[:0] = carries(interview.service.estimate_turns_left(session.session_id))
     return started(session, interview.challenge(session), totals, verb=verb, notes=notes)
@@ -265,7 +269,9 @@ def _help(engine: Engine, parsed: Parsed) -> Output:
     from ib_kernel.notebook.commands.help import TEXT
     from ib_kernel.notebook.commands.offered import offered
 
-    challenges = "\n".join(f"  {c.name:<18}{c.title}" for c in list_challenges(engine.plugins))
+    challenges = "\n".join(
+        f"  {c.name:<18}{c.title}" for c in list_challenges(engine.plugins, engine.settings().challenges)
+    )
     added = "\n".join(f"  {'%interview ' + c.name:<41}{c.summary}" for c in offered(engine).values())
     return show_lines(TEXT.format(challenges=challenges) + (f"\nFrom plugins\n{added}\n" if added else ""))
 

@@ -96,7 +96,7 @@ def challenges(engine: Engine, parsed: Parsed) -> Output:
     tag, level = str(parsed.get("tag") or "").lower(), str(parsed.get("level") or "").lower()
     found = [
         c
-        for c in list_challenges(engine.plugins)
+        for c in list_challenges(engine.plugins, engine.settings().challenges)
         if (not tag or tag in (t.lower() for t in c.tags)) and (not level or level in c.level.lower())
     ]
     if not found:
@@ -114,7 +114,7 @@ def _row(c: Challenge) -> list[str]:
 def _nothing(engine: Engine, tag: str, level: str) -> str:
     from ib_kernel.interview.challenges import list_challenges
 
-    tags = sorted({t for c in list_challenges(engine.plugins) for t in c.tags})
+    tags = sorted({t for c in list_challenges(engine.plugins, engine.settings().challenges) for t in c.tags})
     asked = " and ".join(filter(None, [f"tag {tag!r}" if tag else "", f"level {level!r}" if level else ""]))
     return f"no challenge has {asked}; tags: {', '.join(tags)}; levels: junior, mid, senior"
 
