@@ -334,12 +334,13 @@ def test_closing_the_interview_ends_a_drain(
 ) -> None:
     """Nothing stays held, and no task complains."""
     caplog.set_level(logging.WARNING, "asyncio")
-    server.script("stall", after=1)
+    server.script("stall", after=3)
     buddy = open_interview(cancel="drain")
     with buddy.ask("Hello") as reply:
         next(iter(reply))
     settings = buddy.settings
     session = buddy.session.session_id
+    assert buddy.service.totals(session).held > 0
     buddy.close()
     server.wait_for_disconnect()
     with Interview(settings) as again:
