@@ -1,4 +1,4 @@
-"""The views that people query (``views.sql``), and which of them one query needs.
+"""The views that people query (``views.sql``, ``evidence_views.sql``), and which of them one query needs.
 
 Creating all of them takes longer than answering a question about one session, so that a connection of ours
 gets those that the query names, and those that these are made of.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ib_duckdb.columns import TABLES, Table
 
-TEXT = Path(__file__).with_name("views.sql")
+FILES = tuple(Path(__file__).with_name(name) for name in ("views.sql", "evidence_views.sql"))
 
 _BEGIN = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS", re.M)
 _CATALOG = re.compile(
@@ -22,7 +22,7 @@ _CATALOG = re.compile(
 
 def text() -> str:
     """Return every view's statement."""
-    return TEXT.read_text(encoding="utf-8")
+    return "\n".join(file.read_text(encoding="utf-8") for file in FILES)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from ib_duckdb.columns import TABLES
 from ib_duckdb.store import DuckDBStore
 from ib_duckdb.views import definitions, needed
-from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, NewSession, Status
+from ib_kernel.values import CallEnd, CallStart, Cell, Check, LedgerEvent, Message, NewSession, Status
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.M | re.S)
@@ -51,8 +52,27 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     store.add_event(LedgerEvent("ada-1", "counted", 0.0, detail=made_of))
     rejected = {"turn": 2, "attempt": 1, "problems": ["zero input"], "raw_usage": '{"prompt_tokens": 0}'}
     store.add_event(LedgerEvent("ada-1", "usage_rejected", 0.0, detail=rejected))
+    _work(store)
     yield store
     store.close()
+
+
+def _work(store: DuckDBStore) -> None:
+    """Add what a candidate does beside asking."""
+    store.open_session(NewSession("cy-1", "Cy", 9_000, "gpt-5.4-mini"))
+    store.set_status("cy-1", Status.ACTIVE)
+    now = time.time()
+    question = "Why does the bucket let two requests through?"
+    for turn, text in ((11, question), (12, f"But {question}")):
+        held = store.reserve("cy-1", 900, lease_s=60, call=_start(turn, 1))
+        assert held
+        said = [Message(turn, "user", text, asked_at=now + turn), Message(turn, "assistant", "A race.")]
+        store.settle(held, CallEnd(300, 100), messages=said)
+    store.add_cell(Cell("cy-1", "1 / 0", ok=False, error="ZeroDivisionError", started_at=now, ended_at=now))
+    store.add_check(Check("cy-1", "visible", 1, 3, started_at=now, ended_at=now))
+    store.add_event(LedgerEvent("cy-1", "hint", 0.0, detail={"rung": 1, "of": 2}))
+    refused = {"reason": "budget", "needed": 900, "left": 100}
+    store.add_event(LedgerEvent("cy-1", "refused", 0.0, detail=refused))
 
 
 def _start(turn: int, attempt: int) -> CallStart:
