@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.host import desk, entry, gateway, join, page, turns, work
+from ib_kernel.host import desk, entry, gateway, hub, join, page, turns, work
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.host.openapi import TEXT, fields, operation
 from ib_kernel.values.joining import is_loopback
@@ -74,6 +74,7 @@ def all_routes(host: Host) -> list[BaseRoute]:
         Route("/v1/version", version),
         *gateway.routes(host),
         *join.routes(host),
+        *hub.routes(host),
         *turns.routes(host),
         *work.routes(host),
         *entry.routes(host),
@@ -131,11 +132,12 @@ class Border:
             await send(message)
 
         try:
-            refusal = self._refusal(scope)
+            inner = self._host.hub.inner(scope) if self._host.hub is not None else None
+            refusal = self._refusal(scope) if inner is None else _too_large(inner)
             if refusal is not None:
                 await error_response(refusal)(scope, receive, send_with_headers)
             else:
-                await self._app(scope, _limited(receive), send_with_headers)
+                await self._app(inner or scope, _limited(receive), send_with_headers)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is one line to whoever asked
             failed = error_response(error)
             if not status:
@@ -152,10 +154,14 @@ class Border:
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if origin and origin not in self._origins:
             return Refused(403, "origin", "requests from other pages are not answered")
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:20]) > MOST_BYTES:
-            return Refused(413, "too_large", f"a request has at most {MOST_BYTES:,} bytes here")
-        return None
+        return _too_large(scope)
+
+
+def _too_large(scope: Scope) -> Refused | None:
+    length = next((value for key, value in scope["headers"] if key.lower() == b"content-length"), b"0")
+    if not length.isdigit() or int(length[:20]) > MOST_BYTES:
+        return Refused(413, "too_large", f"a request has at most {MOST_BYTES:,} bytes here")
+    return None
 
 
 def _path(scope: Scope) -> str:

@@ -7,12 +7,13 @@ interviewer's in a cookie, and then every write needs ``X-IB-CSRF`` and an Origi
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from ib_kernel.host import people
+from ib_kernel.host import hub, people
 from ib_kernel.host.answers import Refused
 from ib_kernel.host.tokens import PREFIX, Kind, csrf_token, hashed
 from ib_kernel.values import Session
@@ -25,6 +26,7 @@ COOKIE = "__Host-ib"
 CSRF_HEADER = "X-IB-CSRF"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_TOKEN = 200
+"""Characters of a token of the host's own; a hub's may follow."""
 
 
 def host_of(request: Request) -> Host:
@@ -65,13 +67,19 @@ async def require_interviewer(
         Refused: 401 for no token, a wrong, expired or revoked one; 403 where the cookie comes without its
             header or from another origin, or for another role.
     """
-    token = _bearer(request)
+    token, host = _bearer(request), host_of(request)
+    if host.hub is not None and token and not token.startswith("ib_"):
+        return await _with_role(host.hub.interviewer(token), role)
     if not token:
         token = request.cookies.get(COOKIE, "")
         if token and request.method not in SAFE:
             _require_own_page(request, token)
     grant = await _grant(request, "interviewer", token)
-    person = await run_in_threadpool(_person, host_of(request), grant.subject)
+    return await _with_role(run_in_threadpool(_person, host, grant.subject), role)
+
+
+async def _with_role(found: Awaitable[Person | None], role: str | None) -> Person:
+    person = await found
     if person is None:
         raise _unauthorized()
     if role is not None and person.role != role:
@@ -85,10 +93,13 @@ def _bearer(request: Request) -> str:
 
 
 async def _grant(request: Request, kind: Kind, token: str) -> Grant:
-    if not token or len(token) > LONGEST_TOKEN or not token.startswith(PREFIX[kind]):
+    host, (own, hubs) = host_of(request), hub.split(token)
+    if len(own) > LONGEST_TOKEN or not own.startswith(PREFIX[kind]) or (hubs and host.hub is None):
         raise _unauthorized()
-    host = host_of(request)
-    grant: Any = await run_in_threadpool(host.store.grant, hashed(token))
+    stored = hashed(own)
+    if hubs and host.hub is not None:
+        stored = hub.bound_hash(own, (await host.hub.user(hubs)).name)
+    grant: Any = await run_in_threadpool(host.store.grant, stored)
     if grant is None or grant.kind != kind or not grant.valid(host.clock()):
         raise _unauthorized()
     return cast("Grant", grant)

@@ -22,13 +22,14 @@ _DETAILS = (
 
 def host(given: argparse.Namespace) -> int:
     """Run the host until it is asked to stop."""
-    from ib_kernel.host.serve import DEFAULT_LISTEN, Serving, run
+    from ib_kernel.host.serve import Serving, listen_of, run
 
     if given.access_log:
         logging.getLogger("ib_kernel.host.access").setLevel(logging.INFO)
     serving = Serving(
-        given.listen or DEFAULT_LISTEN, given.url, given.tls_cert, given.tls_key, given.behind_proxy
-    )
+        listen_of(given.listen, hub=given.hub), given.url, given.tls_cert, given.tls_key, given.behind_proxy,
+        given.hub,
+    )  # fmt: skip
     return run(settings_of(given), serving, say)
 
 

@@ -30,6 +30,7 @@ from ib_kernel.values.version import VERSION
 
 if TYPE_CHECKING:
     from ib_kernel.host.gateway import Gateway
+    from ib_kernel.host.hub import Hub
     from ib_kernel.settings import Settings
 
 __all__ = ["Host", "HostOptions"]
@@ -73,6 +74,7 @@ class Host:
         clock: Returns the time in seconds since the epoch; a test may put another.
         version: The package's version.
         closing: Set when the host is asked to stop.
+        hub: The JupyterHub whose service it is, if it is one.
     """
 
     settings: Settings
@@ -81,6 +83,7 @@ class Host:
     clock: Callable[[], float] = time.time
     version: str = VERSION
     closing: threading.Event = field(default_factory=threading.Event)
+    hub: Hub | None = None
 
     @property
     def store(self) -> Any:

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from ib_kernel.values.version import VERSION
 
-Who = Literal["anybody", "candidate", "gateway", "interviewer"]
+Who = Literal["anybody", "candidate", "gateway", "interviewer", "hub"]
 """Whose token an operation needs."""
 
 Schema = Mapping[str, Any]
@@ -145,6 +145,7 @@ class _Operation:
 _SECURITY: Mapping[str, Sequence[str]] = {
     "candidate": ("candidate",),
     "gateway": ("gateway",),
+    "hub": ("hub",),
     "interviewer": ("interviewer", "page"),
 }
 
@@ -152,6 +153,7 @@ _SCHEMES = {
     "candidate": {"type": "http", "scheme": "bearer", "description": "a candidate's token, ib_c_…"},
     "gateway": {"type": "http", "scheme": "bearer", "description": "a token for tools, ib_g_…"},
     "interviewer": {"type": "http", "scheme": "bearer", "description": "an interviewer's token, ib_i_…"},
+    "hub": {"type": "http", "scheme": "bearer", "description": "the token of a user's server at JupyterHub"},
     "page": {
         "type": "apiKey",
         "in": "cookie",

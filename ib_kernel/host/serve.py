@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
 from ib_kernel.host.address import Address, remove_address, write_address
 from ib_kernel.host.host import Host, HostOptions
+from ib_kernel.host.hub import Hub, service_listen
 from ib_kernel.host.people import first_person, new_link
 from ib_kernel.settings import Settings
 from ib_kernel.values.joining import is_loopback, parse_address
@@ -49,6 +51,7 @@ class Serving:
         tls_cert: A certificate's file (PEM), with its chain.
         tls_key: Its key's file.
         behind_proxy: Whether a proxy on this machine ends TLS.
+        hub: Whether JupyterHub has started it as a service.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -56,6 +59,7 @@ class Serving:
     tls_cert: str = ""
     tls_key: str = ""
     behind_proxy: bool = False
+    hub: bool = False
 
 
 def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int:
@@ -65,13 +69,14 @@ def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int
         ConfigError: What was asked for cannot be served; nothing has happened then.
     """
     uvicorn, build_app = _server()
+    hub = Hub.from_environment() if serving.hub else None
     require_safe(serving)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = host_settings(settings)
     bound, shown = _bind(serving.listen)
     with contextlib.closing(bound), contextlib.ExitStack() as stack:
         options = options_of(serving, shown)
-        host = Host(settings, TokenService(settings), options)
+        host = Host(settings, TokenService(settings), options, hub=hub)
         stack.callback(host.close)
         write_address(settings.data_dir, Address(options.address, options.fingerprint, os.getpid()))
         stack.callback(remove_address, settings.data_dir)
@@ -91,6 +96,11 @@ def host_settings(settings: Settings) -> Settings:
     return settings
 
 
+def listen_of(given: str, *, hub: bool) -> str:
+    """Return where to listen: as *given*, else where the hub's proxy expects the service, else the default."""
+    return given or (service_listen() if hub else "") or DEFAULT_LISTEN
+
+
 def require_safe(serving: Serving) -> None:
     """Refuse what would show tokens on the way.
 
@@ -106,6 +116,8 @@ def require_safe(serving: Serving) -> None:
         raise ConfigError("either the host ends TLS (--tls-cert) or a proxy does (--behind-proxy), not both")
     if serving.behind_proxy and not serving.url.startswith("https://"):
         raise ConfigError("--behind-proxy needs --url https://NAME, the address that people type")
+    if serving.url and urlsplit(parse_address(serving.url)).path:
+        raise ConfigError("--url is the page's own address, https://NAME, without a path")
     local = serving.listen.startswith("unix:") or is_loopback(name)
     if not local and not serving.tls_cert and not serving.behind_proxy:
         raise ConfigError(

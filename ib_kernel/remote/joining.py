@@ -9,6 +9,7 @@ from typing import Any
 
 from ib_kernel.errors import ConfigError, NoSession, NotConnected
 from ib_kernel.plugin.manager import Plugins
+from ib_kernel.remote import hub
 from ib_kernel.remote import kept as keeping
 from ib_kernel.remote.connection import Connection, HostRefused
 from ib_kernel.remote.interview import RemoteInterview
@@ -35,7 +36,8 @@ def join(text: str, settings: Settings, plugins: Plugins) -> Joined:
     """Join with the line that the interviewer has sent, or go on where this notebook was.
 
     Args:
-        text: ``CODE@https://host…``; "": the interview that was joined last.
+        text: ``CODE@https://host…``; "": on a JupyterHub the interview that this user is invited to, else the
+            one that was joined last.
         settings: Where the token is kept, and which authorities sign hosts.
         plugins: The notebook's plugins.
 
@@ -43,7 +45,7 @@ def join(text: str, settings: Settings, plugins: Plugins) -> Joined:
         BuddyError: One line: the line is not whole, the host is not reached, or the code is not valid.
     """
     if not text.strip():
-        return _rejoin(settings, plugins)
+        return _join_by_hub(settings, plugins) if hub.is_here() else _rejoin(settings, plugins)
     line = parse_join(text)
     if not line.code:
         raise ConfigError(
@@ -110,6 +112,28 @@ def _exchange(connection: Connection, line: JoinLine, asked: Kept) -> dict[str, 
     return connection.post("/v1/join", value)
 
 
+def _join_by_hub(settings: Settings, plugins: Plugins) -> Joined:
+    """Join the interview that this user of the hub is invited to; the hub's token says who it is."""
+    line, token = hub.host_line(), hub.own_token()
+    learn(token)
+    with contextlib.closing(_connect(line, settings)) as connection:
+        require_same_version(connection)
+        try:
+            with contextlib.closing(connection.with_token(Secret(token))) as ours:
+                answer = ours.post("/v1/hub/join")
+        except HostRefused as error:
+            if error.code == "not_invited" and keeping.last(settings.data_dir) is not None:
+                return _rejoin(settings, plugins)
+            raise
+        known = keeping.find(settings.data_dir, line)
+        new = Kept(line.address, line.fingerprint, "", "", by_hub=True)
+        kept = keeping.joined(new, answer, time.time())
+        again = known is not None and known.token == kept.token
+        keeping.write(settings.data_dir, kept)
+        me = answer.get("me")
+        return _joined(connection, kept, me if isinstance(me, dict) else {}, settings, plugins, again=again)
+
+
 def _rejoin(settings: Settings, plugins: Plugins) -> Joined:
     known = keeping.last(settings.data_dir)
     if known is None:
@@ -124,7 +148,7 @@ def _rejoin(settings: Settings, plugins: Plugins) -> Joined:
 
 def _go_on(known: Kept, connection: Connection, settings: Settings, plugins: Plugins) -> Joined:
     try:
-        with contextlib.closing(connection.with_token(Secret(known.token))) as ours:
+        with contextlib.closing(connection.with_token(Secret(known.sent(known.token)))) as ours:
             me = ours.get("/v1/me")
     except HostRefused as error:
         if error.status == 401:
@@ -146,7 +170,7 @@ def _joined(
     *,
     again: bool,
 ) -> Joined:
-    interview = RemoteInterview(settings, plugins, connection.with_token(Secret(kept.token)), kept)
+    interview = RemoteInterview(settings, plugins, connection.with_token(Secret(kept.sent(kept.token))), kept)
     interview.take(me)
     notice = me.get("notice")
     text = ""

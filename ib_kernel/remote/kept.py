@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ib_kernel.errors import ConfigError, StoreError
+from ib_kernel.remote import hub
 from ib_kernel.secrets import learn
 from ib_kernel.settings.files import read_text
 from ib_kernel.values import wire
@@ -26,7 +27,10 @@ FOLDER = "joined"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One interview at one host; without a `token` it is being joined."""
+    """One interview at one host; without a `token` it is being joined.
+
+    With `by_hub`, the tokens work only beside the hub's token of this user's server.
+    """
 
     address: str
     fingerprint: str
@@ -36,6 +40,11 @@ class Kept:
     gateway_token: str = ""
     session_id: str = ""
     at: float = 0.0
+    by_hub: bool = False
+
+    def sent(self, token: str) -> str:
+        """Return *token* as the host is shown it: beside this server's hub token where a hub has to vouch."""
+        return f"{token}.{hub.own_token()}" if token and self.by_hub else token
 
     def __repr__(self) -> str:
         """Return what is no secret."""

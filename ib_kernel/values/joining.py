@@ -21,6 +21,7 @@ CODE_LETTERS = 16
 
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None, "\u2010": None, "\u2011": None,
                           "\u2013": None})  # fmt: skip
+_SERVICE = re.compile(r"(?:/[A-Za-z0-9~][\w~-]{0,99}){0,4}/services/[A-Za-z0-9][\w~-]{0,99}", re.ASCII)
 _FINGERPRINT = re.compile(r"sha256=([0-9a-fA-F:]{64,95})")
 
 
@@ -28,7 +29,7 @@ _FINGERPRINT = re.compile(r"sha256=([0-9a-fA-F:]{64,95})")
 class JoinLine:
     """What a candidate types after ``%interview join``.
 
-    `code` is "" where only the host is named, `address` has scheme, name and port without a path, and
+    `code` is "" where only the host is named, `address` is as `parse_address` returns it, and
     `fingerprint` is the SHA-256 of the host's certificate in lower-case hex, "" where its authority is known.
     """
 
@@ -88,7 +89,7 @@ def parse_join(text: str) -> JoinLine:
 
 
 def parse_address(text: str) -> str:
-    """Return a host's address: scheme, name and port, without a path.
+    """Return a host's address: scheme, name and port; a path only where it is a service of a JupyterHub.
 
     Plain HTTP is for this machine only.
 
@@ -103,7 +104,9 @@ def parse_address(text: str) -> str:
         name, port = parts.hostname or "", parts.port
     except ValueError:
         name, port, parts = "", None, urlsplit("")
-    odd = parts.query or parts.fragment or parts.username or parts.password or parts.path.strip("/")
+    path = parts.path.rstrip("/")
+    odd = parts.query or parts.fragment or parts.username or parts.password
+    odd = odd or (path and not _SERVICE.fullmatch(path))
     if parts.scheme not in ("http", "https") or not name or odd or re.search(r"[\s\\]", text):
         raise ConfigError("a host's address is https://NAME or https://NAME:PORT, without a path")
     if parts.scheme == "http" and not is_loopback(name):
@@ -112,7 +115,7 @@ def parse_address(text: str) -> str:
         )
     shown = f"[{name}]" if ":" in name else name
     usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in (None, usual) else "")
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in (None, usual) else "") + path
 
 
 def is_loopback(name: str) -> bool:

@@ -94,6 +94,11 @@ def test_codes_are_read_as_people_dictate_them() -> None:
     [
         "http://example.com",
         "https://a/b",
+        "https://a/services/",
+        "https://a/services/../b",
+        "https://a/services/b/c",
+        "https://a/services/b?c",
+        "http://example.com/services/b",
         "https://u:p@a",
         "ftp://a",
         "https://",
@@ -105,6 +110,20 @@ def test_an_address_is_whole_and_never_in_the_clear(text: str) -> None:
     """Plain HTTP is for this machine; paths, passwords and other schemes are no address of a host."""
     with pytest.raises(ConfigError):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://Hub.example/services/interview/", "https://hub.example/services/interview"),
+        ("hub.example:443/lab/services/interview", "https://hub.example/lab/services/interview"),
+        ("http://127.0.0.1:8000/services/interview", "http://127.0.0.1:8000/services/interview"),
+    ],
+)
+def test_a_service_of_a_jupyterhub_is_the_one_address_with_a_path(text: str, address: str) -> None:
+    """It is below the hub's own address, where the hub's proxy passes requests on."""
+    assert parse_address(text) == address
+    assert parse_join(f"7F3K-92QX-4MDP-W8ZT@{address}").address == address
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ SUBCOMMANDS: dict[str, Command] = {
     "start": START,
     "join": Command(
         "%interview join",
-        "Join an interview at a host with the line you were sent; without it, go on where you were.",
+        "Join an interview at a host with the line you were sent; without it, go on where you were, or join "
+        "the one that your JupyterHub user is invited to.",
         (Option("--test", "test", parse_text, "HOST", "try a host and use nothing up"),),
         positional="CODE@HOST",
         example="%interview join 7F3K-92QX-4MDP-W8ZT@https://host.example",

@@ -78,7 +78,7 @@ def leave(engine: Engine, parsed: Parsed) -> Output:
 def tools(engine: Engine, parsed: Parsed) -> Output:
     """Let the openai package and other tools of this kernel spend from the session's budget."""
     remote = joined(engine)
-    token = remote.kept.gateway_token
+    token = remote.kept.sent(remote.kept.gateway_token)
     if not token:
         raise ConfigError("this invitation does not let tools in; ask the interviewer for one that does")
     address = f"{remote.address}/openai/v1"
