@@ -43,7 +43,7 @@ CACHE_S = 10
 """Seconds for which the hub's answer about a token is believed."""
 
 REVOKED_S = 15
-"""Seconds after which a revoked hub token opens nothing: `CACHE_S` and the five of the gateway's own memory."""
+"""Seconds after which a revoked hub token opens nothing: `CACHE_S`, and the gateway's own memory beside it."""
 
 TOKEN_S = 14 * 86_400.0
 """Seconds for which a candidate gets back into a session without a new invitation."""
@@ -104,7 +104,9 @@ class Hub:
         model = await self._model(token) if _HUB_TOKEN.fullmatch(token) else None
         if not isinstance(model, dict) or model.get("kind") != "user" or not model.get("name"):
             raise Refused(
-                401, "unauthorized", "the hub does not know this token, or not any more; start the server anew"
+                401,
+                "unauthorized",
+                "the hub does not know this token, or not any more; start the server anew",
             )
         return HubUser(str(model["name"]), SCOPE in (model.get("scopes") or ()))
 

@@ -97,7 +97,7 @@ def host_settings(settings: Settings) -> Settings:
 
 
 def listen_of(given: str, *, hub: bool) -> str:
-    """Return where to listen: as *given*, else where the hub's proxy expects the service, else the default."""
+    """Return where to listen: as *given*, else where the hub expects its service, else the default."""
     return given or (service_listen() if hub else "") or DEFAULT_LISTEN
 
 

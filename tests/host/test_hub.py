@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -29,7 +27,7 @@ if shutil.which("configurable-http-proxy") is None:
 if sys.platform == "win32":
     pytest.skip("JupyterHub does not run on Windows", allow_module_level=True)
 
-from hub_runs import RunningHub  # noqa: E402 - needs the extra
+from hub_runs import RunningHub
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +166,3 @@ def test_the_key_and_the_ledger_are_the_services(hub: RunningHub) -> None:
     ledger = hub.folder / "ledger"
     assert ledger.stat().st_mode & 0o077 == 0
     assert "ib_c_" not in hub.log
-
-
-def test_a_host_that_no_hub_has_started_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """`--hub` by hand is one line."""
-    from ib_kernel.cli import main
-
-    for name in [n for n in os.environ if n.startswith("JUPYTERHUB_")]:
-        monkeypatch.delenv(name)
-    assert main(["host", "--hub"]) == 1
-    assert "deploy/jupyterhub" in capsys.readouterr().err
