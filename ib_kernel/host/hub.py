@@ -43,7 +43,7 @@ CACHE_S = 10
 """Seconds for which the hub's answer about a token is believed."""
 
 REVOKED_S = 15
-"""Seconds after which a revoked hub token opens nothing: `CACHE_S`, and the gateway's own memory beside it."""
+"""Seconds after which a revoked hub token opens nothing: `CACHE_S`, and what the gateway remembers."""
 
 TOKEN_S = 14 * 86_400.0
 """Seconds for which a candidate gets back into a session without a new invitation."""
