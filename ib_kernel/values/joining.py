@@ -105,8 +105,8 @@ def parse_address(text: str) -> str:
     except ValueError:
         name, port, parts = "", None, urlsplit("")
     path = parts.path.rstrip("/")
-    odd = parts.query or parts.fragment or parts.username or parts.password
-    odd = odd or (path and not _SERVICE.fullmatch(path))
+    foreign = path and not _SERVICE.fullmatch(path)
+    odd = parts.query or parts.fragment or parts.username or parts.password or foreign
     if parts.scheme not in ("http", "https") or not name or odd or re.search(r"[\s\\]", text):
         raise ConfigError("a host's address is https://NAME or https://NAME:PORT, without a path")
     if parts.scheme == "http" and not is_loopback(name):

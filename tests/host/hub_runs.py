@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ c.JupyterHub.load_roles.append({{
 class RunningHub:
     """JupyterHub on free ports; `host` is the service's address as users' servers know it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self.folder, self._env = folder, env
         ports = _free_ports(4)
         self.url, self.own = f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[3]}"
         self.host = f"{self.url}/services/interview"
@@ -60,7 +61,7 @@ class RunningHub:
         env = {
             **kept,
             "IB_CONFIG": os.devnull,
-            "IB_DEMO_DELAY_S": "0",
+            **self._env,
             "IB_HUB_URL": self.url,
             "IB_HUB_LISTEN": self.own,
             "IB_HUB_LEDGER": str(self.folder / "ledger"),

@@ -18,6 +18,7 @@ from ib_kernel.remote.connection import Connection, HostRefused
 from ib_kernel.remote.desk import Desk
 from ib_kernel.remote.joining import Joined, join
 from ib_kernel.settings import Settings
+from ib_kernel.testing import FaultServer
 
 pytest.importorskip("jupyterhub", reason="JupyterHub is missing: pip install -e '.[host,hub,lab]'")
 if shutil.which("configurable-http-proxy") is None:
@@ -29,12 +30,23 @@ if sys.platform == "win32":
 
 from hub_runs import RunningHub
 
+KEY = "sk-host-only-0123456789"
+
+ASK = """
+import openai
+with openai.OpenAI() as client:
+    reply = client.chat.completions.create(model="gpt-5.4-mini", messages=[{"role": "user", "content": "Hi"}])
+print("answered", reply.usage.total_tokens)
+"""
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A hub whose service is the host, configured as ``deploy/jupyterhub`` says; grace is an interviewer."""
-    with RunningHub(tmp_path_factory.mktemp("hub")) as running:
-        yield running
+    with FaultServer(api_key=KEY) as service:
+        env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": service.base_url}
+        with RunningHub(tmp_path_factory.mktemp("hub"), env) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +78,15 @@ def ask(token: str, hub: RunningHub, path: str) -> httpx2.Response:
 
 def test_a_users_server_joins_without_a_code_and_asks(hub: RunningHub, desk: Desk) -> None:
     """From the interviewer's invitation to a reply in the kernel that the hub has started."""
-    desk.invite("Backend engineer", candidate="Ada", candidate_id="ada", token_budget=30_000)
+    desk.invite("Backend engineer", candidate="Ada", candidate_id="ada", token_budget=30_000, gateway=True)
     kernel = hub.kernel("ada")
     assert "Joined: Ada · Backend engineer" in kernel.run("%load_ext ib_kernel\n%interview join")
     reply = kernel.run("%%interview\nI would use a token bucket.")
     assert "turn 1" in reply
     assert "of 30,000 left" in reply
-    shown = kernel.run("import os; print(sorted(os.environ))")
-    assert "OPENAI_API_KEY" not in shown
+    assert "OPENAI_BASE_URL" in kernel.run("%interview tools")
+    assert "answered" in kernel.run(ASK)
+    assert KEY not in kernel.run("import os; print(dict(os.environ))")
     (row,) = [s for s in desk.connection.get("/v1/desk/sessions")["sessions"] if s["candidate"] == "Ada"]
     assert row["status"] == "active"
 
@@ -92,7 +105,7 @@ def test_a_token_that_the_hub_revokes_opens_nothing_any_more(
     hub: RunningHub, desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A kept token is worth nothing without the hub's; a new server of the same user goes on."""
-    desk.invite("Backend engineer", candidate="Cleo", candidate_id="cleo")
+    desk.invite("Backend engineer", candidate="Cleo", candidate_id="cleo", gateway=True)
     token_id, token = hub.token("cleo")
     as_server_of(monkeypatch, hub, "cleo", token)
     interview = joined(tmp_path).interview
@@ -104,9 +117,12 @@ def test_a_token_that_the_hub_revokes_opens_nothing_any_more(
     assert ask(kept.token, hub, "/v1/me").status_code == 401
     others = hub.token("mallory")[1]
     assert ask(f"{kept.token}.{others}", hub, "/v1/me").status_code == 401
+    tools = kept.sent(kept.gateway_token)
+    assert ask(tools, hub, "/openai/v1/models").status_code == 200
 
     hub.revoke("cleo", token_id)
     hub.wait(lambda: ask(kept.sent(kept.token), hub, "/v1/me").status_code == 401)
+    hub.wait(lambda: ask(tools, hub, "/openai/v1/models").status_code == 401)
     with pytest.raises(BuddyError, match="hub does not know this token"):
         interview.me()
     interview.close()
@@ -127,6 +143,8 @@ def test_an_interviewer_is_whose_token_has_the_scope(hub: RunningHub, desk: Desk
         assert "custom:ib:interviewer" in refused.json()["error"]["message"]
     assert ask("nobody-0123456789abcdef", hub, "/v1/desk/sessions").status_code == 401
     assert desk.connection.get("/v1/whoami")["name"] == "grace@hub"
+    with pytest.raises(HostRefused, match="make another at the hub"):
+        desk.connection.post("/v1/desk/tokens", {})
     with pytest.raises(HostRefused, match="only a coordinator"):
         desk.connection.post("/v1/desk/people/add", {"name": "Eve", "role": "coordinator"})
 
@@ -165,4 +183,4 @@ def test_the_key_and_the_ledger_are_the_services(hub: RunningHub) -> None:
     """The folder is its owner's only, and no token stands in what hub, proxy and host have said."""
     ledger = hub.folder / "ledger"
     assert ledger.stat().st_mode & 0o077 == 0
-    assert "ib_c_" not in hub.log
+    assert not any(secret in hub.log for secret in ("ib_c_", "ib_g_", KEY))

@@ -123,6 +123,7 @@ async def remove(request: Request) -> Response:
     who="interviewer",
     body=fields({}, {"days": whole(1, 90)}),
     answers=fields({"token": TEXT, "expires_at": NUMBER}),
+    refusals=(409,),
 )
 async def token(request: Request) -> Response:
     """Answer a token of the caller's own."""
@@ -131,5 +132,7 @@ async def token(request: Request) -> Response:
     days = value.get("days", 7)
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 90:
         raise Refused(400, "bad_field", "days is a whole number from 1 to 90")
+    if not any(p.name == person.name for p in await run_in_threadpool(people.present, host)):
+        raise Refused(409, "hub", "a token of the hub's own signs you in; make another at the hub")
     made = await run_in_threadpool(people.grant_token, host, "interviewer", person.name, days * DAY_S)
     return answer({"token": made, "expires_at": host.clock() + days * DAY_S})
