@@ -169,6 +169,11 @@ class Work:
         if report.problem or not hasattr(self._store, "add_check"):
             return
         sha = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+        detail: dict[str, Any] = {"suite": report.suite, "total": report.total}
+        if report.suite == "visible" or challenge.reveal != "nothing":
+            detail["passed"] = report.passed
+        now = time.time()
+        self._store.add_event(LedgerEvent(session.session_id, "check", now, session.candidate, detail))
         self._store.add_check(
             Check(
                 session.session_id,

@@ -71,6 +71,11 @@ class RemoteInterview:
         """The session as it is now."""
         return self.state.session
 
+    @property
+    def news(self) -> int:
+        """How many times the host has told something new: who shows more than figures reads again then."""
+        return self.state.news
+
     def me(self) -> dict[str, Any]:
         """Return all that the host tells its candidate, and take note of it."""
         found = self.connection.get("/v1/me")

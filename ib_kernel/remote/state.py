@@ -49,6 +49,8 @@ class State:
         self._stale = False
         self._lines: list[str] = []
         self._lines_seen = 0
+        self.news = 0
+        """How many times the host has told something new."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -159,6 +161,7 @@ class State:
                     return
                 with self._lock:
                     self._alive_at = time.monotonic()
+                self.news += 1
                 if event.kind == "status":
                     self.take(parse_object(event.data))
                 elif event.kind == "line":

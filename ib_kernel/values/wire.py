@@ -46,6 +46,10 @@ EVENT_KINDS: Mapping[str, tuple[str, ...]] = {
     "notice": ("version",),
     "clock_stopped": ("seconds", "reason"),
     "joined": (),
+    "hint": ("rung", "of"),
+    "check": ("suite", "passed", "total"),
+    "attached": ("turn", "items"),
+    "recording": ("on",),
 }
 """The events that a candidate may see, and the details of each."""
 

@@ -64,10 +64,12 @@ class Reader:
     def _read_texts(self, interview: Interview, session: Session, totals: Totals) -> None:
         """Read turns, the interviewer's last line, hints and the last check, if there are new ones."""
         store = interview.service.store
-        events = store.events(session.session_id)
-        key = session.session_id, totals.calls, totals.used, totals.messages, len(events)
+        news = getattr(interview, "news", None)  # a host tells when there is something to read
+        events = store.events(session.session_id) if news is None else ()
+        key = session.session_id, totals.calls, totals.used, totals.messages, len(events), news
         if key == self._key:
             return
+        events = events or store.events(session.session_id)
         asked: dict[int, str] = {}
         lines: dict[str, list[str]] = {"interviewer": [], "hint": []}
         for message in store.history(session.session_id):
