@@ -24,6 +24,7 @@ from ib_kernel.errors import (
     UnknownName,
     UnknownSession,
 )
+from ib_kernel.text import well_formed_value
 from ib_kernel.values.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
         raise Refused(400, "bad_json", "the request's body is not JSON") from None
     if not isinstance(value, dict):
         raise Refused(400, "bad_json", "the request's body is not a JSON object")
-    return value
+    return well_formed_value(value)  # half a character is in no text that UTF-8 can hold
 
 
 def text_of(value: Mapping[str, Any], name: str, *, longest: int, default: str | None = None) -> str:

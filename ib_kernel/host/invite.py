@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.budget.access import default_candidate
-from ib_kernel.errors import ConfigError, SessionInactive, UnknownSession
+from ib_kernel.errors import ConfigError, SessionInactive, UnknownName, UnknownSession
 from ib_kernel.host.tokens import hashed
+from ib_kernel.interview.challenges import list_challenges
 from ib_kernel.values.host import Invitation
 from ib_kernel.values.joining import JoinLine, new_code
 
@@ -133,6 +134,20 @@ def _number(name: str, value: Any) -> float:
     if not usable or value <= 0:
         raise ConfigError(f"{name}: give a number above 0")
     return float(value)
+
+
+def require_offered(host: Host, challenge: str) -> None:
+    """Refuse a challenge that is a file of the host's: an interviewer far away reads none of them.
+
+    Raises:
+        UnknownName: No challenge of that name is shipped or offered by a plugin.
+    """
+    names = [known.name for known in list_challenges(host.service.plugins)]
+    if challenge.strip().lower() not in map(str.lower, names):
+        raise UnknownName(
+            f"this host offers no challenge {challenge!r}; it has: {', '.join(names)}. Files and folders are for "
+            "whoever runs the host: ib invite --data DIR --challenge PATH"
+        )
 
 
 def require_gateway_client(host: Host, client: str) -> None:

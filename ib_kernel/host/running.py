@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ib_kernel.errors import BuddyError, RepeatedRequest, Stopped
 from ib_kernel.host.answers import Refused, error_value
-from ib_kernel.host.outcome import outcome_value
+from ib_kernel.host.outcome import outcome_value, told
 from ib_kernel.host.withhold import Withholder
 from ib_kernel.values import LedgerEvent
 from ib_kernel.values.wire import to_value
@@ -163,7 +163,7 @@ class RunningTurns:
         try:
             turn.end = await self._to_its_end(turn)
         except Exception as error:  # noqa: BLE001 - whoever listens must hear of an end
-            turn.end = Sent("error", error_value(error)[1], len(turn.text))
+            turn.end = self._failed(turn, error)
         finally:
             keeper.cancel()
             await asyncio.wait([keeper])
@@ -208,8 +208,14 @@ class RunningTurns:
         if holder.withheld:
             await run_in_threadpool(self._note_withheld, turn)
         if error is not None:
-            return Sent("error", error_value(error)[1], len(turn.text))
+            return self._failed(turn, error)
         return await self._ended(turn)
+
+    def _failed(self, turn: RunningTurn, error: BaseException) -> Sent:
+        shown = told(error)
+        if shown is not error:
+            log.warning("a turn of session %s failed: %s", turn.session_id, error)
+        return Sent("error", error_value(shown)[1], len(turn.text))
 
     async def _ended(self, turn: RunningTurn) -> Sent:
         reply, result = turn.reply, turn.reply.result

@@ -75,6 +75,28 @@ def test_little_is_kept_back_while_nothing_is_private() -> None:
     assert sent >= 100 * len("ordinary sentence number 1 about caches, ") - 40
 
 
+@given(
+    st.integers(0, 5_000),
+    st.sampled_from([" ", ".", "\n", "—", "_"]),
+    st.lists(st.integers(0, 10**6), max_size=9),
+)
+def test_no_length_of_what_stands_between_words_hides_them(size: int, mark: str, cuts: list[int]) -> None:
+    """A reply that spreads eight words over pages is held back, in a stream as in one piece."""
+    spread = (mark * size + " ").join(NOTES.split()[:RUN])
+    assert streamed(f"Well: {spread} and so on", cuts)[2]
+    seven = (mark * size + " ").join(NOTES.split()[: RUN - 1])
+    assert streamed(f"Well: {seven} and so on", cuts)[0] == f"Well: {seven} and so on"
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=9))
+def test_invisible_letters_and_marks_hide_nothing(cuts: list[int]) -> None:
+    """Neither a joiner in each word nor an accent on each first letter, nor either in a canary."""
+    for hidden in ("\u200b", "\u00ad", "\ufeff", "\u2060", "\u0301"):
+        words = " ".join(word[0] + hidden + word[1:] for word in NOTES.split()[:RUN])
+        assert streamed(f"So: {words} there", cuts)[2]
+        assert streamed(f"It is ib-{hidden}canary-7f{hidden}e21c now", cuts)[2]
+
+
 def test_a_canary_in_tests_or_a_solution_is_held_back_and_their_code_is_not() -> None:
     """No prompt has them: a model that writes the same code wrote it itself, a canary it cannot know."""
     code = "def solve(items):\n    return sorted(set(items), key=lambda item: (len(item), item))"

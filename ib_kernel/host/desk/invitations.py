@@ -152,6 +152,8 @@ async def create(request: Request) -> Response:
             if session_id:
                 made = invite.readmit(host, person.name, session_id, gateway=gateway, hours=hours)
             else:
+                if options.get("challenge"):
+                    invite.require_offered(host, options["challenge"])
                 made = invite.invite(host, person.name, gateway=bool(gateway), hours=hours, **options)
         session = host.service.get_session(made.session.session_id)
         return {

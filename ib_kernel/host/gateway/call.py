@@ -21,6 +21,7 @@ from ib_kernel.host.gateway.errors import answer_to
 from ib_kernel.host.gateway.relay import Meter, Relay
 from ib_kernel.host.gateway.running import RunningCall
 from ib_kernel.host.gateway.upstream import from_transport, read_whole
+from ib_kernel.host.gateway.veil import veiled
 from ib_kernel.host.pacing import PacedCall
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.retry import Retries
@@ -159,7 +160,7 @@ class GatewayCall:
             place.heard(self._limits(response))
             if self._asked.stream:
                 return await self._stream(attempt, answer, response)
-            self._whole = await read_whole(response)
+            self._whole = veiled(await read_whole(response))
             answer.whole(self._whole)
             attempt.first_piece = time.monotonic()
             return answer.done()

@@ -1,7 +1,7 @@
 """An answer on its way: whole events pass as they are, read alongside, and cut where the hold ends.
 
 Bytes are parsed by the passage's reader only. What is not passed on: the usage that we asked for and the
-client did not, and everything beyond the reply's cap.
+client did not, everything beyond the reply's cap, and the host's secrets (see `veil`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ib_kernel.errors import StreamBroken
+from ib_kernel.host.gateway.veil import Veil, veiled
 from ib_kernel.values.passage import PassingAnswer
 
 MAX_EVENT_BYTES = 11 * 1024 * 1024
@@ -92,16 +93,22 @@ class Relay:
 
     def __init__(self, answer: PassingAnswer, meter: Meter, *, drop_usage: bool) -> None:
         self._answer, self._meter, self._drop_usage = answer, meter, drop_usage
-        self._events = Events()
+        self._events, self._veil = Events(), Veil(answer)
         self.cut = False
 
     def take(self, chunk: bytes) -> bytes:
         """Return what is passed on of *chunk*. Raises a `ClientError` that the service sent, or for junk."""
-        return self._read(self._events.take(chunk))
+        return self._veiled(self._events.take(chunk))
 
     def rest(self) -> bytes:
         """Return what is passed on at the end of the stream."""
-        return self._read(self._events.rest())
+        return self._veiled(self._events.rest()) + self._veil.rest()
+
+    def _veiled(self, block: bytes) -> bytes:
+        out = self._veil.pass_on(self._read(veiled(block)))
+        if self._veil.torn and not self.cut:
+            return self._cut_short()
+        return self._veil.rest() + out if self.cut else out
 
     def _read(self, block: bytes) -> bytes:
         if not block:

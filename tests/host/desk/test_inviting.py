@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from desks import Place
 
@@ -68,6 +70,20 @@ def test_a_form_that_cannot_be_used_opens_nothing(desk: Place, change: dict[str,
     assert "\n" not in line
     assert desk.get("/v1/desk/sessions", ada)["total"] == 0
     assert desk.get("/v1/desk/invitations", ada)["invitations"] == []
+
+
+def test_no_file_of_the_host_is_a_challenge(desk: Place, tmp_path: Path) -> None:
+    """Somebody far away learns neither what a file says nor whether it is there."""
+    file, folder = tmp_path / "private.md", tmp_path / "folder"
+    file.write_text("# A file of the host's\n\nNobody reads this.", encoding="utf-8")
+    folder.mkdir()
+    (folder / "challenge.md").write_text("# A folder of the host's\n\nNobody reads this.", encoding="utf-8")
+    ada = desk.person("Ada")
+    for path in (file, folder, tmp_path / "missing.md"):
+        status, line = desk.refused("/v1/desk/invitations", ada, {**FORM, "challenge": str(path)})
+        assert status == 400
+        assert "offers no challenge" in line
+    assert desk.get("/v1/desk/sessions", ada)["total"] == 0
 
 
 def test_the_form_offers_what_there_is(desk: Place) -> None:
