@@ -145,8 +145,8 @@ def require_offered(host: Host, challenge: str) -> None:
     names = [known.name for known in list_challenges(host.service.plugins)]
     if challenge.strip().lower() not in map(str.lower, names):
         raise UnknownName(
-            f"this host offers no challenge {challenge!r}; it has: {', '.join(names)}. Files and folders are for "
-            "whoever runs the host: ib invite --data DIR --challenge PATH"
+            f"this host offers no challenge {challenge!r}; it has: {', '.join(names)}. Files and folders are "
+            "for whoever runs the host: ib invite --data DIR --challenge PATH"
         )
 
 
