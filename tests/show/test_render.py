@@ -335,7 +335,7 @@ def test_tex_is_shown_as_it_was_written(tex: str) -> None:
 def test_dollars_are_dollars() -> None:
     """Two prices in a line are no formula."""
     assert "<strong>only</strong>" in to_html("It costs $5, **only** $6 more.")
-    assert "<code>" in to_html("It costs $x and `a$`").replace("<code style", "<code>")
+    assert ">a$</code>" in to_html("It costs $x and `a$`")
 
 
 @settings(max_examples=100, deadline=None)
