@@ -22,6 +22,7 @@ RESERVED = (
     "invite",
     "check",
     "hint",
+    "timeline",
     "record",
     "challenges",
     "status",

@@ -136,6 +136,20 @@ SUBCOMMANDS: dict[str, Command] = {
         ),
     ),
     "status": Command("%interview status", "Show the session in use."),
+    "timeline": Command(
+        "%interview timeline",
+        "Show what happened in the session in one order: questions, cells, checks, hints, and the budget.",
+        (
+            Option(
+                "--only",
+                "only",
+                parse_one_of("failed", "checks", "ai"),
+                "WHAT",
+                "failed: what went wrong; checks: with hints; ai: the conversation",
+            ),
+        ),
+        example="%interview timeline --only failed",
+    ),
     "transcript": Command(
         "%interview transcript",
         "Show the conversation, or write it to a .md, .html, .ipynb or .json file.",

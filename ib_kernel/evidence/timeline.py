@@ -1,0 +1,134 @@
+"""What happened in a session, in one order: for `%interview timeline` and for its replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ib_kernel.budget.service import TokenService
+    from ib_kernel.values import Cell, Check, LedgerEvent, Message, Session
+
+Kind = Literal["question", "reply", "line", "cell", "check", "hint", "event"]
+"""What a moment is; a "line" is the interviewing person's."""
+
+Only = Literal["failed", "checks", "ai"]
+"""Which moments are shown: what failed, checks and hints, or the conversation."""
+
+_ROLES: dict[str, Kind] = {"user": "question", "assistant": "reply", "interviewer": "line", "hint": "hint"}
+_STEPS: dict[Kind, int] = {"question": 0, "cell": 1, "check": 1, "event": 2, "line": 2, "hint": 2, "reply": 3}
+_EVENTS = frozenset(
+    [
+        *("status", "budget", "time_limit", "refused", "warned", "withheld", "attached", "in_doubt"),
+        *("resolved", "written_off", "clock_stopped", "recording"),
+    ]
+)
+"""Events that people want to see; the rest is bookkeeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened.
+
+    Args:
+        kind: What it is.
+        at: When, in seconds since the epoch: a question when it was asked, the rest when it ended.
+        text: The words, a cell's source, or what a check or an event says.
+        ok: False where it failed.
+        turn: The turn of a question or reply; else 0.
+        number: A cell's, check's or hint's number; else 0.
+        note: An exception's name, a check's figures.
+        left: Tokens left of the budget afterwards.
+    """
+
+    kind: Kind
+    at: float
+    text: str
+    ok: bool = True
+    turn: int = 0
+    number: int = 0
+    note: str = ""
+    left: int = 0
+
+
+def timeline(service: TokenService, session: Session) -> list[Moment]:
+    """Return all that happened in *session*, in order.
+
+    Args:
+        service: The service of its ledger; one whose ledger keeps no cells and checks has none of them.
+        session: The session.
+    """
+    store: Any = service.store
+    session_id = session.session_id
+    found = [_said(message) for message in store.history(session_id)]
+    hints = 0
+    for i, moment in enumerate(found):
+        if moment.kind == "hint":
+            hints += 1
+            found[i] = Moment("hint", moment.at, moment.text, number=hints)
+    if hasattr(store, "cells"):
+        found += [_cell(cell) for cell in store.cells(session_id)]
+        found += [_check(check) for check in store.checks(session_id)]
+    events = store.events(session_id)
+    found += [_event(event) for event in events if event.kind in _EVENTS]
+    found.sort(key=lambda moment: (moment.at, _STEPS[moment.kind]))
+    return _with_budget(found, session, store.spent(session_id) if hasattr(store, "spent") else [], events)
+
+
+def only(moments: Sequence[Moment], which: Only) -> list[Moment]:
+    """Return the moments of one sort.
+
+    Args:
+        moments: All of them.
+        which: "failed", "checks" (with hints) or "ai" (the conversation).
+    """
+    if which == "failed":
+        return [moment for moment in moments if not moment.ok]
+    kinds = ("check", "hint") if which == "checks" else ("question", "reply", "line")
+    return [moment for moment in moments if moment.kind in kinds]
+
+
+def _said(message: Message) -> Moment:
+    asked = message.role != "assistant" and message.asked_at is not None
+    at = message.asked_at if asked and message.asked_at is not None else message.created_at
+    kind = _ROLES.get(message.role, "line")
+    return Moment(kind, at, message.content, not message.partial, message.turn, note="cut" * message.partial)
+
+
+def _cell(cell: Cell) -> Moment:
+    return Moment("cell", cell.ended_at, cell.source, cell.ok, number=cell.n, note=cell.error)
+
+
+def _check(check: Check) -> Moment:
+    missing = [str(test.get("name", "")) for test in check.tests if not test.get("ok")]
+    said = f"{check.suite} checks"
+    figures = f"{check.passed} of {check.total}"
+    text = f"{said}: not {', '.join(missing)}" if missing else said
+    return Moment("check", check.ended_at, text, check.passed == check.total, number=check.n, note=figures)
+
+
+def _event(event: LedgerEvent) -> Moment:
+    detail = {name: value for name, value in event.detail.items() if isinstance(value, str | int | float)}
+    words = ", ".join(f"{name} {value}" for name, value in detail.items())
+    ok = event.kind not in ("refused", "in_doubt", "withheld")
+    return Moment("event", event.created_at, f"{event.kind}: {words}" if words else event.kind, ok)
+
+
+def _with_budget(
+    found: Sequence[Moment], session: Session, spent: Sequence[Any], events: Sequence[LedgerEvent]
+) -> list[Moment]:
+    """Return the moments with what was left after each; a reply's call is settled just after it."""
+    replied = {moment.turn: moment.at for moment in found if moment.kind == "reply"}
+    calls = [(min(c.ended_at, replied.get(c.turn, c.ended_at)), c.charged, c.token_budget) for c in spent]
+    changes = [e for e in events if e.kind == "budget" and e.detail.get("unit") == "token_budget"]
+    calls += [(e.created_at, 0, int(e.detail["to"])) for e in changes]
+    calls.sort(key=lambda step: step[0])
+    first = int(changes[0].detail["from"]) if changes else session.token_budget
+    used, budget, place, made = 0, first, 0, []
+    for moment in found:
+        while place < len(calls) and calls[place][0] <= moment.at:
+            used, budget = used + calls[place][1], calls[place][2]
+            place += 1
+        made.append(replace(moment, left=max(0, budget - used)))
+    return made
