@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-client bench-ledger bench-crash bench-browser bench-host
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash bench-browser bench-host
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -51,6 +51,9 @@ bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/r
 
 bench-load: $(VENV)/.installed ## %load_ext ib_kernel beside import openai, in fresh processes
 	$(PY) benchmarks/load_ext.py
+
+bench-cells: $(VENV)/.installed ## what recording a cell costs beside a bare one
+	$(PY) benchmarks/cells.py
 
 bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and Postgres; writes benchmarks/results/ledger.md
 	$(PY) benchmarks/ledger.py

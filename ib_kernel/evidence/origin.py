@@ -263,7 +263,8 @@ def _share(part: int, whole: int) -> float:
 def _lines(found: Sequence[Token], compared: Sequence[int], shared: set[int]) -> tuple[int, ...]:
     """Return the lines of which every run that was compared is shared."""
     begin = {token.line for token in found}
-    not_shared, has = set(), set()
+    not_shared: set[int] = set()
+    has: set[int] = set()
     for i in compared:
         of_run = {token.line for token in found[i : i + RUN]}
         (has if i in shared else not_shared).update(of_run & begin)
