@@ -5,6 +5,7 @@ and the line says why and what to install. The rules were tried against attacks;
 
 - Started as root, bubblewrap is started as user 65534 instead, because the process limit does not bind root.
 - The environment is empty and the arguments go by descriptor, because ``/proc/1`` inside shows both.
+- Folders of installed packages are empty inside: challenges' private parts may be there.
 - The job goes in and the line comes out over one socket on descriptor 0; output and errors go nowhere.
 - The process, and everything that it started, dies with the sandbox's first process.
 """
@@ -252,12 +253,26 @@ def _arguments(python: Python, code: int, limits: SandboxLimits) -> bytes:
             args += ["--ro-bind", place, place]
     if not python.prefix.startswith("/usr"):
         args += ["--ro-bind", python.prefix, python.prefix]
+    for folder in _package_folders(python.prefix):
+        args += ["--tmpfs", folder]
     for name, path in python.packages:
         args += ["--ro-bind", path, f"/packages/{name}"]
     args += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.files), "--tmpfs", "/tmp"]  # noqa: S108
     args += ["--chdir", "/tmp", "--setenv", "OPENBLAS_NUM_THREADS", "1", "--setenv", "PYTHONHASHSEED", "0"]  # noqa: S108
     args += ["--ro-bind-data", str(code), "/runner.py"]
     return b"".join(os.fsencode(argument) + b"\0" for argument in args)
+
+
+def _package_folders(prefix: str) -> list[str]:
+    """Return the folders of installed packages that would be seen inside."""
+    found = {
+        str(folder)
+        for base in ("/usr", "/usr/local", prefix)
+        for kind in ("site-packages", "dist-packages")
+        for folder in Path(base).glob(f"lib*/python3*/{kind}")
+        if folder.is_dir() and not folder.is_symlink()
+    }
+    return sorted(found)
 
 
 @functools.cache

@@ -211,6 +211,31 @@ def test_an_own_check_accepts_other_right_answers(checks: HiddenChecks) -> None:
     assert not checks.check(challenge, forged)[0].passed
 
 
+def test_no_check_is_there_to_be_asked(checks: HiddenChecks) -> None:
+    """Code that tries values until its check accepts one has none to try them on."""
+    hidden = (
+        "from entry import pick\n\ndef run_it():\n    return pick(3)\n\n"
+        "def check_it(value):\n    return value == 17\n"
+    )
+    challenge = Challenge("s", "S", "", hidden=hidden, solution="def pick(number):\n    return 18\n")
+    asks = (
+        "import sys\n\ndef pick(number):\n"
+        "    check = getattr(sys.modules['hidden'], 'check_it', lambda value: True)\n"
+        "    return next(n for n in range(100) if check(n))\n"
+    )
+    assert not checks.check(challenge, asks)[0].passed
+    assert checks.check(challenge, "def pick(number):\n    return 17\n")[0].passed
+
+
+def test_folders_of_packages_are_empty_inside(sandbox: Sandbox) -> None:
+    """A host that is installed into the system's own Python shows none of what is installed beside it."""
+    folders = [
+        str(one) for base in ("/usr/lib", "/usr/local/lib") for one in Path(base).glob("python3*/*-packages")
+    ]
+    hidden = f"import os\n\ndef run_it():\n    return sum([len(os.listdir(one)) for one in {folders}])\n"
+    assert sandbox.run(Job("", hidden, "run_it")).line == b"i0"
+
+
 def test_nothing_of_the_installation_but_data_packages_is_seen(sandbox: Sandbox) -> None:
     """The folder of packages may hold private parts of challenges; no code sees it."""
     hidden = (
