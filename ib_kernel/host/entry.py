@@ -1,7 +1,7 @@
 """`POST /v1/link`: a link's token becomes a cookie in a browser, or a token in a notebook.
 
 On plain HTTP the cookie is set for this machine's own names only, which browsers treat as secure (Chromium
-and Firefox keep a ``Secure`` cookie of ``http://127.0.0.1``; Safari does not: it needs TLS there).
+keeps a ``Secure`` cookie of ``http://127.0.0.1``; other browsers were not tried).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ FIRST_S = 1.0
 
 LOOK_S = 0.25
 """Seconds between two looks at a reply that another process reads."""
+
+ASK_AGAIN_S = 5.0
+"""Seconds after which a stream looks whether its token still lets it; with the pulse, 15 s at most."""
 
 MOST_TEXT = 200_000
 """Characters of a question at most."""
@@ -79,13 +83,13 @@ async def ask(request: Request) -> Response:
         stored = await run_in_threadpool(host.store.request, session.session_id, request_id)
         if stored is not None:
             _require_same(stored.body_sha, body_sha)
-            return _stream(_replayed(host, session, stored, at))
+            return _stream(_allowed(request, _replayed(host, session, stored, at)))
         await run_in_threadpool(require_ready, host, session)
         running = host.turns.find(session.session_id, request_id) or await _begin(
             host, session, request_id, body_sha, text, most, attachments
         )
     _require_same(running.body_sha, body_sha)
-    return await _answer(host, session, running, at)
+    return await _answer(request, host, session, running, at)
 
 
 @operation(
@@ -133,15 +137,15 @@ async def _begin(
     return turn
 
 
-async def _answer(host: Host, session: Session, turn: RunningTurn, at: int) -> Response:
+async def _answer(request: Request, host: Host, session: Session, turn: RunningTurn, at: int) -> Response:
     if turn.end is None and not turn.text:
         await turn.news(FIRST_S)
     if turn.end is not None and turn.repeated is not None and turn.repeated.request is not None:
         _require_same(turn.repeated.request.body_sha, turn.body_sha)
-        return _stream(_replayed(host, session, turn.repeated.request, at))
+        return _stream(_allowed(request, _replayed(host, session, turn.repeated.request, at)))
     if turn.end is not None and turn.end.kind == "error" and not turn.text and turn.reply.reservation is None:
         return answer(turn.end.data, 409, {"IB-Refused": "1"})
-    return _stream(_as_events(turn.follow(at, PULSE_S)))
+    return _stream(_allowed(request, _as_events(turn.follow(at, PULSE_S))))
 
 
 async def _replayed(host: Host, session: Session, stored: StoredRequest, at: int) -> AsyncIterator[bytes]:
@@ -166,6 +170,19 @@ async def _replayed(host: Host, session: Session, stored: StoredRequest, at: int
     if at < len(found.text):
         yield _event(Sent("piece", {"text": found.text[at:]}, len(found.text)))
     yield _event(Sent(str(found.result["kind"]), dict(found.result["data"]), len(found.text)))
+
+
+async def _allowed(request: Request, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield *events* while the token may read them; the turn itself goes on to its end."""
+    looked = time.monotonic()
+    async for event in events:
+        if time.monotonic() - looked > ASK_AGAIN_S:
+            try:
+                await require_candidate(request)
+            except Refused:
+                return
+            looked = time.monotonic()
+        yield event
 
 
 async def _as_events(events: AsyncIterator[Sent]) -> AsyncIterator[bytes]:
