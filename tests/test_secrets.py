@@ -253,6 +253,7 @@ def test_keys_in_the_environment_are_learned(monkeypatch: pytest.MonkeyPatch) ->
         "gsk_1234567890abcdefghijKLMN",
         "ghp_1234567890abcdefghijKLMN",
         "AKIAIOSFODNN7EXAMPLE",
+        "ib_c_0123456789abcdefghijABCDEFGHIJ-_0123456789a.0123456789abcdef0123456789abcdef",
         "xoxb-123456789012-abcdef",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.abcdefghij",
         "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEow0" * 9 + "\n-----END RSA PRIVATE KEY-----",

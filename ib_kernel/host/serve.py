@@ -175,9 +175,17 @@ def _is_known(server: ssl.SSLContext, name: str) -> bool:
 
 
 def greeting(host: Host) -> list[str]:
-    """Return what `ib host` says first: the link for the interviewer, and what answers."""
-    link = new_link(host, first_person(host), host.options.address)
-    lines = [f"Interviewer's page (opens once, within a day; ib link makes another): {link}"]
+    """Return what `ib host` says first: the link for the interviewer, and what answers.
+
+    What a service of a hub says stands in the hub's log, and there a link is out of place.
+    """
+    person = first_person(host)
+    if host.hub is None:
+        link = new_link(host, person, host.options.address)
+        lines = [f"Interviewer's page (opens once, within a day; ib link makes another): {link}"]
+    else:
+        page = f"ib link --data {host.data_dir} makes the link to the page at {host.options.address}"
+        lines = [f"A service of JupyterHub at {host.hub.prefix}; {page}"]
     if host.settings.client_name == "demo":
         lines.append("No OPENAI_API_KEY is set, so the scripted demo interviewer answers.")
     lines.append(f"Ledger: {host.data_dir} · Ctrl-C stops the host")
@@ -242,7 +250,7 @@ def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=serving.behind_proxy,
+        proxy_headers=serving.behind_proxy or serving.hub,
         forwarded_allow_ips="127.0.0.1" if not serving.listen.startswith("unix:") else "*",
         timeout_graceful_shutdown=int(STOP_S),
         timeout_keep_alive=30,

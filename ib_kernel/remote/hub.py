@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.secrets import learn
 from ib_kernel.values.joining import JoinLine, parse_join
 
 
@@ -29,6 +30,7 @@ def own_token() -> str:
     token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
     if not token:
         raise ConfigError("this interview was joined in a server of a JupyterHub; go on in one")
+    learn(token)
     return token
 
 

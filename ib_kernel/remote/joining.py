@@ -115,7 +115,6 @@ def _exchange(connection: Connection, line: JoinLine, asked: Kept) -> dict[str, 
 def _join_by_hub(settings: Settings, plugins: Plugins) -> Joined:
     """Join the interview that this user of the hub is invited to; the hub's token says who it is."""
     line, token = hub.host_line(), hub.own_token()
-    learn(token)
     with contextlib.closing(_connect(line, settings)) as connection:
         require_same_version(connection)
         try:

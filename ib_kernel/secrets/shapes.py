@@ -26,7 +26,7 @@ KEYS: Shapes = (
         r"(?<![a-z0-9])(?:gsk_|hf_|gh[opsur]_|xai-|r8_|pplx-|tvly-|nvapi-|csk-)"
         r"(?=[a-z-]{0,60}\d)[a-z0-9-]{20,}",
     ),
-    _shape("ib_c_|ib_g_|ib_i_|ib_l_", r"(?<![a-z0-9])ib_[cgil]_[\w-]{30,}"),
+    _shape("ib_c_|ib_g_|ib_i_|ib_l_", r"(?<![a-z0-9])ib_[cgil]_[\w-]{30,}(?:\.[\w-]{16,200})?"),
     _shape("@http", r"(?<![\w-])(?!7f3k-92qx)[0-9a-z]{4}(?:-[0-9a-z]{4}){3}(?=@https?://)"),
     _shape("github_pat_|glpat-", r"(?<![a-z0-9])(?:github_pat_|glpat-)[\w-]{20,}"),
     _shape("aiza", r"(?<![a-z0-9])aiza(?=[a-z_-]{0,40}\d)[\w-]{30,}"),

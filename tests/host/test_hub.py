@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from ib_kernel.cli import main
 from ib_kernel.errors import BuddyError
+from ib_kernel.host.answers import Refused
+from ib_kernel.host.hub import Hub
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.remote import kept as keeping
 from ib_kernel.remote.connection import Connection, HostRefused
@@ -28,7 +32,7 @@ if shutil.which("configurable-http-proxy") is None:
 if sys.platform == "win32":
     pytest.skip("JupyterHub does not run on Windows", allow_module_level=True)
 
-from hub_runs import RunningHub
+from hub_runs import ADMIN, RunningHub
 
 KEY = "sk-host-only-0123456789"
 
@@ -142,6 +146,7 @@ def test_an_interviewer_is_whose_token_has_the_scope(hub: RunningHub, desk: Desk
         assert refused.status_code == 403
         assert "custom:ib:interviewer" in refused.json()["error"]["message"]
     assert ask("nobody-0123456789abcdef", hub, "/v1/desk/sessions").status_code == 401
+    assert ask(ADMIN, hub, "/v1/desk/sessions").status_code == 401  # a service is nobody
     assert desk.connection.get("/v1/whoami")["name"] == "grace@hub"
     with pytest.raises(HostRefused, match="make another at the hub"):
         desk.connection.post("/v1/desk/tokens", {})
@@ -167,7 +172,7 @@ def test_who_was_readmitted_elsewhere_is_out_here(
     there.close()
 
 
-def test_the_page_is_not_at_the_hubs_address(hub: RunningHub) -> None:
+def test_the_page_is_not_at_the_hubs_address(hub: RunningHub, capsys: pytest.CaptureFixture[str]) -> None:
     """Users' servers have that origin: neither the page, nor a cookie, nor another page's request."""
     assert ask("x", hub, "/").status_code == 404
     assert ask("x", hub, "/static/app.js").status_code == 404
@@ -175,6 +180,12 @@ def test_the_page_is_not_at_the_hubs_address(hub: RunningHub) -> None:
     headers = {"Origin": hub.url}
     refused = httpx2.get(f"{hub.host}/v1/version", headers=headers, trust_env=False)
     assert refused.status_code == 403
+    assert main(["link", "--data", str(hub.folder / "ledger")]) == 0
+    token = capsys.readouterr().out.strip().rpartition("#")[2]
+    with httpx2.Client(trust_env=False) as browser:
+        cookie = browser.post(f"{hub.own}/v1/link", json={"token": token}).headers["set-cookie"].split(";")[0]
+        assert browser.get(f"{hub.own}/v1/whoami", headers={"Cookie": cookie}).status_code == 200
+        assert browser.get(f"{hub.host}/v1/whoami", headers={"Cookie": cookie}).status_code == 401
     with closing(Connection(hub.host)) as line:
         assert line.get("/v1/version")["version"]
 
@@ -183,4 +194,14 @@ def test_the_key_and_the_ledger_are_the_services(hub: RunningHub) -> None:
     """The folder is its owner's only, and no token stands in what hub, proxy and host have said."""
     ledger = hub.folder / "ledger"
     assert ledger.stat().st_mode & 0o077 == 0
-    assert not any(secret in hub.log for secret in ("ib_c_", "ib_g_", KEY))
+    assert not any(secret in hub.log for secret in ("ib_c_", "ib_g_", "ib_l_", KEY))
+
+
+def test_a_hub_that_does_not_answer_lets_nobody_in() -> None:
+    """That is no word about the token: the line says to try again, and the status that it is not theirs."""
+    from jupyterhub.services.auth import HubAuth
+
+    silent = Hub("/services/x/", HubAuth(api_url="http://127.0.0.1:9/hub/api", api_token="x"))
+    with pytest.raises(Refused, match="try again") as refused:
+        asyncio.run(silent.user("0123456789abcdef0123456789abcdef"))
+    assert refused.value.status == 503
