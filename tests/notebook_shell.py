@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,11 @@ from traitlets.config import Config
 
 from ib_kernel import hookimpl
 from ib_kernel.values import Done, Piece, Usage
+
+
+def words(html: str) -> str:
+    """Return what a page shows of *html*, with the thin spaces of figures as commas."""
+    return re.sub("<[^>]*>", "", html).replace("\u202f", ",")
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 from notebook_shell import Notebook, Paced, notebook
@@ -14,6 +15,7 @@ from ib_kernel.notebook.interrupts import Interrupts
 from ib_kernel.notebook.output.live import Live
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.turn.reply import Reply
+from ib_kernel.values import Totals
 
 START = "%interview start --client paced --budget 50000"
 
@@ -249,7 +251,8 @@ def test_a_long_reply_leaves_finished_displays_behind_and_ends_as_one(nb, monkey
         sizes[paragraphs] = sum(len(html) for _, _, html, _ in shown)
 
         class Done:
-            text, result, footer = "the whole", object(), "figures"
+            text, footer = "the whole", "figures"
+            result = SimpleNamespace(time_left_s=None, totals=Totals(1_000, 300, 200))
 
         monkeypatch.setattr("ib_kernel.notebook.output.screen.warning_line", lambda reply: "")
         live.end(Done())

@@ -9,7 +9,7 @@ import types
 
 import pytest
 from clock import eventually
-from notebook_shell import notebook
+from notebook_shell import notebook, words
 
 from ib_kernel import BudgetWidget, Interview, TokenService
 from ib_kernel.errors import NoSession, QueryError, UnknownSession
@@ -208,7 +208,7 @@ def test_a_saved_notebook_has_the_static_gauge(interview):
     widget = BudgetWidget(interview=interview, live=False)
     data, _ = widget._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert "left 4,000" in data["text/html"]
+    assert "left 4,000" in words(data["text/html"])
     assert "left 4,000" in data["text/plain"]
     widget.close()
 
@@ -229,7 +229,7 @@ def test_the_widget_composes(interview):
 def test_the_front_end_module_writes_text_only(interview):
     """What the ledger says reaches the page as text, never as HTML, and nothing is fetched."""
     widget = BudgetWidget(interview=interview, live=False)
-    module = widget._esm
+    module = widget._esm.replace('"http://www.w3.org/2000/svg"', "")  # a name; nothing is there
     assert "export default" in module
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "fetch(", "import(", "http"):
         assert word not in module

@@ -10,12 +10,10 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import BuddyError
 from ib_kernel.notebook.output.show import has_front_end
-from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
@@ -176,29 +174,8 @@ class StatusWire:
             before.unregister(name)
             self._observed = None
         if plugins is not None and self._observed is None:
+            from ib_kernel.notebook.observer import LedgerObserver
+
             name = f"status {id(self)}"
-            plugins.register(_Observer(self._awake.set), name=name)
+            plugins.register(LedgerObserver(self._awake.set), name=name)
             self._observed = plugins, name
-
-
-class _Observer:
-    """An observer plugin that wakes the wire when something happens to any session."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    @hookimpl
-    def ib_before_call(self, event: Any) -> None:
-        self._wake()
-
-    @hookimpl
-    def ib_after_call(self, event: Any) -> None:
-        self._wake()
-
-    @hookimpl
-    def ib_call_failed(self, event: Any) -> None:
-        self._wake()
-
-    @hookimpl
-    def ib_session_changed(self, event: Any) -> None:
-        self._wake()

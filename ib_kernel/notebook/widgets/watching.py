@@ -7,7 +7,7 @@ what other kernels do. It ends when the widget is closed or its ledger is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import ConfigError
@@ -21,8 +21,8 @@ except ImportError as missing:
         "pip install anywidget ipywidgets, or use %budget"
     ) from None
 
+from ib_kernel.notebook.observer import LedgerObserver
 from ib_kernel.notebook.widgets.controls import ActionResult, act
-from ib_kernel.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -30,33 +30,6 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 """Seconds between two looks at the ledger when nothing was heard of; another kernel shows within two."""
-
-
-class _LedgerObserver:
-    """An observer plugin that wakes the widget when something happens to a session it shows."""
-
-    def __init__(self, cares: Callable[[str], bool], wake: Callable[[], None]) -> None:
-        self._is_relevant, self._wake = cares, wake
-
-    def _heard(self, session_id: str) -> None:
-        if self._is_relevant(session_id):
-            self._wake()
-
-    @hookimpl
-    def ib_before_call(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_after_call(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_call_failed(self, event: Any) -> None:
-        self._heard(event.session_id)
-
-    @hookimpl
-    def ib_session_changed(self, event: Any) -> None:
-        self._heard(event.session.session_id)
 
 
 class Watching(anywidget.AnyWidget):
@@ -136,7 +109,7 @@ class Watching(anywidget.AnyWidget):
         """Start the thread."""
         if self._has_ledger:
             self._observer_name = f"{type(self).__name__} {self.model_id or id(self)}"
-            observer = _LedgerObserver(self._is_relevant, self._awake.set)
+            observer = LedgerObserver(self._awake.set, self._is_relevant)
             self._service.plugins.register(observer, name=self._observer_name)
         threading.Thread(target=self._watch, name="ib-budget-widget", daemon=True).start()
 
