@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ib_kernel.notebook.magics import current_interview
     from ib_kernel.notebook.widgets.board import SessionsWidget
     from ib_kernel.notebook.widgets.budget import BudgetWidget
+    from ib_kernel.notebook.widgets.replay import ReplayWidget
     from ib_kernel.plugin.hookspecs import hookimpl
     from ib_kernel.plugin.manager import Plugins
     from ib_kernel.settings import Settings
@@ -34,6 +35,7 @@ _WHERE = {
     "BudgetWidget": "notebook.widgets.budget",
     "Interview": "interview.interview",
     "Plugins": "plugin.manager",
+    "ReplayWidget": "notebook.widgets.replay",
     "SessionsWidget": "notebook.widgets.board",
     "Settings": "settings",
     "TokenService": "budget.service",
@@ -54,6 +56,7 @@ __all__ = [
     "BudgetWidget",
     "Interview",
     "Plugins",
+    "ReplayWidget",
     "SessionsWidget",
     "Settings",
     "TokenService",
