@@ -35,11 +35,18 @@ def host_of(request: Request) -> Host:
 
 
 async def require_candidate(request: Request) -> Session:
-    """Return the session of the candidate's token.
+    """Return the session of the candidate's token, and count the request.
 
     Raises:
-        Refused: 401 for no token, a wrong, expired or revoked one.
+        Refused: 401 for no token, a wrong, expired or revoked one; 429 for too many requests.
     """
+    session = await still_candidate(request)
+    host_of(request).candidate_limits.require(session.session_id)
+    return session
+
+
+async def still_candidate(request: Request) -> Session:
+    """Return the session of the candidate's token as it is now, for a stream that goes on."""
     grant = await _grant(request, "candidate", _bearer(request))
     return await _session(request, grant)
 

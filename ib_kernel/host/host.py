@@ -25,6 +25,7 @@ from ib_kernel.host.repair import Repair
 from ib_kernel.host.running import RunningTurns
 from ib_kernel.host.sight import Sight
 from ib_kernel.host.watch import Watch
+from ib_kernel.host.written import Written
 from ib_kernel.interview.interview import Interview
 from ib_kernel.values.version import VERSION
 
@@ -135,6 +136,16 @@ class Host:
     def join_limits(self) -> RateLimit:
         """How often somebody may try a code or a link."""
         return RateLimit()
+
+    @functools.cached_property
+    def candidate_limits(self) -> RateLimit:
+        """How often a candidate may ask for anything: a session is busy with a few requests a second."""
+        return RateLimit(1_200, 600, all_per_minute=10**9)
+
+    @functools.cached_property
+    def written(self) -> Written:
+        """How much each session has written beside turns."""
+        return Written(self.store)
 
     @functools.cached_property
     def engine(self) -> Interview:

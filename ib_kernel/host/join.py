@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import ConfigError, SessionInactive
 from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, text_of
-from ib_kernel.host.auth import host_of, require_candidate
+from ib_kernel.host.auth import host_of, require_candidate, still_candidate
 from ib_kernel.host.notice import notice_of, record_shown
 from ib_kernel.host.openapi import FLAG, TEXT, fields, maybe, operation, text, whole
 from ib_kernel.host.ready import require_ready
@@ -33,6 +33,9 @@ TOKEN_S = 14 * 86_400.0
 
 PULSE_S = 15.0
 """Seconds after which a silent stream shows that it lives."""
+
+MOST_STREAMS = 20
+"""Streams of events that one session has open at most: a kernel and its windows have one each."""
 
 _NONCE = re.compile(r"[\w-]{16,100}")
 
@@ -90,6 +93,9 @@ def _join(host: Host, code: str, nonce: str) -> dict[str, Any]:
     if taken is None:
         line = "this code lets one person in, once, for some time only; ask the interviewer for a new line"
         raise Refused(403, "code", line)
+    grant: Any = host.store.grant(hashed(token))
+    if grant is None or not grant.valid(host.clock()):  # a repeat, after somebody else was let in
+        raise Refused(403, "code", "this code was used, and its token was revoked; ask the interviewer")
     session = host.service.get_session(taken.session_id)
     me = host.sight.everything(session)
     return {"token": token, "gateway_token": gateway if taken.gateway else None, "me": me}
@@ -181,6 +187,8 @@ async def estimate(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """Stream the session's state whenever it changes, and each line that the interviewer says."""
     host, session = host_of(request), await require_candidate(request)
+    if host.watch.listeners(session.session_id) >= MOST_STREAMS:
+        raise Refused(429, "streams", f"{MOST_STREAMS} streams of this session are open; close one", 5.0)
     stream = _events(host, session, last_event_id(request), request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -191,7 +199,7 @@ async def _events(host: Host, session: Session, lines_seen: int, request: Reques
     with host.watch.listening(session_id) as listener:
         last = ""
         while not listener.closed:
-            session = await require_candidate(request)  # a revoked token ends the stream, too
+            session = await still_candidate(request)  # a revoked token ends the stream, too
             state = await run_in_threadpool(host.sight.status, session)
             shown = json.dumps(
                 {**state, "now": 0, "session": {**state["session"], "active_s": 0, "time_left_s": 0}}

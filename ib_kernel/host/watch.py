@@ -93,6 +93,10 @@ class Watch:
         finally:
             self._listeners.discard(listener)
 
+    def listeners(self, session_id: str) -> int:
+        """Return how many streams wait for changes of a session."""
+        return sum(listener.session_id == session_id for listener in self._listeners)
+
     def start(self) -> None:
         """Begin to follow."""
         self._task = asyncio.create_task(self._follow())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +20,8 @@ from ib_kernel.values.wire import to_value
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
     from ib_kernel.values import Session
+
+T = TypeVar("T")
 
 MOST_CODE = 200_000
 """Characters of code in one check, or of one cell."""
@@ -58,8 +60,9 @@ async def check(request: Request) -> Response:
     suite, code = text_of(value, "suite", longest=20), text_of(value, "code", longest=MOST_CODE)
     if suite == "hidden":
         async with host.checking:
-            report = await run_in_threadpool(host.work.hidden, session, code)
+            report = await run_in_threadpool(_in_turn, host, session, lambda: host.work.hidden(session, code))
     elif suite == "visible":
+        await run_in_threadpool(host.written.add, session, value.get("tests"))
         report = await run_in_threadpool(host.work.take_visible, session, value, code)
     else:
         raise Refused(400, "bad_field", 'suite is "visible" or "hidden"')
@@ -70,7 +73,13 @@ async def check(request: Request) -> Response:
 async def hint(request: Request) -> Response:
     """Give the next rung of the challenge's ladder."""
     host, session = host_of(request), await require_candidate(request)
-    return answer(to_value(await run_in_threadpool(host.work.hint, session)))
+    return answer(to_value(await run_in_threadpool(_in_turn, host, session, lambda: host.work.hint(session))))
+
+
+def _in_turn(host: Host, session: Session, work: Callable[[], T]) -> T:
+    """Do what counts how often it was done before, one after the other."""
+    with host.written.one_by_one(session):
+        return work()
 
 
 @operation(
@@ -110,6 +119,7 @@ async def cells(request: Request) -> Response:
     if not await run_in_threadpool(was_shown, host.store, session.session_id):
         raise Refused(409, "notice", "cells are recorded once the notice was shown")
     found = [_cell(host, session, cell) for cell in given]
+    await run_in_threadpool(host.written.add, session, *(cell.source for cell in found))
     for cell in found:
         await run_in_threadpool(host.store.add_cell, cell)
     return answer({"taken": len(found)})
@@ -127,6 +137,7 @@ async def recording(request: Request) -> Response:
     value = await read_json(request, 1_000)
     if not isinstance(value.get("on"), bool):
         raise Refused(400, "bad_field", "on must be true or false")
+    await run_in_threadpool(host.written.add, session, "recording")
     event = LedgerEvent(session.session_id, "recording", 0.0, session.candidate, {"on": value["on"]})
     await run_in_threadpool(host.store.add_event, event)
     return answer({"on": value["on"]})
