@@ -68,7 +68,10 @@ class InterviewMagics(Magics):
         super().__init__(shell=shell, **kwargs)
         self.engine = Engine(self.overrides)
         self.engine.on_enter = self.listen
-        self.engine.cells_that_ran = lambda: list(shell.user_ns.get("In", ()))
+        self.engine.cells_that_ran = lambda: [
+            *shell.user_ns.get("In", ()),
+            *map(shell.transform_cell, self.recorder.unstored),
+        ]
         self.engine.insert_cell = lambda text: handout.insert_cell(shell, text)
         self.cell = Cell(shell)
         self.recorder = Recorder(shell, self.engine)

@@ -52,6 +52,8 @@ class Recorder:
     def __init__(self, shell: Any, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._shell, self._engine, self._clock = shell, engine, clock
         self._began: list[float] = []
+        self.unstored: list[str] = []
+        """Sources of cells that were run without a history (nbval, some front ends), which `In` lacks."""
         self._waiting: queue.Queue[tuple[Callable[[list[Cell]], None], Cell] | None] = queue.Queue(
             MOST_WAITING
         )
@@ -100,6 +102,9 @@ class Recorder:
         source = str(getattr(result.info, "raw_cell", "") or "")
         if error is not None and not isinstance(error, BuddyError) and not _MAGIC.match(source):
             self._engine.last_error = error
+        if not getattr(result.info, "store_history", True) and source.strip():
+            self.unstored.append(source[:MOST_SOURCE])
+            del self.unstored[:-MOST_WAITING]
         interview = self._engine.in_use
         if (
             not self._engine.records

@@ -115,7 +115,8 @@ class ReplayWidget(anywidget.AnyWidget):
 def _row(moment: Moment, began: float) -> dict[str, Any]:
     said = moment.kind in _SAID
     number = moment.turn or moment.number
-    name = _NAMES.get(moment.kind, moment.kind.capitalize())
+    kind = moment.text.partition(":")[0] if moment.kind == "event" else moment.kind
+    name = _NAMES.get(kind, plain(kind).replace("_", " ").capitalize())
     text = cut(plain(moment.text), MOST_TEXT)
     return {
         "kind": moment.kind,
