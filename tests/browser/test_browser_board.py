@@ -46,7 +46,8 @@ def test_a_corpus_of_attacks_does_nothing_on_the_board(jupyter: lab.Lab) -> None
             "() => [...new Set([...document.querySelectorAll('.ib-talk *')]"
             ".flatMap(n => [...n.attributes].map(a => a.name)))].sort()"
         )
-        assert set(attributes) <= {"class", "href", "rel", "target", "style", "start"}
+        assert set(attributes) <= {"class", "href", "rel", "target", "style", "start", "tabindex"}
+        assert sheet.page.locator(".ib-talk [tabindex]:not([tabindex='0'])").count() == 0
         links = sheet.page.evaluate(
             "() => [...document.querySelectorAll('.ib-talk a[href]')].map(a => a.getAttribute('href'))"
         )
