@@ -276,6 +276,14 @@ class Sheet:
             timeout=1000 * seconds,
         )
 
+    def wait_for_source(self, i: int, part: str, seconds: float = 30) -> None:
+        """Wait until cell *i* is there and has *part* in its source."""
+        self.page.wait_for_function(
+            f"([i, part]) => {CELL}?.model.sharedModel.getSource().includes(part)",
+            arg=[i, part],
+            timeout=1000 * seconds,
+        )
+
     def error(self, i: int) -> str:
         """Return the one line that cell *i* failed with."""
         output = self.outputs(i)[-1]
