@@ -376,3 +376,13 @@ def test_what_a_host_hands_out_is_known_by_its_shape(secret: str) -> None:
     """Tokens and the codes of join lines are hidden wherever they turn up, also in another process."""
     for text in (secret, f"token={secret}", f"x {secret} y"):
         assert secret.partition("@")[0] not in scrub_keys(text)
+
+
+def test_a_key_that_the_end_of_a_stream_cuts_is_hidden() -> None:
+    """A reply that ends at its cap inside a key tells nothing of it; short beginnings are words."""
+    Secret("sk-cut-0123456789abcdefghij")
+    stream = StreamScrubber()
+    shown = stream.take("the key is sk-cut-01234567") + stream.flush()
+    assert shown == "the key is [redacted]"
+    stream = StreamScrubber()
+    assert stream.take("it begins with sk-cut-") + stream.flush() == "it begins with sk-cut-"

@@ -7,7 +7,7 @@ import re
 from ib_kernel.secrets import known
 from ib_kernel.secrets.known import WORD
 from ib_kernel.secrets.scrubber import scrub_keys
-from ib_kernel.secrets.shapes import KEYS, is_hinted, shapes_in
+from ib_kernel.secrets.shapes import KEYS, MARK, is_hinted, shapes_in
 
 
 class StreamScrubber:
@@ -34,10 +34,24 @@ class StreamScrubber:
         return text[:cut]
 
     def flush(self) -> str:
-        """Return what was kept back, without keys."""
+        """Return what was kept back, without keys and without what a key that was cut began with."""
         text, self._kept = scrub_keys(self._kept), ""
-        return text
+        at = cut_key(text)
+        return text if at is None else text[:at] + MARK
 
+
+def cut_key(text: str) -> int | None:
+    """Return where a known key begins in *text* and is cut by its end; None where none does.
+
+    A beginning of fewer than `TELLING` characters tells nothing of a key and stands in many words.
+    """
+    beginnings, lower = known.registry.beginnings(), text.lower()
+    first = max(0, len(text) - known.registry.longest)
+    return next((at for at in range(first, len(text) - TELLING + 1) if lower[at:] in beginnings), None)
+
+
+TELLING = 12
+"""Characters of a key's beginning from which on it is hidden where the key itself was cut."""
 
 _BEGIN = re.compile(r"-----begin [^-]{0,20000}\Z", re.IGNORECASE)
 _LONGEST_WORD = 2_000

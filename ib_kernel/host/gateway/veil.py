@@ -10,6 +10,7 @@ from __future__ import annotations
 from ib_kernel.secrets import known
 from ib_kernel.secrets.known import learn_environment
 from ib_kernel.secrets.shapes import MARK
+from ib_kernel.secrets.stream import cut_key
 from ib_kernel.values.passage import PassingAnswer
 
 SHORTEST_BEGINNING = 4
@@ -56,6 +57,8 @@ class Veil:
     def rest(self) -> bytes:
         """Return what was kept back to the answer's end: a beginning that came to nothing."""
         rest, self._held = self._held, b""
+        if any(cut_key(tail) is not None for tail in self._tails):  # a secret that the answer's end has cut
+            return b""
         return rest
 
     def _look(self, which: int, pieces: list[str]) -> bool:
