@@ -245,6 +245,8 @@ def _arguments(python: Python, code: int, limits: SandboxLimits) -> bytes:
     """Return bubblewrap's options, as it reads them from a descriptor; *code* is the runner's."""
     seen = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
     args = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    if _has_disable_userns():
+        args += ["--unshare-user", "--disable-userns"]
     args += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "check"]
     for place in seen:
         if os.path.islink(place):
@@ -273,6 +275,16 @@ def _package_folders(prefix: str) -> list[str]:
         if folder.is_dir() and not folder.is_symlink()
     }
     return sorted(found)
+
+
+@functools.cache
+def _has_disable_userns() -> bool:
+    """Return True if this bubblewrap (0.8 and newer) can forbid namespaces inside the sandbox."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return False
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    return "--disable-userns" in told.stdout + told.stderr
 
 
 @functools.cache

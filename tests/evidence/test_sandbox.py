@@ -106,6 +106,10 @@ import signal, time
 signal.setitimer(signal.ITIMER_REAL, 0)
 time.sleep(60)
 """,
+    "makes a namespace of its own": """
+import ctypes
+square = lambda n: n * n if ctypes.CDLL(None).unshare(0x10000000) == 0 else 0
+""",
     "raises its limits": "import resource as r\nr.setrlimit(r.RLIMIT_NPROC, (100, 100))\nsquare = abs\n",
 }
 
