@@ -32,17 +32,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def url(place: Path) -> Iterator[str]:
-    """The address of a running JupyterLab; without a Chromium every test is skipped."""
-    pytest.importorskip("playwright", reason="no Playwright here; install it with: pip install -e '.[dev]'")
-    if not Path(lab.CHROMIUM).exists():
-        pytest.skip(lab.INSTALL)
+    """The address of a running JupyterLab."""
     with lab.server(place) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def chromium(url: str) -> Iterator[Any]:
-    """A running Chromium."""
+def chromium() -> Iterator[Any]:
+    """A running Chromium; without one every test is skipped. A process can have one Playwright only."""
+    pytest.importorskip("playwright", reason="no Playwright here; install it with: pip install -e '.[dev]'")
+    if not Path(lab.CHROMIUM).exists():
+        pytest.skip(lab.INSTALL)
     with lab.browser() as started:
         yield started
 

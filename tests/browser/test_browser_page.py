@@ -14,6 +14,8 @@ from pages import Page, signed_in
 
 sys.path.insert(0, str(lab.ROOT / "tests" / "host"))
 
+pytest.importorskip("uvicorn", reason="the host's extra is missing: pip install -e '.[host]'")
+
 from hosts import RunningHost, joined
 
 QUESTIONS = (
@@ -22,17 +24,6 @@ QUESTIONS = (
     "When Redis is away I would let requests through, and count them.",
     "Redis' own clock, read inside the script.",
 )
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A running Chromium; without one every test is skipped."""
-    pytest.importorskip("playwright", reason="no Playwright here; install it with: pip install -e '.[dev]'")
-    pytest.importorskip("uvicorn", reason="the host's extra is missing: pip install -e '.[host]'")
-    if not Path(lab.CHROMIUM).exists():
-        pytest.skip(lab.INSTALL)
-    with lab.browser() as started:
-        yield started
 
 
 @pytest.fixture
