@@ -252,10 +252,17 @@ def _create(name: str, settings: Settings) -> Any:
         return provider
     except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
         problem = mapped(error, given.get("api_key"))
-        what = environment.mistake(error)
+        what = environment.mistake(_origin(error))
     if not what and problem.outcome == "unknown":  # nothing was sent yet
         what = f"the provider {name!r} cannot be set up ({type(problem).__name__}: {problem})"
     raise NotConnected(f"not sent: {what}", retryable=False) if what else problem
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return what *error* came from: any-llm wraps what a provider's SDK raises."""
+    while (cause := getattr(error, "original_exception", None) or error.__cause__) is not None:
+        error = cause
+    return error
 
 
 def _bound_answers(provider: Any) -> None:

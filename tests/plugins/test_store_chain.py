@@ -126,7 +126,7 @@ def test_any_change_of_a_hot_row_is_named(store: DuckDBStore, table: str) -> Non
             for (name,) in db.execute(f"SELECT name FROM pragma_table_info('{table}')")
             if name not in UNPROTECTED
         ]
-    assert len(columns) > 8
+    assert len(columns) >= 8  # the events' are the fewest
     for column in columns:
         with store._hot.write() as db:
             (old,) = db.execute(f"SELECT {column} FROM {table} WHERE seq = ?", (seq,)).fetchall()[0]

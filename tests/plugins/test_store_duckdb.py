@@ -403,7 +403,8 @@ def test_a_wrong_total_is_noticed(folder: Path) -> None:
     call(store, 1, (10, 5))
     with store._hot.write() as db:
         db.execute("UPDATE sessions SET input_tokens = 11")
-    assert store.check() == ["session s: input_tokens is 11 in its totals and 10 in its rows"]
+    line = "session s: input_tokens is 11 in its totals and 10 in its rows"
+    assert store.check() == [line, f"{line} (usage.duckdb)"], "neither the kept rows nor those people query"
     with store._hot.write() as db:
         db.execute("UPDATE sessions SET input_tokens = 10")
     store.flush()
@@ -484,10 +485,10 @@ def test_the_result_is_a_small_table(store: DuckDBStore) -> None:
     names = [row[0] for row in store.sql("SHOW TABLES").rows]
     assert names == [
         "attempts", "burn_down", "calls", "candidates", "cells", "challenges", "checks", "count_accuracy",
-        "count_accuracy_by_construct",
-        "events", "failures", "forecast",
-        "forecast_error", "latency", "messages", "scores", "session_usage", "sessions", "usage_by_day",
-        "usage_by_hour", "usage_by_model",
+        "count_accuracy_by_construct", "events", "failures", "forecast", "forecast_error", "hints", "latency",
+        "messages", "prompt_facts", "re_asks", "refusals", "scores", "session_usage", "sessions",
+        "think_time", "timeline", "tokens_by_phase", "usage_by_day", "usage_by_hour", "usage_by_model",
+        "verification",
     ]  # fmt: skip
     store.sql("FROM sessions").df()
     with duckdb.connect(str(store._record.path)) as db:
