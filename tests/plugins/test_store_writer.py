@@ -179,10 +179,7 @@ def test_threads_that_find_it_busy_queue_and_are_answered(store: DuckDBStore) ->
         threads = threading.Thread(target=lambda: answers.extend(in_threads(works)))
         answers: list[Any] = []
         threads.start()
-        deadline = time.monotonic() + 30
-        while not busy.sizes and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        until(lambda: store._writer._queue.qsize() == 19)  # the store's thread has the first in its hands
     threads.join(30)
     assert [type(answer) for answer in answers] == [Reservation] * 20
     assert max(busy.sizes) > 1
