@@ -141,7 +141,7 @@ def offering(folder: Path) -> Plugins:
         def ib_register(self, catalog: Catalog) -> None:
             catalog.add_challenges(folder)
 
-    return Plugins([Offers()])
+    return Plugins([Offers()], entry_points=False)
 
 
 def test_a_private_part_joins_the_shipped_challenge_of_its_name(tmp_path: Path) -> None:
