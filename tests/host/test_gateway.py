@@ -561,7 +561,6 @@ def test_the_hosts_key_is_nowhere_that_a_candidate_can_see(host: Served, service
     assert service.requests[0].sent_key(KEY)
 
 
-@pytest.mark.skip(reason="open: hangs on a quiet machine, cause not found yet")
 def test_two_calls_of_a_session_run_at_once_and_a_third_waits(host: Served, service: FaultServer) -> None:
     """The third is sent when one of them has ended."""
     session = host.session()
@@ -571,9 +570,10 @@ def test_two_calls_of_a_session_run_at_once_and_a_third_waits(host: Served, serv
         async with openai.AsyncOpenAI(base_url=host.base_url, api_key=token, max_retries=0) as client:
             tasks = [
                 asyncio.create_task(client.chat.completions.create(model=MODEL, messages=HI))
-                for _ in range(3)
+                for _ in range(2)
             ]
             await asyncio.to_thread(service.wait_for_requests, 2)
+            tasks.append(asyncio.create_task(client.chat.completions.create(model=MODEL, messages=HI)))
             assert host.host.pacing.places.running(session.session_id) == 2
             await asyncio.sleep(0.2)
             assert len(service.requests) == 2

@@ -73,7 +73,6 @@ def test_who_holds_it_knows_whether_somebody_waits(tmp_path: Path) -> None:
     lock.close()
 
 
-@pytest.mark.xfail(reason="open: failed in one of two whole runs", strict=False)
 def test_a_failed_wait_leaves_the_gate_open(tmp_path: Path) -> None:
     """Or nobody would come near the lock any more."""
     lock, other = FairLock(tmp_path / "hot.lock"), FairLock(tmp_path / "hot.lock")
@@ -81,7 +80,7 @@ def test_a_failed_wait_leaves_the_gate_open(tmp_path: Path) -> None:
     assert not other.acquire(0.05)
     lock.release()
     third = FairLock(tmp_path / "hot.lock")
-    assert third.acquire(0)
+    assert third.acquire(30)  # the wait that was given up may have its turn first, and lets go at once
     third.release()
     for one in (lock, other, third):
         one.close()
