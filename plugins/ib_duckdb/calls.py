@@ -11,11 +11,11 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb.domain import clean
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, TOTALS_NAMES, Row, named_reservation
 from ib_duckdb.writing import TICKED, insert_messages
 from ib_kernel.values import CallEnd, Message
+from ib_kernel.values.taken import NO_FIGURES, figures
 
 NEXT_TURN = "CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(last_turn, :turn) END"
 """A turn without a number gets the session's next one; numbers never repeat, whatever became of a turn."""
@@ -132,7 +132,7 @@ def end_attempt(
     call = {
         **{name: reserved[name] for name in _KEPT},
         "turn": turn,
-        **(_ABSENT if end is None else _figures(end)),
+        **(NO_FIGURES if end is None else figures(end)),
         "status": status,
         "held_tokens": reserved["tokens"],
         "charged_tokens": charged,
@@ -199,25 +199,3 @@ _KEPT = (
     "sent_hmac",
     "owner_hash",
 )
-_TEXTS = ("model_returned", "finish_reason", "response_id")
-_TEXTS_OR_NONE = ("price_source", "error", "raw_usage", "source")
-_NUMBERS = (
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "latency_ms",
-    "first_piece_ms",
-    "cost_nano_usd",
-)
-_ABSENT: Row = dict.fromkeys((*_NUMBERS, *_TEXTS_OR_NONE)) | dict.fromkeys(_TEXTS, "")
-
-
-def _figures(end: CallEnd) -> Row:
-    figures: Row = {name: getattr(end, name) for name in (*_NUMBERS, *_TEXTS_OR_NONE)}
-    for name in _TEXTS_OR_NONE:
-        if figures[name] is not None:
-            figures[name] = clean(figures[name])
-    for name in _TEXTS:
-        figures[name] = clean(getattr(end, name))
-    return figures

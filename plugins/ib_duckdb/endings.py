@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import apsw
 
 from ib_duckdb.base import Part
 from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
-from ib_duckdb.domain import clean, measured, whole
-from ib_duckdb.ownership import require_owner
 from ib_duckdb.rows import Row, select_reservations, select_sessions
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
 from ib_kernel.values import CallEnd, Message, Reservation
+from ib_kernel.values.domain import clean
+from ib_kernel.values.ownership import require_owner
+from ib_kernel.values.taken import FIGURES, checked_usage, require_name
 
-_FIGURES = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
-"""What makes two settles the same one."""
-
-_ENDED = ("rid", "session_key", "turn", "status", "owner_hash", "charged_tokens", *_FIGURES)
+_ENDED = ("rid", "session_key", "turn", "status", "owner_hash", "charged_tokens", *FIGURES)
 
 
 class Endings(Part):
@@ -36,7 +32,7 @@ class Endings(Part):
     def _settling(
         self, reservation: Reservation, end: CallEnd, messages: Sequence[Message]
     ) -> Operation[bool]:
-        end = check_usage(end)
+        end = checked_usage(end)
         rid = reservation.reservation_id
 
         def work(db: apsw.Connection) -> bool:
@@ -53,8 +49,8 @@ class Endings(Part):
 
     def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
         """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""
-        end = check_usage(end)
-        _require_name("settling what is in doubt", who)
+        end = checked_usage(end)
+        require_name("settling what is in doubt", who)
         now = self._now()
         with self._hot.write() as db:
             reserved = _find_unresolved(db, reservation_id, "settled", now)
@@ -78,7 +74,7 @@ class Endings(Part):
 
     def _releasing(self, reservation: Reservation, end: CallEnd | None) -> Operation[bool]:
         if end is not None:
-            end = check_usage(end)
+            end = checked_usage(end)
             if end.input_tokens or end.output_tokens:
                 raise ConfigError("release() is for attempts that cost nothing; settle() this one")
         rid = reservation.reservation_id
@@ -131,7 +127,7 @@ class Endings(Part):
 
     def write_off(self, reservation_id: str, *, who: str, reason: str = "") -> bool:
         """Free an unresolved reservation by decision of *who* (see `BudgetStore.write_off`)."""
-        _require_name("a write-off", who)
+        require_name("a write-off", who)
         now = self._now()
         with self._hot.write() as db:
             reserved = _find_unresolved(db, reservation_id, "written off", now)
@@ -162,25 +158,12 @@ class Endings(Part):
         if texts and ended["turn"] > 0 and not _has_messages(db, ended):
             write_messages(db, ended["session_key"], texts, now, ended["turn"])
         row = row_of(db, ended)
-        figures = {name: getattr(end, name) for name in _FIGURES}
+        figures = {name: getattr(end, name) for name in FIGURES}
         figures["charged_tokens"] = charged_by(row["charge"], end)
         same = all(ended[name] == value for name, value in figures.items())
         if not same:
             note(db, row, "settled_again", now, who, reservation_id=ended["rid"], **figures)
         return same
-
-
-def check_usage(end: CallEnd) -> CallEnd:
-    """Return *end* with plain numbers. `ConfigError` unless its figures are whole and its times finite."""
-    plain: dict[str, Any] = {name: whole(name, getattr(end, name)) for name in _FIGURES[:-1]}
-    plain |= {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
-    plain["cost_nano_usd"] = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
-    if end.charged_tokens is not None:
-        billed = plain["input_tokens"] + plain["output_tokens"]
-        plain["charged_tokens"] = whole("charged_tokens", end.charged_tokens, high=billed)
-    if all(getattr(end, name) is value for name, value in plain.items()):
-        return end  # a copy costs more than the look
-    return dataclasses.replace(end, **plain)
 
 
 def find_reservation(db: apsw.Connection, rid: str) -> Row | None:
@@ -244,8 +227,3 @@ def _ended_otherwise(db: apsw.Connection, rid: str, wanted: str) -> ReservationE
 
 def _detail(reserved: Row, reason: str) -> dict[str, object]:
     return {"reservation_id": reserved["rid"], "tokens": reserved["tokens"], "reason": reason}
-
-
-def _require_name(what: str, who: str) -> None:
-    if not who.strip():
-        raise ConfigError(f"{what} needs the name of who decided it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,16 +10,15 @@ from typing import Any, TypeVar
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import MOST_SMALL, clean, moment, to_json, whole
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import Row, get
 from ib_duckdb.writer import Operation
 from ib_kernel.errors import ConfigError
 from ib_kernel.values import Cell, Check, KeptChallenge, Score
+from ib_kernel.values.domain import clean, moment, to_json
+from ib_kernel.values.taken import cell_row, check_row, score_row
 
 T = TypeVar("T", Cell, Check)
-
-SUITES, PLACES, RATERS = ("visible", "hidden"), ("candidate", "host"), ("person", "model")
 
 _CELL = "n, source, ok, {}, {}, execution_count, kind, error, output_chars, output"
 _CHECK = "n, suite, passed, total, tests, challenge_sha, source_sha, ran_on, {}, {}"
@@ -122,46 +120,13 @@ class Evidence(Part):
         return rows
 
     def _adding_cell(self, cell: Cell) -> Operation[Cell]:
-        source = clean(cell.source)
-        values = _times(cell.started_at, cell.ended_at) | {
-            "execution_count": None
-            if cell.execution_count is None
-            else whole("execution_count", cell.execution_count, high=MOST_SMALL),
-            "kind": clean(cell.kind),
-            "source": source if self._keep_text else "",
-            "source_sha": hashlib.sha256(source.encode()).hexdigest(),
-            "lines": len(source.splitlines()),
-            "ok": int(cell.ok),
-            "error": clean(cell.error),
-            "output_chars": whole("output_chars", cell.output_chars),
-            "output": None if cell.output is None or not self._keep_text else clean(cell.output),
-        }
-        return Operation(_numbered(cell, "cells", values))
+        return Operation(_numbered(cell, "cells", cell_row(cell, self._keep_text)))
 
     def _adding_check(self, check: Check) -> Operation[Check]:
-        values = _times(check.started_at, check.ended_at) | {
-            "challenge_sha": clean(check.challenge_sha),
-            "suite": _one_of("a suite of tests", check.suite, SUITES),
-            "passed": whole("passed", check.passed, high=MOST_SMALL),
-            "total": whole("total", check.total, high=MOST_SMALL),
-            "tests": _to_json_list(check.tests),
-            "source_sha": clean(check.source_sha),
-            "ran_on": _one_of("where tests ran", check.ran_on, PLACES),
-        }
-        return Operation(_numbered(check, "checks", values))
+        return Operation(_numbered(check, "checks", check_row(check)))
 
     def _adding_score(self, score: Score) -> Operation[Score]:
-        levels = {name: getattr(score, name) for name in ("level", "low", "high")}
-        values: Row = {
-            name: clean(getattr(score, name))
-            for name in ("criterion", "rater", "reason", "rubric_sha", "model", "prompt_version")
-        }
-        values |= {
-            name: None if value is None else whole(f"a score's {name}", value, high=3)
-            for name, value in levels.items()
-        }
-        values["rater_kind"] = _one_of("who rates", score.rater_kind, RATERS)
-        values["quotes"], values["saw_model"] = _to_json_list(score.quotes), int(score.saw_model)
+        values = score_row(score)
 
         def work(db: apsw.Connection) -> Score:
             row = get(db, score.session_id)
@@ -194,23 +159,6 @@ def _append(db: apsw.Connection, session: Row, table: str, values: Row) -> None:
         f"UPDATE sessions SET {table} = {table} + 1, chain_n = ?, chain_head = ? WHERE session_key = ?",  # noqa: S608
         (links.n, links.head, session["session_key"]),
     )
-
-
-def _times(started_at: float, ended_at: float) -> Row:
-    return {
-        "started_at": moment("when it began", started_at),
-        "ended_at": moment("when it ended", ended_at),
-    }
-
-
-def _one_of(what: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise ConfigError(f"{what} must be {' or '.join(allowed)}, not {clean(str(value))!r}")
-    return value
-
-
-def _to_json_list(values: Sequence[Any]) -> str:
-    return to_json({"_": list(values)})[len('{"_": ') : -1]
 
 
 def _to_cell(session_id: str, row: Sequence[Any]) -> Cell:

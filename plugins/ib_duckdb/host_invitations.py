@@ -9,13 +9,14 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import clean, moment
-from ib_duckdb.host_people import OF_SESSIONS, checked_hash, insert_grants
+from ib_duckdb.host_people import insert_grants
 from ib_duckdb.rows import get
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import note
 from ib_kernel.errors import ConfigError
+from ib_kernel.values.domain import clean, moment
 from ib_kernel.values.host import REPEAT_S, Grant, Invitation
+from ib_kernel.values.taken import OF_SESSIONS, checked_hash
 
 _NAMES = (
     "invitation_id, s.session_id, code_hash, created_by, i.created_at, expires_at, gateway, used_at, "

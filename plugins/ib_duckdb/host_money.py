@@ -10,8 +10,8 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import clean, whole
 from ib_kernel.values import Ceiling
+from ib_kernel.values.domain import clean, whole
 
 FITS = """NOT EXISTS (SELECT 1 FROM ceiling
         WHERE total_spent + held + :n > coalesce(total_nano_usd, 9223372036854775807)

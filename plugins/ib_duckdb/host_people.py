@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import clean, moment
 from ib_duckdb.rows import find
 from ib_duckdb.writing import note
 from ib_kernel.errors import ConfigError
+from ib_kernel.values.domain import clean
 from ib_kernel.values.host import Grant, GrantKind, Person, Role
-
-ROLES = ("interviewer", "coordinator")
-KINDS = ("candidate", "gateway", "interviewer", "link")
-OF_SESSIONS = ("candidate", "gateway")
-_HASH = 64
-"""Characters of a SHA-256 in hex."""
+from ib_kernel.values.taken import OF_SESSIONS, grant_row, person
 
 _GRANT = "token_hash, kind, subject, created_at, expires_at, revoked_at, created_by"
 
@@ -30,11 +24,7 @@ class People(Part):
 
     def add_person(self, name: str, role: Role, *, who: str = "") -> Person:
         """Let somebody in on the interviewer's side (see `HostStore.add_person`)."""
-        name, now = clean(name).strip(), self._now()
-        if not name:
-            raise ConfigError("a person needs a name")
-        if role not in ROLES:
-            raise ConfigError(f"a person's role must be {' or '.join(ROLES)}, not {clean(str(role))!r}")
+        name, now = person(name, role), self._now()
         with self._hot.write() as db:
             there = "SELECT 1 FROM people WHERE name = ? AND removed_at IS NULL"
             if db.execute(there, (name,)).fetchone():
@@ -132,24 +122,10 @@ class People(Part):
 
 def insert_grants(db: apsw.Connection, grants: Sequence[Grant]) -> None:
     """Store tokens' hashes; `apsw.ConstraintError` for one that is there."""
-    db.executemany("INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(grant) for grant in grants])
-
-
-def _row(grant: Grant) -> tuple[Any, ...]:
-    if grant.kind not in KINDS:
-        raise ConfigError(f"a token is for one of {', '.join(KINDS)}, not {clean(str(grant.kind))!r}")
-    times = [moment("a token's time", t) for t in (grant.created_at, grant.expires_at)]
-    revoked = None if grant.revoked_at is None else moment("a token's time", grant.revoked_at)
-    names = (checked_hash("a token", grant.token_hash), grant.kind, clean(grant.subject))
-    return (*names, *times, revoked, clean(grant.created_by))
-
-
-def checked_hash(what: str, value: str) -> str:
-    """Return *value* if it is a SHA-256 in hex; `ConfigError` otherwise, which does not repeat it."""
-    with suppress(ValueError, TypeError):
-        if len(value) == _HASH and len(bytes.fromhex(value)) * 2 == _HASH:
-            return value.lower()
-    raise ConfigError(f"{what} is kept as the hex SHA-256 of it, and this is none")
+    db.executemany(
+        "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [tuple(grant_row(grant).values()) for grant in grants],
+    )
 
 
 def _matching(**wanted: str | None) -> tuple[str, dict[str, str]]:

@@ -9,18 +9,17 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import clean, to_json
-from ib_duckdb.ownership import owns
 from ib_duckdb.rows import Row, get
 from ib_duckdb.writer import Operation
 from ib_kernel.errors import ConfigError, RepeatedRequest, ReservationError
 from ib_kernel.values import CallStart, Reservation, StoredRequest
+from ib_kernel.values.domain import clean, to_json
 from ib_kernel.values.host import RequestState
+from ib_kernel.values.ownership import owns
+from ib_kernel.values.taken import REQUEST_STATES
 
 ABANDONED_S = 300.0
 """Seconds without a write after which a request that holds nothing (between two attempts) has no worker."""
-
-_STATES = ("running", "finished", "unfinished")
 
 _FIND = """
 SELECT s.session_id, q.request_id, q.body_sha, q.turn, q.rid, q.state, q.text, q.result, q.updated_at,
@@ -82,8 +81,8 @@ class Requests(Part):
     def _writing_reply(
         self, reservation: Reservation, text: str, state: RequestState, result: Mapping[str, Any] | None
     ) -> Operation[bool]:
-        if state not in _STATES:
-            raise ConfigError(f"a request is {', '.join(_STATES)}, not {clean(str(state))!r}")
+        if state not in REQUEST_STATES:
+            raise ConfigError(f"a request is {', '.join(REQUEST_STATES)}, not {clean(str(state))!r}")
         values: Row = {"rid": reservation.reservation_id, "state": state}
         values["text"] = clean(text) if self._keep_text else ""
         values["result"] = None if result is None else to_json(result)

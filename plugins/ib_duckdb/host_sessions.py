@@ -10,12 +10,12 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import checked_seconds, clean
 from ib_duckdb.rows import get, to_session
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import keep_history, note, tick, write_messages
 from ib_kernel.errors import SessionInactive
 from ib_kernel.values import Change, Message, Session, Status
+from ib_kernel.values.domain import checked_seconds, clean
 
 POLL_S = 0.1
 """Seconds between two looks for changes by other processes."""

@@ -14,11 +14,9 @@ import apsw
 from ib_duckdb.base import Part
 from ib_duckdb.calls import NEXT_TURN, end_attempt, new_rid
 from ib_duckdb.columns import BILLED_CEILING
-from ib_duckdb.domain import MOST_SMALL, checked_seconds, clean, whole
-from ib_duckdb.endings import check_usage, row_of
+from ib_duckdb.endings import row_of
 from ib_duckdb.host_money import FITS
 from ib_duckdb.host_requests import keep_request, refuse_repeated
-from ib_duckdb.ownership import new_token, owns
 from ib_duckdb.rows import (
     Row,
     find,
@@ -37,6 +35,9 @@ from ib_duckdb.writing import (
 )
 from ib_kernel.errors import ReservationError
 from ib_kernel.values import CallEnd, CallStart, Message, Refusal, Reservation, Status, Totals
+from ib_kernel.values.domain import checked_seconds, clean, whole
+from ib_kernel.values.ownership import new_token, owns
+from ib_kernel.values.taken import call_row, checked_usage
 
 _ADMIT = f"""
 UPDATE sessions SET held = held + :t, held_billed = held_billed + :b, held_nano_usd = held_nano_usd + :n,
@@ -110,7 +111,7 @@ class Reservations(Part):
     ) -> Operation[Reservation | Refusal]:
         tokens, billed, nano_usd = held
         token, owner_hash = new_token()
-        started: Row = {**_started(call or CallStart()), "state": "held", "doubt_reason": ""}
+        started: Row = {**call_row(call or CallStart()), "state": "held", "doubt_reason": ""}
         started |= {"rid": new_rid(), "owner_hash": owner_hash}
         started |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
         started["billed_tokens"] = whole("billed_tokens", tokens if billed is None else billed)
@@ -165,8 +166,8 @@ class Reservations(Part):
     def _charging(
         self, session_id: str, end: CallEnd, call: CallStart | None, messages: Sequence[Message]
     ) -> Operation[Totals]:
-        end = check_usage(end)
-        started: Row = {**_started(call or CallStart()), "rid": new_rid(), "owner_hash": None}
+        end = checked_usage(end)
+        started: Row = {**call_row(call or CallStart()), "rid": new_rid(), "owner_hash": None}
         started |= {"state": "held", "tokens": 0, "billed_tokens": 0, "nano_usd": 0}
         texts = self._texts(messages)
 
@@ -192,25 +193,6 @@ class Reservations(Part):
             where, values = ("session_key = ?", (key,)) if key is not None else ("true", ())
             rows = select_reservations(db, where, values)
             return [to_reservation(row, row_of(db, row)["session_id"]) for row in rows]
-
-
-def _started(call: CallStart) -> dict[str, Any]:
-    exact = call.counted_exact
-    return {
-        "turn": None if call.turn is None else whole("turn", call.turn, high=MOST_SMALL),
-        "attempt": whole("attempt", call.attempt, high=MOST_SMALL),
-        "client": clean(call.client),
-        "model": clean(call.model),
-        "counted_tokens": None
-        if call.counted_tokens is None
-        else whole("counted_tokens", call.counted_tokens),
-        "counted_exact": None if exact is None else int(exact),
-        "prompt_version": clean(call.prompt_version),
-        "sent_hmac": clean(call.sent_hmac),
-        "history_from_turn": None
-        if call.history_from_turn is None
-        else whole("history_from_turn", call.history_from_turn, high=MOST_SMALL),
-    }
 
 
 def _refuse_taken(db: apsw.Connection, row: Row) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import apsw
 
 from ib_duckdb.columns import BILLED_CEILING
-from ib_duckdb.domain import clean
 from ib_kernel.errors import UnknownSession
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals, private_part
+from ib_kernel.values.domain import clean
 
 _STORED = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
 
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.domain import checked_seconds, clean, moment, to_json, whole
 from ib_duckdb.rows import (
     Row,
     elapsed,
@@ -18,9 +16,11 @@ from ib_duckdb.rows import (
     to_session,
 )
 from ib_duckdb.writer import Operation
-from ib_duckdb.writing import expire_if_elapsed, facts, keep_history, note, tick, write_event
+from ib_duckdb.writing import expire_if_elapsed, keep_history, note, tick, write_event
 from ib_kernel.errors import BudgetRefused, ConfigError, SessionError, SessionInactive
-from ib_kernel.values import TRANSITIONS, Charge, LedgerEvent, NewSession, Session, Status
+from ib_kernel.values import TRANSITIONS, LedgerEvent, NewSession, Session, Status
+from ib_kernel.values.domain import checked_seconds, whole
+from ib_kernel.values.taken import opened, session_row
 
 _FINAL = (Status.COMPLETED, Status.CANCELLED)
 
@@ -30,7 +30,7 @@ class Sessions(Part):
 
     def open_session(self, new: NewSession) -> Session:
         """Record a new session in state *created*. `SessionError` when the id is taken."""
-        values = _checked(new)
+        values = session_row(new)
         now = self._now()
         with self._hot.write() as db:
             if find(db, new.session_id) is not None:
@@ -41,7 +41,7 @@ class Sessions(Part):
             marks = ", ".join(f":{name}" for name in values)
             db.execute(f"INSERT INTO sessions ({names}) VALUES ({marks})", values)  # noqa: S608 (our names)
             row = get(db, new.session_id)
-            note(db, row, "opened", now, "", **facts(row))
+            note(db, row, "opened", now, "", **opened(row))
             keep_history(db, row["session_key"], now)
         self._moved_soon()
         return to_session(row, now)
@@ -163,32 +163,6 @@ class Sessions(Part):
             write_event(db, row["session_key"], dataclasses.replace(event, created_at=when))
 
         return Operation(work)
-
-
-_SESSION_TEXTS = (
-    *("session_id", "candidate", "role", "level", "challenge", "persona", "client", "model"),
-    *("prompt_version", "charge", "external_id", "challenge_sha", "notice_version", "accommodation"),
-)
-
-
-def _checked(new: NewSession) -> dict[str, Any]:
-    if not isinstance(new.session_id, str) or not new.session_id.strip():
-        raise ConfigError("a session id must be some text")
-    values: dict[str, Any] = {name: clean(str(getattr(new, name))) for name in _SESSION_TEXTS}
-    values["token_budget"] = whole("the token budget", new.token_budget)
-    values["budget_nano_usd"] = values["time_limit_s"] = None
-    if new.budget_nano_usd is not None:
-        values["budget_nano_usd"] = whole("the money budget", new.budget_nano_usd)
-    if new.time_limit_s is not None:
-        values["time_limit_s"] = checked_seconds("the time limit", new.time_limit_s)
-    values["billed_ceiling"] = values["keep_until"] = None
-    if new.billed_ceiling is not None:
-        values["billed_ceiling"] = whole("the ceiling on billed tokens", new.billed_ceiling)
-    if new.keep_until is not None:
-        values["keep_until"] = moment("how long rows are kept", new.keep_until)
-    if values["charge"] not in get_args(Charge):
-        raise ConfigError(f"what is charged must be billed or new, not {values['charge']!r}")
-    return {**values, "meta": to_json(new.meta), "status": Status.CREATED.value}
 
 
 def _refuse(row: Row, status: Status) -> SessionInactive | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
-from ib_duckdb.domain import MOST_SMALL, clean, moment, to_json, whole
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import Row, elapsed, select_reservations
 from ib_kernel.values import LedgerEvent, Message, Status
+from ib_kernel.values.domain import MOST_SMALL, clean, moment, to_json, whole
 
 ACTIVE_NOW = "active_s + coalesce(min(max(0.0, :now - tick_at), (SELECT most FROM clock)), 0.0)"
 """A session's active seconds by now. What one tick adds is limited: a machine that slept, or a clock that was
@@ -136,10 +136,3 @@ def expire_if_elapsed(db: apsw.Connection, row: Row, now: float) -> bool:
     note(db, row, "status", now, "", **{"from": row["status"], "to": "expired", "reason": "time limit"})
     keep_history(db, row["session_key"], now)
     return True
-
-
-def facts(row: Row) -> Mapping[str, Any]:
-    """Return what an "opened" event tells about a session."""
-    limits = ("token_budget", "budget_nano_usd", "time_limit_s", "billed_ceiling")
-    told = {name: row[name] for name in (*limits, "model", "persona", "charge") if row[name] is not None}
-    return told | {name: row[name] for name in ("challenge_sha", "keep_until") if row[name]}

@@ -1,4 +1,4 @@
-"""What both stores take: every value is checked, or made fit, before the hot ledger takes it."""
+"""What every ledger takes: each value is checked, or made fit, before it is written anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 2**53
 """The largest number of tokens or nano-dollars, exact in JSON and in a float; a thousand fit 64 bits."""
 
 MOST_SMALL = 2**31 - 1
-"""The largest number of a turn or an attempt (INTEGER in usage.duckdb)."""
+"""The largest number of a turn or an attempt (INTEGER in every database)."""
 
 LATEST = 253_402_300_800.0
 """The end of the year 9999 in seconds since 1970; a moment beyond it was given in milli- or microseconds."""
