@@ -56,10 +56,10 @@ def moment(name: str, value: Any) -> float:
 
 
 def measured(name: str, value: Any) -> float | None:
-    """Return *value* if it is a finite number, or None; `ConfigError` otherwise."""
+    """Return *value* if it is a number of at most `MOST` either way, or None; `ConfigError` otherwise."""
     number = None if value is None else _real(value)
-    if value is not None and number is None:
-        raise ConfigError(f"{name} must be a number or None, not {_shown(value)}")
+    if value is not None and (number is None or abs(number) > MOST):
+        raise ConfigError(f"{name} must be a number up to {MOST:,}, or None, not {_shown(value)}")
     return number
 
 
