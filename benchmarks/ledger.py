@@ -238,6 +238,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=RESULTS)
     given = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ib-ledger-", dir=given.folder))
+    folder.chmod(0o711)  # Postgres runs as a user of its own and has its data below
     report = Report()
     report.add(
         "# The ledger, measured",

@@ -56,18 +56,19 @@ CELL = "jupyterapp.shell.currentWidget.content.widgets[i]"
 
 
 @contextlib.contextmanager
-def server(folder: Path, extension: Path = EXTENSION) -> Iterator[str]:
+def server(folder: Path, *, extension: bool = True) -> Iterator[str]:
     """Run JupyterLab over *folder*/work with settings of its own and yield its address.
 
-    *extension* is where it looks for our extension, as `make lab` tells it.
+    Without *extension* ours is switched off there, whether or not the environment has it installed.
     """
     work, config = folder / "work", folder / "config"
     user = config / "user" / "@jupyterlab" / "notebook-extension"
     for path in (work, config / "labconfig", user):
         path.mkdir(parents=True)
-    (config / "labconfig" / "page_config.json").write_text(
-        json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
+    off = {"@jupyterlab/apputils-extension:announcements": True} | (
+        {} if extension else {"interview-buddy": True}
     )
+    (config / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": off}))
     # every cell is drawn, whether it is in view or not
     (user / "tracker.jupyterlab-settings").write_text(
         '{"windowingMode": "none", "autoStartDefaultKernel": true}'
@@ -77,7 +78,7 @@ def server(folder: Path, extension: Path = EXTENSION) -> Iterator[str]:
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("IB_", "OPENAI_", "JUPYTER"))}
     environment |= {
-        "JUPYTER_PATH": str(extension),  # an installed package has it in share/jupyter
+        "JUPYTER_PATH": str(EXTENSION),  # an installed package has it in share/jupyter
         "JUPYTER_CONFIG_DIR": str(config),
         "JUPYTER_DATA_DIR": str(folder / "data"),  # also where trust is kept
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),

@@ -180,7 +180,7 @@ def test_nothing_moves_in_the_status_bar(jupyter: lab.Lab) -> None:
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[str]:
     """A JupyterLab that does not have the extension."""
-    with lab.server(tmp_path / "bare", extension=tmp_path) as address:
+    with lab.server(tmp_path / "bare", extension=False) as address:
         yield address
 
 
