@@ -14,11 +14,11 @@ demo-host: $(VENV)/.installed ## a host and a candidate on this machine, without
 	$(PY) tools/demo_host.py
 
 test: $(VENV)/.installed ## run every test and every notebook
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 3 --dist loadfile
 	$(PY) -m pytest notebooks
 
 test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest tests/browser -n 2 --dist loadfile
 
 front: node_modules/.installed ## types, linter and unit tests of the widgets' modules; needs node 20 and npm
 	npm run --silent check

@@ -13,7 +13,8 @@ from clock import Clock
 from ib_kernel.settings import Settings
 from ib_kernel.testing import FaultServer
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+# a busy machine is no failure; half the usual examples: each run draws others
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("untimed")
 
 
