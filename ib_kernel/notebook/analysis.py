@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ib_kernel.errors import StoreError
 from ib_kernel.settings import Settings
-from ib_kernel.values import BudgetStore
+from ib_kernel.values import LedgerTarget, UsageFormat
+
+if TYPE_CHECKING:
+    from ib_kernel.budget.service import TokenService
 
 
 def connect_usage(settings: Settings | None = None, *, host: str | None = None) -> Any:
@@ -14,7 +18,7 @@ def connect_usage(settings: Settings | None = None, *, host: str | None = None) 
 
     It is a private, read-only copy of what had been settled when it was made: interviews and the moving of
     rows go on while it is open, nothing done on it reaches the ledger, and one that is never closed is freed
-    with its last reference.
+    with its last reference. Of a ledger on PostgreSQL it is an export, made when this is called.
 
     Args:
         settings: Whose ledger; by default this notebook's, else that of the settings looked up now.
@@ -29,10 +33,11 @@ def connect_usage(settings: Settings | None = None, *, host: str | None = None) 
         StoreBusy: Another process has it open for writing.
         ConfigError: No host is named, no token is there, or pyarrow is not installed.
     """
-    store = _store(settings)
+    service = _service(settings)
     if host is not None:
-        return _copied(store, host, settings)
-    connect = getattr(store, "connect", None)
+        return _copied(service, host, settings)
+    store = service.store
+    connect = getattr(store, "connect", None) or _exported(service)
     if connect is None:
         raise StoreError(
             f"the ledger {store.name!r} offers no connection for other tools; %%usage answers SQL"
@@ -40,11 +45,20 @@ def connect_usage(settings: Settings | None = None, *, host: str | None = None) 
     return connect()
 
 
-def _copied(store: BudgetStore, host: str, settings: Settings | None) -> Any:
+def _exported(service: TokenService) -> Callable[[], Any] | None:
+    """Return what connects to a copy of a ledger that has a server; None where it cannot be copied."""
+    store, form = service.store, _duckdb(service)
+    if form is None or not isinstance(store, LedgerTarget):
+        return None
+    return lambda: form.connect(store.usage_rows())
+
+
+def _copied(service: TokenService, host: str, settings: Settings | None) -> Any:
     from ib_kernel.remote import usage
     from ib_kernel.remote.desk import Desk
 
-    connect = getattr(store, "connect_tables", None)
+    store, form = service.store, _duckdb(service)
+    connect = getattr(store, "connect_tables", form.connect_tables if form else None)
     if connect is None:
         raise StoreError(
             f"the ledger {store.name!r} makes no database of a host's tables; use %%usage --host"
@@ -52,7 +66,12 @@ def _copied(store: BudgetStore, host: str, settings: Settings | None) -> Any:
     return connect(usage.tables(Desk.at(host, settings or Settings())))
 
 
-def _store(settings: Settings | None) -> BudgetStore:
+def _duckdb(service: TokenService) -> UsageFormat | None:
+    service.plugins.load()
+    return service.plugins.catalog.usage_formats.offered("duckdb")
+
+
+def _service(settings: Settings | None) -> TokenService:
     from ib_kernel.budget.service import get_token_service
 
     if settings is None:
@@ -60,5 +79,5 @@ def _store(settings: Settings | None) -> BudgetStore:
 
         engine = current_engine()
         if engine is not None:
-            return engine.service.store
-    return get_token_service(settings).store
+            return engine.service
+    return get_token_service(settings)

@@ -209,7 +209,7 @@ class InterviewMagics(Magics):
         counted with actual prompt tokens. In a cell::
 
             %%usage
-            SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
+            SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY model
 
         ``%%usage --host https://host.example`` asks a host; interviewers sign in with IB_HOST_TOKEN.
         The result shows as a table and has .df(), .arrow(), .fetchall() and .dicts(). Tables: sessions,

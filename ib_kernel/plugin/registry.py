@@ -21,7 +21,7 @@ from ib_kernel.settings import Settings
 from ib_kernel.settings.fields import CORE_VARIABLES
 from ib_kernel.settings.plugins import NAME, plugin_fields
 from ib_kernel.settings.sources import env_name
-from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
+from ib_kernel.values import BudgetStore, LLMClient, TokenCounter, UsageFormat
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -115,6 +115,7 @@ class Catalog:
         self.commands: Registry[Command] = Registry("command")
         self.challenges: Registry[Traversable] = Registry("folder of challenges")
         self.models: Registry[ModelInfo] = Registry("model")
+        self.usage_formats: Registry[UsageFormat] = Registry("format for usage")
         self.plugin = "you"
         self.source = "you"
 
@@ -241,6 +242,18 @@ class Catalog:
                 f"the model {name!r} is in our table; the user's settings may change it", "model", name
             )
         self.models.add(name, own_row(name, row, f"the plugin {self.source}"), self.plugin)
+
+    def add_usage_format(self, name: str, form: UsageFormat) -> None:
+        """Offer a kind of file in which a whole ledger can be asked without a server.
+
+        Args:
+            name: What ``ib store export-NAME`` and ``import-NAME`` choose it by.
+            form: Writes such files, and reads such ledgers.
+
+        Raises:
+            NameClash: Another plugin offers that name.
+        """
+        self.usage_formats.add(name, form, self.plugin)
 
     def drop(self, plugin: str) -> None:
         """Forget everything a plugin has offered.

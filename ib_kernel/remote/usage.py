@@ -15,7 +15,8 @@ MOST_BYTES = 512 * 2**20
 """Bytes of an answer at most."""
 
 _RELATIONS = (
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY table_name"
+    "SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'ib_usage') "
+    "ORDER BY table_name"
 )
 
 
@@ -44,7 +45,7 @@ def tables(desk: Desk) -> dict[str, Any]:
     """Return every table and view of the host's ledger by name, as Arrow tables."""
     _pyarrow()
     names = [str(name) for (name,) in query(desk, _RELATIONS)]
-    return {name: _ask(desk, f'FROM "{name}"') for name in names if '"' not in name}
+    return {name: _ask(desk, f'SELECT * FROM "{name}"') for name in names if '"' not in name}  # noqa: S608
 
 
 def _ask(desk: Desk, sql: str) -> Any:

@@ -1,9 +1,9 @@
 """Tests that plugin authors inherit, and the services they run against.
 
-`LLMClientContract`, `TokenCounterContract`, `BudgetStoreContract` and `HostStoreContract` are test classes:
-subclass one, say how to make your client, counter or store, and pytest runs every promise of the protocol
-against it. `FaultServer` is an OpenAI-compatible service on a loopback port that fails as it is told to. The
-classes need pytest, the server does not.
+`LLMClientContract`, `TokenCounterContract`, `BudgetStoreContract`, `HostStoreContract` and
+`UsageViewsContract` are test classes: subclass one, say how to make your client, counter or store, and pytest
+runs every promise of the protocol against it. `FaultServer` is an OpenAI-compatible service on a loopback
+port that fails as it is told to. The classes need pytest, the server does not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ib_kernel.testing.host import HostStoreContract
     from ib_kernel.testing.server import FaultServer
     from ib_kernel.testing.store import BudgetStoreContract
+    from ib_kernel.testing.views import UsageViewsContract
 
 _WHERE = {
     "BudgetStoreContract": "store",
@@ -28,6 +29,7 @@ _WHERE = {
     "LLMClientContract": "client",
     "Step": "faults",
     "TokenCounterContract": "counter",
+    "UsageViewsContract": "views",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "LLMClientContract",
     "Step",
     "TokenCounterContract",
+    "UsageViewsContract",
 ]
 
 

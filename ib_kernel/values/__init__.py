@@ -44,6 +44,7 @@ from ib_kernel.values.ledger import (
     Status,
     Totals,
 )
+from ib_kernel.values.moving import LedgerRows, LedgerSource, LedgerTarget, Moved, UsageFormat
 from ib_kernel.values.reported import Reported
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
 from ib_kernel.values.store import BudgetStore
@@ -70,7 +71,11 @@ __all__ = [
     "KeptChallenge",
     "LLMClient",
     "LedgerEvent",
+    "LedgerRows",
+    "LedgerSource",
+    "LedgerTarget",
     "Message",
+    "Moved",
     "NewSession",
     "NextTurn",
     "Person",
@@ -91,4 +96,5 @@ __all__ = [
     "TokenCounter",
     "Totals",
     "Usage",
+    "UsageFormat",
 ]

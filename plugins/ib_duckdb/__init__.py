@@ -8,6 +8,7 @@ neither SQLite nor DuckDB.
 
 from __future__ import annotations
 
+from ib_duckdb.archive import DuckDBFormat
 from ib_duckdb.settings import DuckDBSettings
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.registry import Catalog
@@ -32,6 +33,7 @@ def make_store(settings: Settings) -> BudgetStore:
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the store ``duckdb`` and its settings."""
+    """Offer the store ``duckdb``, its settings, and DuckDB files of other stores' ledgers."""
     catalog.add_settings("duckdb", DuckDBSettings)
     catalog.add_store("duckdb", make_store)
+    catalog.add_usage_format("duckdb", DuckDBFormat())

@@ -70,7 +70,7 @@ SELECT
 FROM moments AS m
 JOIN sessions AS s USING (session_key, session_id)
 WINDOW one AS (
-    PARTITION BY m.session_key, m.session_id ORDER BY m.moment, m.step, m.seq ROWS UNBOUNDED PRECEDING
+    PARTITION BY m.session_key, m.session_id ORDER BY m.moment, m.step, m.seq, m.kind ROWS UNBOUNDED PRECEDING
 );
 
 -- Seconds between the end of the reply before and the next question; for the first question, since the start.

@@ -33,8 +33,6 @@ def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
 
     `StoreBusy` when the file is open elsewhere for writing.
     """
-    import duckdb
-
     target = record.path.with_name(f".usage-{os.getpid()}-{next(_number)}.duckdb")
     try:
         try:
@@ -43,20 +41,27 @@ def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
             record.rebuild(str(damage))
             _copy(record, target)
         _complete(record, hot, target, now)
-        db = duckdb.connect(
-            str(target),
-            read_only=True,
-            config={
-                "autoinstall_known_extensions": "false",
-                "temp_directory": str(Path(tempfile.gettempdir()) / target.stem),
-            },
-        )
+        return open_private(target, record.path)
     finally:
         for name in (target, Path(f"{target}.wal")):
             with suppress(OSError):  # Windows keeps the name of an open file
                 name.unlink()
+
+
+def open_private(target: Path, ledger: Path) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to the file *target*, with no way to what is at *ledger*."""
+    import duckdb
+
+    db = duckdb.connect(
+        str(target),
+        read_only=True,
+        config={
+            "autoinstall_known_extensions": "false",
+            "temp_directory": str(Path(tempfile.gettempdir()) / target.stem),
+        },
+    )
     db.execute("SET TimeZone = 'UTC'")
-    _keep_from_the_ledger(db, record.path)
+    _keep_from_the_ledger(db, ledger)
     return db
 
 

@@ -391,6 +391,23 @@ def test_our_own_table_is_not_a_plugins_to_change() -> None:
         Catalog().add_model("gpt-4o", context_window=9, max_output=3)
 
 
+def test_one_name_is_one_format_for_usage() -> None:
+    """Two plugins that write files of one kind are an error that names both."""
+    import ib_duckdb
+    from ib_duckdb.archive import DuckDBFormat
+
+    class AlsoDuckDB:
+        @hookimpl
+        def ib_register(self, catalog: Catalog) -> None:
+            catalog.add_usage_format("duckdb", DuckDBFormat())
+
+    plugins = Plugins([ib_duckdb, AlsoDuckDB()], entry_points=False)
+    plugins.load()
+    assert plugins.catalog.usage_formats.names() == {"duckdb": "ib_duckdb"}
+    (problem,) = [info.problem for info in plugins.infos.values() if info.problem]
+    assert "the format for usage 'duckdb' is offered by" in problem
+
+
 def test_a_client_names_whose_models_it_serves() -> None:
     """Limits and prices of its models are that provider's; a provider that fails costs the price only."""
 

@@ -26,7 +26,7 @@ Watch the budget
   %budget resolve ID --write-off           decide about a call in doubt (or --settle IN+OUT)
   %usage · %usage all · %usage accuracy    this session; every session; our counts against the bills
   %%usage
-  SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY ALL
+  SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY model
 
 The session
   %interview status · pause · resume --minutes 10 · end

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from ib_kernel.values.results import QueryResult
 
 ACCURACY = {
-    "Counted against billed, per model (the view count_accuracy)": "FROM count_accuracy ORDER BY model",
+    "Counted against billed, per model (the view count_accuracy)": (
+        "SELECT * FROM count_accuracy ORDER BY model"
+    ),
     "Per construct of the prompts (the view count_accuracy_by_construct)": (
-        "FROM count_accuracy_by_construct ORDER BY n DESC, construct"
+        "SELECT * FROM count_accuracy_by_construct ORDER BY n DESC, 1"
     ),
 }
 """The tables of `%usage accuracy`: heading and query."""
@@ -98,7 +100,7 @@ def query(engine: Engine, sql: str, host: str | None = None) -> QueryResult:
     if not sql.strip():
         raise QueryError(
             "there is no query; type it below the magic's line, such as "
-            "SELECT model, sum(input_tokens), sum(output_tokens) FROM calls GROUP BY ALL"
+            "SELECT model, sum(input_tokens), sum(output_tokens) FROM calls GROUP BY model"
         )
     if host is not None:
         from ib_kernel.remote.desk import Desk
