@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 
 from ib_duckdb.links import Chain
-from ib_duckdb.rows import RESERVATION_COLUMNS, TOTALS_COLUMNS, TOTALS_NAMES, Row, named_reservation
-from ib_duckdb.writing import TICKED, insert_messages
+from ib_duckdb.rows import RESERVATION_COLUMNS, Row, named_reservation
+from ib_duckdb.writing import TICKED, insert_messages, message_rows
 from ib_kernel.values import CallEnd, Message
 from ib_kernel.values.taken import NO_FIGURES, figures
 
@@ -24,26 +24,33 @@ _SUMS = f"""
 UPDATE sessions SET {TICKED},
     held = held - :freed, in_doubt = in_doubt - :resolved, held_billed = held_billed - :billed_tokens,
     held_nano_usd = held_nano_usd - :nano_usd,
-    charged_tokens = charged_tokens + CASE charge WHEN 'new' THEN :charged
-        ELSE :input_tokens + :output_tokens END,
+    charged_tokens = charged_tokens + :charged,
     input_tokens = input_tokens + :input_tokens,
     output_tokens = output_tokens + :output_tokens,
     cached_tokens = cached_tokens + :cached_tokens,
     reasoning_tokens = reasoning_tokens + :reasoning_tokens,
     cost_nano_usd = cost_nano_usd + :cost_nano_usd,
     calls = calls + :used,
-    turns = turns + (:used AND coalesce(:turn, 1) > 0 AND NOT EXISTS (
+    turns = turns + (:used AND :turn > 0 AND NOT EXISTS (
         SELECT 1 FROM calls c WHERE c.session_key = sessions.session_key AND c.turn = :turn
             AND c.status = 'settled' AND c.input_tokens + c.output_tokens > 0)),
     priced_calls = priced_calls + :priced,
     unpriced_calls = unpriced_calls + :unpriced,
     messages = messages + :texts,
-    last_turn = {NEXT_TURN}
-WHERE session_key = :session_key
-RETURNING session_key, session_id, last_turn, charge, {TOTALS_COLUMNS}"""  # noqa: S608 (built from our own names)
-"""Takes a reservation off its session's sums and adds what was used; returns the session as it is then."""
+    last_turn = max(last_turn, :turn),
+    chain_n = :chain_n, chain_head = :chain_head
+WHERE session_key = :session_key"""  # noqa: S608 (built from our own names)
+"""Takes a reservation off its session's sums, adds what was used, and keeps the chain's new head."""
 
-_SUMS_NAMES = ("session_key", "session_id", "last_turn", "charge", *TOTALS_NAMES)
+_FREE = f"""
+UPDATE sessions SET {TICKED},
+    held = held - :freed, in_doubt = in_doubt - :resolved, held_billed = held_billed - :billed_tokens,
+    held_nano_usd = held_nano_usd - :nano_usd, last_turn = max(last_turn, :turn)
+WHERE session_key = :session_key"""  # noqa: S608 (built from our own names)
+"""Takes a reservation that leaves no row off its session's sums."""
+
+_STATE = """
+SELECT session_id, charge, token_budget, last_turn, chain_n, chain_head FROM sessions WHERE session_key = ?"""
 
 _CALL_NAMES = (
     "rid",
@@ -110,7 +117,7 @@ def end_attempt(
     status: str,
     now: float,
     messages: Sequence[Message] = (),
-) -> Row:
+) -> None:
     """Write the end of an attempt: the session's sums, its row of `calls`, its messages.
 
     Args:
@@ -120,32 +127,33 @@ def end_attempt(
         status: "settled", "failed" or "written_off"; only settled usage counts.
         now: Seconds since 1970.
         messages: What goes into the transcript.
-
-    Returns:
-        The session's key, id and sums as they are then.
     """
+    key, tokens = reserved["session_key"], reserved["tokens"]
+    found: Any = db.execute(_STATE, (key,)).fetchone()
+    session_id, charge, token_budget, last_turn, n, head = found
+    turn = last_turn + 1 if reserved["turn"] is None else reserved["turn"]
+    charged = None if end is None else charged_by(charge, end)
     settled = end if status == "settled" else None
-    used = settled.input_tokens + settled.output_tokens if settled else 0
-    session = _add_up(db, reserved, settled, used, now, len(messages))
-    turn = reserved["turn"] if reserved["turn"] is not None else session["last_turn"]
-    charged = None if end is None else charged_by(session["charge"], end)
     call = {
         **{name: reserved[name] for name in _KEPT},
         "turn": turn,
         **(NO_FIGURES if end is None else figures(end)),
         "status": status,
-        "held_tokens": reserved["tokens"],
+        "held_tokens": tokens,
         "charged_tokens": charged,
-        "overdraft": max(0, charged - reserved["tokens"]) if settled and charged is not None else 0,
-        "token_budget": session["token_budget"],
+        "overdraft": max(0, charged - tokens) if settled and charged is not None else 0,
+        "token_budget": token_budget,
         "started_at": reserved["created_at"],
         "ended_at": max(reserved["created_at"], now),
     }
-    links = Chain.of_row(db, session)
-    db.execute(_INSERT_CALL, links.add("calls", call))
-    insert_messages(db, links, messages, now, turn)
-    links.save()
-    return session | {"chain_n": links.n, "chain_head": links.head}
+    links = Chain(db, key, session_id, n, head)
+    links.add("calls", call)
+    rows = message_rows(links, messages, now, turn)
+    used = {"now": now, "session_key": key, "turn": turn, "texts": len(rows), **_used(settled)}
+    used |= {"charged": charged if settled else 0, "chain_n": links.n, "chain_head": links.head}
+    db.execute(_SUMS, used | _freed(reserved))
+    db.execute(_INSERT_CALL, call)
+    insert_messages(db, rows)
 
 
 def charged_by(charge: str, end: CallEnd) -> int:
@@ -155,35 +163,44 @@ def charged_by(charge: str, end: CallEnd) -> int:
 
 def free(db: apsw.Connection, reserved: Row, now: float) -> None:
     """Take a reservation that leaves no row off its session's sums; it has been taken already."""
-    _add_up(db, reserved, None, 0, now, 0)
+    values = {"now": now, "session_key": reserved["session_key"], "turn": reserved["turn"]}
+    db.execute(_FREE, values | _freed(reserved))
 
 
-def _add_up(
-    db: apsw.Connection, reserved: Row, end: CallEnd | None, used: int, now: float, texts: int
-) -> Row:
-    cost = None if end is None else end.cost_nano_usd
+def _freed(reserved: Row) -> Row:
     held = reserved["state"] == "held"
-    values = {
-        "now": now,
-        "session_key": reserved["session_key"],
-        "turn": reserved["turn"],
+    return {
         "freed": reserved["tokens"] if held else 0,
         "resolved": 0 if held else reserved["tokens"],
         "nano_usd": reserved["nano_usd"],
         "billed_tokens": reserved["billed_tokens"],
-        "charged": end.charged if end else 0,
-        "input_tokens": end.input_tokens if end else 0,
-        "output_tokens": end.output_tokens if end else 0,
-        "cached_tokens": end.cached_tokens if end else 0,
-        "reasoning_tokens": end.reasoning_tokens if end else 0,
-        "cost_nano_usd": cost or 0,
-        "used": int(used > 0),
-        "priced": int(cost is not None),
-        "unpriced": int(used > 0 and cost is None),
-        "texts": texts,
     }
-    rows: list[Any] = db.execute(_SUMS, values).fetchall()
-    return dict(zip(_SUMS_NAMES, rows[0], strict=True))
+
+
+def _used(end: CallEnd | None) -> Row:
+    """Return what a settled attempt adds to its session's sums; nothing for another one."""
+    if end is None:
+        return _NOTHING
+    used, cost = end.input_tokens + end.output_tokens > 0, end.cost_nano_usd
+    return {
+        "input_tokens": end.input_tokens,
+        "output_tokens": end.output_tokens,
+        "cached_tokens": end.cached_tokens,
+        "reasoning_tokens": end.reasoning_tokens,
+        "cost_nano_usd": cost or 0,
+        "used": int(used),
+        "priced": int(cost is not None),
+        "unpriced": int(used and cost is None),
+    }
+
+
+_NOTHING: Row = dict.fromkeys(
+    (
+        *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd"),
+        *("used", "priced", "unpriced"),
+    ),
+    0,
+)
 
 
 _KEPT = (

@@ -59,7 +59,8 @@ class Endings(Part):
                 same = self._settle_again(db, ended, end, (), who, now)
             else:
                 take_reservation(db, reservation_id)
-                row = self._end(db, reserved, end, (), now)
+                self._end(db, reserved, end, (), now)
+                row = row_of(db, reserved)
                 figures = {"input_tokens": end.input_tokens, "output_tokens": end.output_tokens}
                 note(db, row, "resolved", now, who, **_detail(reserved, reason), **figures)
                 same = True
@@ -144,11 +145,11 @@ class Endings(Part):
 
     def _end(
         self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
-    ) -> Row:
+    ) -> None:
         texts = self._texts(messages)
         if texts and reserved["state"] == "doubt" and reserved["turn"] > 0 and _has_messages(db, reserved):
             texts = ()  # what had arrived was kept when it was marked
-        return end_attempt(db, reserved, end, "settled", now, texts)
+        end_attempt(db, reserved, end, "settled", now, texts)
 
     def _settle_again(
         self, db: apsw.Connection, ended: Row, end: CallEnd, messages: Sequence[Message], who: str, now: float

@@ -45,17 +45,15 @@ class Chain:
         return cls(db, row["session_key"], row["session_id"], row["chain_n"], row["chain_head"])
 
     def add(self, table: str, row: Row) -> Row:
-        """Append the *row* (hot columns by name); return it with its link, and a salt where it has texts."""
-        texts, salt, committed = chain.TEXTS[table], None, None
+        """Append the *row* (hot columns by name); give it its link, and a salt where it has texts."""
+        texts, committed = chain.TEXTS[table], None
         if texts:
-            salt = chain.new_salt()
+            salt = row["salt"] = chain.new_salt()
             committed = chain.commitment(salt, [row[name] for name in texts])
         self.n += 1
         self.head = chain.link(self.head, chain.canonical(table, in_units(table, row), committed))
-        linked = {**row, "link_n": self.n, "link": self.head}
-        if texts:
-            linked["salt"] = salt
-        return linked
+        row["link_n"], row["link"] = self.n, self.head
+        return row
 
     def save(self, *, events: int = 0, messages: int = 0) -> None:
         """Keep the head in the session's row, and how many events and messages were added."""

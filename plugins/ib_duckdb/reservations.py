@@ -175,7 +175,8 @@ class Reservations(Part):
             now, key = self._now(), get(db, session_id)["session_key"]
             charged = {**started, "created_at": now, "session_key": key}
             _refuse_taken(db, charged)
-            return to_totals(end_attempt(db, charged, end, "settled", now, texts))
+            end_attempt(db, charged, end, "settled", now, texts)
+            return to_totals(get(db, session_id))
 
         return Operation(work)
 

@@ -36,13 +36,11 @@ RESERVATION_COLUMNS = (
 )
 _RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
-_SUMS = (
-    "token_budget, input_tokens, output_tokens, cached_tokens, reasoning_tokens, held, in_doubt, calls, "
-    "turns, messages, unpriced_calls, budget_nano_usd, held_nano_usd, charged_tokens, held_billed"
+_TOTALS = (
+    *("token_budget", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
+    *("held", "in_doubt", "calls", "turns", "messages", "unpriced_calls", "budget_nano_usd"),
+    *("held_nano_usd", "charged_tokens", "held_billed", "billed_ceiling"),
 )
-_TOTALS = [*_SUMS.replace(" ", "").split(","), "billed_ceiling"]
-TOTALS_COLUMNS = f"{_SUMS}, {BILLED_CEILING}, priced_calls, cost_nano_usd, chain_n, chain_head"
-TOTALS_NAMES = (*_TOTALS, "priced_calls", "cost_nano_usd", "chain_n", "chain_head")
 
 Row = dict[str, Any]
 
@@ -113,7 +111,7 @@ def to_session(row: Row, now: float) -> Session:
 
 
 def to_totals(row: Row) -> Totals:
-    """Build the `Totals` of a session's row, or of what has `TOTALS_COLUMNS` of it."""
+    """Build the `Totals` of a session's row."""
     cost = row["cost_nano_usd"] if row["priced_calls"] else None
     head = "" if row["chain_head"] is None else row["chain_head"].hex()
     return Totals(cost_nano_usd=cost, chain_head=head, **{name: row[name] for name in _TOTALS})

@@ -68,28 +68,33 @@ def keep_history(db: apsw.Connection, key: int, now: float) -> None:
     )
 
 
-def insert_messages(
-    db: apsw.Connection, links: Chain, messages: Sequence[Message], now: float, turn: int = 0
-) -> None:
-    """Append to the session's transcript, under the number of their *turn* (0: their own).
+def message_rows(links: Chain, messages: Sequence[Message], now: float, turn: int = 0) -> list[Row]:
+    """Return the rows of a transcript's new messages, appended to *links*.
 
-    Whoever calls it adds their number to the session's sum and saves *links* (`calls.end_attempt`,
-    `write_messages`).
+    They get the number of their *turn* (0: their own). Whoever calls it adds their number to the session's
+    sum and saves *links*.
     """
-    rows = [
-        {
-            "session_key": links.key,
-            "turn": turn or whole("turn", m.turn, high=MOST_SMALL),
-            "role": clean(m.role),
-            "content": clean(m.content),
-            "created_at": moment("a message's time", m.created_at or now),
-            "partial": int(m.partial),
-            "asked_at": None if m.asked_at is None else moment("a question's time", m.asked_at),
-        }
+    return [
+        links.add(
+            "messages",
+            {
+                "session_key": links.key,
+                "turn": turn or whole("turn", m.turn, high=MOST_SMALL),
+                "role": clean(m.role),
+                "content": clean(m.content),
+                "created_at": moment("a message's time", m.created_at or now),
+                "partial": int(m.partial),
+                "asked_at": None if m.asked_at is None else moment("a question's time", m.asked_at),
+            },
+        )
         for m in messages
     ]
+
+
+def insert_messages(db: apsw.Connection, rows: Sequence[Row]) -> None:
+    """Append what `message_rows` has made to the transcript."""
     if rows:
-        db.executemany(_INSERT_MESSAGE, [links.add("messages", row) for row in rows])
+        db.executemany(_INSERT_MESSAGE, rows)
 
 
 def write_messages(
@@ -98,7 +103,7 @@ def write_messages(
     """Append to the session's transcript and count it."""
     if messages:
         links = Chain.of(db, key)
-        insert_messages(db, links, messages, now, turn)
+        insert_messages(db, message_rows(links, messages, now, turn))
         links.save(messages=len(messages))
 
 
