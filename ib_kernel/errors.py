@@ -44,7 +44,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from ib_kernel.secrets import scrub
-from ib_kernel.text import one_line
+from ib_kernel.text import as_sentence, one_line
 
 Outcome = Literal["not_sent", "rejected", "prompt_billed", "unknown"]
 """What a failed attempt has cost: nothing, because it never left (`not_sent`) or because the server
@@ -66,8 +66,8 @@ class BuddyError(Exception):
         return one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
-        """Return the one line IPython shows instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        """Return the one line IPython shows instead of a traceback: a sentence, without the class's name."""
+        return [as_sentence(str(self))]
 
 
 class ConfigError(BuddyError, ValueError):

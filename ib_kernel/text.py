@@ -27,6 +27,7 @@ _CONTROLS = (
 )
 _REMOVED = re.compile(f"{_SEQUENCES}|{_CONTROLS}")
 _CONTROL = re.compile(_CONTROLS)
+_FIRST_WORD = re.compile(r"[a-z]+(?=[,.:'’]| [^(]|$)")
 _BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -99,9 +100,22 @@ def format_usd(nano_usd: int) -> str:
     return f"${usd:.{digits}f}"
 
 
+def as_sentence(line: str) -> str:
+    """Return *line* with a capital where it begins with a plain word; a name or a command stays as it is."""
+    word = _FIRST_WORD.match(line)
+    return line[:1].upper() + line[1:] if word else line
+
+
 def several(n: int, noun: str) -> str:
     """Return "1 turn", "2 turns"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def clock(seconds: float) -> str:
+    """Return a running clock's reading, such as ``18:52`` or ``1:02:03``; part of a second counts as one."""
+    whole = max(0, math.ceil(seconds))
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def format_time_left(seconds: float) -> str:

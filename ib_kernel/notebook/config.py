@@ -8,6 +8,7 @@ from traitlets import TraitType
 
 from ib_kernel.errors import ConfigError
 from ib_kernel.settings import settings_fields
+from ib_kernel.text import as_sentence
 
 ORIGIN = "%config"
 
@@ -81,7 +82,7 @@ class Refused(BaseException):
         super().__init__(str(error))
 
     def _render_traceback_(self) -> list[str]:
-        return [f"ConfigError: {self}"]
+        return [as_sentence(str(self))]
 
 
 Refused.__name__ = Refused.__qualname__ = "ConfigError"  # what a front end shows as the error's name

@@ -50,9 +50,21 @@ def table_text(
 
 
 def table_html(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool] | None = None
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[bool] | None = None,
+    *,
+    stacks: bool = False,
 ) -> Markup:
-    """Return the same rows as an HTML table. Every cell is text, and no typesetter looks for TeX in it."""
+    """Return the same rows as an HTML table. Every cell is text, and no typesetter looks for TeX in it.
+
+    Args:
+        headers: As for `table_text`.
+        rows: As for `table_text`.
+        right: As for `table_text`.
+        stacks: Whether a row is one thing whose cells may stand under each other, each with its header, where
+            there is little room (the extension's style sheet does that); else the table scrolls sideways.
+    """
     from htpy import div, table, tbody, td, th, thead, tr
     from markupsafe import Markup
 
@@ -64,12 +76,18 @@ def table_html(
         for name, flush in zip(_cells(headers), right, strict=True)
     ]
     body = [
-        tr[[td(style=_style(cell, flush))[cell] for cell, flush in zip(_cells(row), right, strict=True)]]
+        tr[
+            [
+                td(style=_style(cell, flush), data_label=name if stacks else None)[cell]
+                for name, cell, flush in zip(_cells(headers), _cells(row), right, strict=True)
+            ]
+        ]
         for row in rows
     ]
     named = thead[tr[head]] if any(headers) else None
     shown = table(style="border-collapse:collapse;margin:0")[named, tbody[body]]
-    box = div(".tex2jax_ignore.mathjax_ignore.ib.ib-wide", tabindex="0", style=_WIDE)
+    name = ".ib-stacks" if stacks else ""
+    box = div(f".tex2jax_ignore.mathjax_ignore.ib.ib-wide{name}", tabindex="0", style=_WIDE)
     return Markup(box[shown])  # noqa: S704 - htpy has escaped it
 
 

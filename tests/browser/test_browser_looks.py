@@ -111,4 +111,41 @@ def test_every_surface_is_whole_and_readable_in_light_and_dark_wide_and_narrow(
                     page.locator(".ib-panel").screenshot(path=place / f"panel-{theme.lower()}.png")
                     page.set_viewport_size({"width": pixels, "height": 5200})
         jupyter.theme("Light")
+        in_a_narrow_window(sheet, place)
+        forced_and_printed(sheet, place, names)
         page.set_viewport_size({"width": 1280, "height": 1400})
+
+
+def in_a_narrow_window(sheet: lab.Sheet, place: Path) -> None:
+    """Open the panel where there is little room: it is whole, and so is the status item."""
+    page = sheet.page
+    page.set_viewport_size({"width": 420, "height": 860})
+    page.evaluate("() => { jupyterapp.commands.execute('interview-buddy:open'); }")
+    page.wait_for_selector(".ib-panel", state="visible")
+    page.wait_for_timeout(300)
+    page.screenshot(path=place / "panel-narrow.png")
+    assert lab.problems(page, ".ib-panel, .ib-status") == []
+    assert page.evaluate(lab.WIDER, ".ib-panel") == []
+    page.evaluate("() => { jupyterapp.shell.collapseRight(); }")
+
+
+PAINTED = """() => [...document.querySelectorAll('.ib-rail')].filter(n => n.offsetHeight && n.children.length)
+  .flatMap(rail => [rail, ...rail.children]).filter(n => n.offsetWidth)
+  .filter(n => { const s = getComputedStyle(n);
+    return s.backgroundImage === 'none' && /^(rgba\\(0, 0, 0, 0\\)|transparent|rgb\\(255, 255, 255\\))$/
+      .test(s.backgroundColor); }).map(n => n.outerHTML.slice(0, 120))"""
+"""Parts of the rails that nothing is seen of."""
+
+
+def forced_and_printed(sheet: lab.Sheet, place: Path, names: list[str]) -> None:
+    """Keep pictures of both; the rails' parts are still there to be seen."""
+    page = sheet.page
+    page.set_viewport_size({"width": 1280, "height": 5200})
+    for how in ({"forced_colors": "active"}, {"media": "print"}):
+        page.emulate_media(**how)
+        page.wait_for_timeout(200)
+        for name in ("reply", "gauge", "widget", "board"):
+            picture = place / f"{name}-{next(iter(how.values()))}.png"
+            sheet.area(1 + names.index(name)).screenshot(path=picture)
+        assert page.evaluate(PAINTED) == [], how
+        page.emulate_media(media="screen", forced_colors="none")

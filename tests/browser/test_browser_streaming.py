@@ -79,7 +79,7 @@ def test_a_long_reply_grows_block_by_block_and_is_saved_as_one_output(jupyter, s
 
 
 def test_three_interrupts_at_three_moments(jupyter, service) -> None:
-    """While waiting, while streaming and while a retry waits: one line, nothing held, no stream left."""
+    """While waiting, by Stop while streaming, while a retry waits: one line, nothing held, no stream left."""
     cells = [beginning(service), "%%interview\nHello.", "%budget", "%%interview\nAnd now?"]
     with jupyter.notebook("interrupts.ipynb", cells) as sheet:
         sheet.run(0)
@@ -98,8 +98,11 @@ def test_three_interrupts_at_three_moments(jupyter, service) -> None:
         service.reply(pieces=PIECES, delay_s=0.3)  # a minute: it is still going on wherever this runs
         sheet.begin(1)
         sheet.wait_for_text(1, "Paragraph 3 ")
-        sheet.interrupt()
+        sheet.wait_for_text(1, " held until it is done")
+        sheet.shot("stop-button", 1)
+        sheet.page.click(".ib-stop button")
         sheet.wait(20)
+        assert sheet.page.query_selector(".ib-stop") is None, "there is nothing to stop any more"
         assert sheet.error(1).startswith("Stopped. The reply so far is kept; ")
         kept, _ = sheet.outputs(1)
         assert "Paragraph 3 " in kept["data"]["text/plain"]
@@ -164,9 +167,13 @@ def test_a_kernel_that_ends_in_mid_stream(jupyter, service, how) -> None:
         else:
             sheet.restart()
         service.wait_for_disconnect()
+        sheet.page.wait_for_selector(".ib-stop", state="detached")
         sheet.run(2, 3)
         line = sheet.error(3)
-        assert line.startswith("NoSession: no session yet.")
+        assert line.startswith("No session yet.")
         assert ("cut short" in line) == (how == "killed")
         (output,) = sheet.run(4)
         assert ("cut short" in output["data"]["text/plain"]) == (how == "killed")
+        sheet.saved()
+    with jupyter.notebook(f"{how}.ipynb") as sheet:
+        assert "Unfinished" in sheet.text(1), "whoever reopens the notebook sees that"

@@ -96,7 +96,7 @@ def test_a_locked_session_asks_for_its_passphrase_and_a_write_off_asks_twice(jup
 
 
 def test_the_board_finds_and_shows_a_session(jupyter: lab.Lab, axe: str) -> None:
-    """Filter, sort, select: the conversation, its chart and the controls of the one that was chosen."""
+    """Filter, sort, select: the conversation, its chart and the controls; reopened, its last state."""
     cells = [
         START.format("board") + "%interview start --client demo --candidate Grace --budget 5000\n" + ADA,
         "%%interview\nI'd start with a **token bucket**.",
@@ -121,3 +121,9 @@ def test_the_board_finds_and_shows_a_session(jupyter: lab.Lab, axe: str) -> None
             jupyter.theme(theme)
             sheet.shot(f"board-{theme.lower()}")
             assert lab.problems(sheet.page, ".jp-OutputArea-output") == [], theme
+        sheet.saved()
+    with jupyter.notebook("board.ipynb") as sheet:
+        shown = sheet.text(2)
+        assert "2 of 2 sessions" in shown
+        assert "Grace" in shown
+        assert "not found" not in shown

@@ -234,7 +234,7 @@ def test_the_magics_ask_for_the_passphrase(asked):
         shown = nb.ok("%interview start Engineer --client demo --budget 1000 --minutes 10 --lock")
         assert "locked" in shown.text
         answers.append("wrong passphrase")
-        assert nb.fails("%budget 2000").startswith("Locked: wrong passphrase")
+        assert nb.fails("%budget 2000").startswith("Wrong passphrase")
         answers.append(PASS)
         assert "of 2,000" in nb.ok("%budget 2000").text
         nb.ok("%interview pause")
@@ -375,7 +375,9 @@ def test_the_magics_ask_for_the_earlier_passphrase(asked):
         answers += [PASS, PASS]
         nb.ok("%interview start Engineer --client demo --candidate Ada --lock")
         answers.append("wrong passphrase")
-        assert nb.fails("%interview start Engineer --client demo --candidate Ada").startswith("Locked: wrong")
+        assert nb.fails("%interview start Engineer --client demo --candidate Ada").startswith(
+            "Wrong passphrase"
+        )
         answers.append(PASS)
         nb.ok("%interview start Engineer --client demo --candidate Ada")
         assert prompts[2:] == ["Passphrase of this locked session: "] * 2

@@ -243,8 +243,8 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_take(nb: Notebook) -> No
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        ("%budget -3", "the budget cannot be '-3'"),
-        ("%budget 0.5", "the budget cannot be '0.5'"),
+        ("%budget -3", "budget cannot be '-3'"),
+        ("%budget 0.5", "budget cannot be '0.5'"),
         ("%%interview\n", "nothing to send"),
         ("%%interview\n   \n", "nothing to send"),
         ("%%interview -n 0\nhello", "-n cannot be '0'"),

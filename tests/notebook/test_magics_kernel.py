@@ -83,9 +83,9 @@ def test_a_turn_is_one_output_with_its_footer(cells):
 @pytest.mark.parametrize(
     ("index", "name", "line"),
     [
-        (3, "UsageError", "UsageError: unknown option --modle; did you mean --model?"),
-        (4, "BudgetRefused", "BudgetRefused: not sent. "),
-        (5, "ConfigError", "ConfigError: stream (%config) cannot be 'never'; allowed: one of live, final"),
+        (3, "UsageError", "Unknown option --modle; did you mean --model?"),
+        (4, "BudgetRefused", "Not sent. "),
+        (5, "ConfigError", "stream (%config) cannot be 'never'; allowed: one of live, final"),
     ],
 )
 def test_a_mistake_is_one_error_output_of_one_line(cells, index, name, line):

@@ -93,7 +93,7 @@ def _send(interview: Interview, cell: Cell, shell: Any, text: str, options: dict
             stream=interview.settings.stream if cell.shows_updates else "final",
             waiting_for=options.get("model") or session.model,
             alone=cell.ours(),
-            time_limit_s=session.time_limit_s,
+            session=session,
         )
     except KeyboardInterrupt:
         raise Stopped("Nothing was lost; %budget shows where the session stands.") from None

@@ -258,6 +258,9 @@ def _ledger(engine: Engine) -> Section:
 
 
 def _output(sections: list[Section]) -> Output:
-    blocks = [div[strong[title], table_html(headers, rows)] for title, headers, rows in sections]
+    blocks = [
+        div[strong[title], table_html(headers, rows, stacks=len(headers) > 2)]
+        for title, headers, rows in sections
+    ]
     text = "\n\n".join(f"{title}\n{table_text(headers, rows)}" for title, headers, rows in sections)
     return Output(div[blocks], text)

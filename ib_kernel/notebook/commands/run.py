@@ -235,7 +235,7 @@ def _models(engine: Engine, parsed: Parsed) -> Output:
         if parsed.get("all") or m.name == settings.model or "was shut down" not in retirement_note(m)
     ]
     headers = ["model", "context window", "output limit", "counted by", "note"]
-    return Output(table_html(headers, rows), table_text(headers, rows))
+    return Output(table_html(headers, rows, stacks=True), table_text(headers, rows))
 
 
 def _key(engine: Engine, parsed: Parsed) -> Output:

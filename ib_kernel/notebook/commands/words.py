@@ -15,7 +15,7 @@ from IPython.core.error import UsageError as _IPythonUsageError
 
 from ib_kernel.secrets import scrub
 from ib_kernel.settings import parsing
-from ib_kernel.text import one_line
+from ib_kernel.text import as_sentence, one_line
 
 MAX_LINE = 10_000
 """Characters of a magic's line; text of any length belongs into the cell below it."""
@@ -32,7 +32,7 @@ class UsageError(_IPythonUsageError):
         return one_line(scrub(super().__str__()))
 
     def _render_traceback_(self) -> list[str]:
-        return [f"UsageError: {self}"]
+        return [as_sentence(str(self))]
 
 
 parse_tokens = parsing.parse_whole(1)

@@ -103,7 +103,7 @@ def challenges(engine: Engine, parsed: Parsed) -> Output:
         raise ConfigError(_nothing(engine, tag, level))
     head = ["name", "title", "level", "minutes", "tags", "checks"]
     rows = [_row(c) for c in found]
-    return Output(table_html(head, rows), table_text(head, rows))
+    return Output(table_html(head, rows, stacks=True), table_text(head, rows))
 
 
 def _row(c: Challenge) -> list[str]:

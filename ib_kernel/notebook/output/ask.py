@@ -15,6 +15,7 @@ from ib_kernel.notebook.output.show import has_front_end
 
 if TYPE_CHECKING:
     from ib_kernel.turn.reply import Reply
+    from ib_kernel.values import Session
 
 
 def show_reply(
@@ -24,18 +25,21 @@ def show_reply(
     stream: str,
     waiting_for: str,
     alone: bool = False,
-    time_limit_s: float | None = None,
+    session: Session | None = None,
 ) -> None:
     """Run *reply* to its end and show it. Raises what refused, failed or stopped the turn.
 
     *alone* says that the running cell shows nothing else, so that its outputs may be replaced at the end;
-    *time_limit_s* is the session's, None without one.
+    *session* is whose clock is shown while the reply comes, None: no clock.
     """
     if not has_front_end(shell) and stream == "live":
         screen: Screen = Terminal()
     else:
         screen = Live(waiting_for, alone=alone) if stream == "live" else Screen()
-    screen.time_limit_s = time_limit_s
+    if session is not None:
+        screen.time_limit_s = session.time_limit_s
+        screen.time_left_s = session.time_left_s
+    screen.held = lambda: reply.reservation.tokens if reply.reservation is not None else 0
     reply.on_notice, reply.on_wait = screen.notice, screen.tick
     stopped = False
     with Interrupts(reply.stop) as interrupts:

@@ -33,11 +33,14 @@ _MARKS = {
 }
 """Each part of the rails in a texture of its own; the colours reach 3:1 on white, #111 and #212121."""
 
+_KEPT = "forced-color-adjust:none;print-color-adjust:exact"
+"""What is drawn by its ground keeps it on paper and in forced colours."""
+
 _NOTES = {"warn": ("#bf6f00", "191,111,0"), "bad": ("#d5473d", "213,71,61")}
 _GROUP = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _TOKENS = re.compile(r"([\d,]+) in \+ ([\d,]+) out = ([\d,]+)")
 _FIGURE = re.compile(
-    r"^(about )?(\d[\d,]*)( of [\d,]+ left| more turns?)$|^()(\d+ (?:min|s))( left)$", re.DOTALL
+    r"^(about )?(\d[\d,]*)( of [\d,]+ left| more turns?)$|^()(\d+ (?:min|s)|[\d:]+\d)( left)$", re.DOTALL
 )
 _SHORT = 40
 
@@ -70,7 +73,9 @@ def rails(totals: Totals, gone: float | None, *, height: int = 12, width: int | 
 
 def _rail(shares: dict[str, float], height: int, name: str) -> Node:
     top = "margin-top:3px;" if "time" in name else ""
-    style = f"height:{height}px;{top}border-radius:3px;overflow:hidden;line-height:0;font-size:0;{_TRACK}"
+    style = (
+        f"height:{height}px;{top}border-radius:3px;overflow:hidden;line-height:0;font-size:0;{_TRACK};{_KEPT}"
+    )
     block = f"display:inline-block;vertical-align:top;height:{height}px"
     return div(name, style=style)[
         [div(f".ib-{key}", style=f"{block};width:{n:.1f}%;{_MARKS[key]}") for key, n in shares.items()]
@@ -80,7 +85,7 @@ def _rail(shares: dict[str, float], height: int, name: str) -> Node:
 def mark(key: str) -> Node:
     """Return the small square that stands for a part of the rails in a legend."""
     size = "display:inline-block;width:12px;height:10px;margin-right:6px;border-radius:2px"
-    return span(f".ib-mark.ib-{key}", style=f"{size};{_MARKS[key]}")
+    return span(f".ib-mark.ib-{key}", style=f"{size};{_MARKS[key]};{_KEPT}")
 
 
 def foot(line: str, between: Node = None) -> Node:

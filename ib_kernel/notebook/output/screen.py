@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from htpy import Node, div
@@ -33,10 +34,13 @@ def warning_line(reply: Reply) -> str:
 class Screen:
     """Shows nothing while waiting and the finished reply once: reproducible outputs (``stream = final``).
 
-    `time_limit_s` is the session's, in seconds; None: it has none.
+    `time_limit_s` is the session's, `time_left_s` what is left of it when the turn begins, both in seconds;
+    None: it has none. `held` returns the tokens that the running attempt has reserved; None: nobody knows.
     """
 
     time_limit_s: float | None = None
+    time_left_s: float | None = None
+    held: Callable[[], int] | None = None
 
     def piece(self, text: str) -> None:
         """Take the next piece of the reply."""

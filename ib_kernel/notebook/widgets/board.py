@@ -266,7 +266,7 @@ class SessionsWidget(Watching):
         cells = [[str(row[name]) for name in headers] for row in self.rows]
         head = f"{self.found:,} of {self.total:,} sessions, page {self.page + 1} of {self.pages}"
         static = mime_bundle(
-            div[div[head], table_html(headers, cells)], f"{head}\n{table_text(headers, cells)}"
+            div[div[head], table_html(headers, cells, stacks=True)], f"{head}\n{table_text(headers, cells)}"
         )
         return {**data, **static}, metadata
 

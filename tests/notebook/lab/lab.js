@@ -130,7 +130,11 @@ export class Kernel {
 }
 
 /** A notebook's session. @param {Kernel | null} kernel @returns {any} */
-export const context = (kernel) => ({ session: { kernel }, kernelChanged: new Signal() });
+export const context = (kernel) => ({
+  session: { kernel },
+  kernelChanged: new Signal(),
+  statusChanged: new Signal(),
+});
 
 /** Let what was promised happen. */
 export const settle = () => new Promise((resolve) => setImmediate(resolve));

@@ -31,6 +31,7 @@
  * The notebook inside its panel.
  *
  * @typedef {object} Notebook
+ * @property {HTMLElement} node
  * @property {NotebookModel | null} model
  * @property {string} codeMimetype
  * @property {{ model: CellModel } | null} activeCell
@@ -55,6 +56,7 @@
  * @property {boolean} isDisposed
  * @property {(target: string, id?: string) => Comm} createComm
  * @property {(content: { target_name: string }) => Promise<{ content: { status: string, comms?: Record<string, unknown> } }>} requestCommInfo
+ * @property {() => Promise<void>} interrupt
  * @property {Signal<Kernel, string>} statusChanged
  * @property {Signal<Kernel, unknown>} iopubMessage
  * @property {Signal<Kernel, string>} connectionStatusChanged
@@ -64,6 +66,7 @@
  * @typedef {object} SessionContext
  * @property {{ kernel: Kernel | null } | null} session
  * @property {Signal<SessionContext, unknown>} kernelChanged
+ * @property {Signal<SessionContext, unknown>} statusChanged
  */
 
 /**

@@ -1,4 +1,4 @@
-// The extension's two plugins: cells in Markdown, and the status item with its panel.
+// The extension's plugins: cells in Markdown, Stop beside a reply, and the status item with its panel.
 
 /** @import { App, NotebookPanel, Palette, Shared, StatusBar, Tracker } from "./lab.js" */
 /** @import { Link } from "./link.js" */
@@ -7,6 +7,7 @@ import { isQuestion, watchNotebooks } from "./cells.js";
 import { makeLink } from "./link.js";
 import { makePanel } from "./panel.js";
 import { makeStatusItem } from "./statusitem.js";
+import { watchStops } from "./stop.js";
 
 const TYPING_MS = 300;
 const MAX_CELL = 100_000; // characters that are counted while typing
@@ -140,6 +141,13 @@ export function makePlugins(shared) {
       autoStart: true,
       requires: [INotebookTracker],
       activate: (/** @type {App} */ _, /** @type {Tracker} */ tracker) => watchNotebooks(tracker),
+    },
+    {
+      id: "interview-buddy:stop",
+      description: "Shows a Stop button beside a reply that is being written.",
+      autoStart: true,
+      requires: [INotebookTracker],
+      activate: (/** @type {App} */ _, /** @type {Tracker} */ tracker) => watchStops(tracker),
     },
     {
       id: "interview-buddy:status",
