@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from ib_kernel.budget.access import LedgerAccess, actor
 from ib_kernel.budget.parsing import parse_id, parse_tokens, require_active
+from ib_kernel.budget.refused import RefusedEvents
 from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.errors import ReservationError, StoreError
 from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message, Refusal, Reservation
@@ -29,6 +30,7 @@ class ReservationManager:
         self._access, self._sessions = access, sessions
         self._lock = threading.Lock()
         self._own: dict[str, deque[Reservation]] = defaultdict(deque)
+        self._refused = RefusedEvents(lambda: access.store)
 
     # --- by their owner
 
@@ -173,12 +175,14 @@ class ReservationManager:
         """Record an event about a session.
 
         Args:
-            event: What happened, to which session, and who did it.
+            event: What happened, to which session, and who did it. Of refusals, a session's first
+                `refused.MOST` are kept.
 
         Raises:
             UnknownSession: There is no such session.
         """
-        self._access.store.add_event(event)
+        if self._refused.take(event):
+            self._access.store.add_event(event)
 
     # --- by somebody's decision
 

@@ -40,6 +40,7 @@ class Moment:
         number: A cell's, check's or hint's number; else 0.
         note: An exception's name, a check's figures.
         left: Tokens left of the budget afterwards.
+        budget: The budget then, in tokens.
     """
 
     kind: Kind
@@ -50,17 +51,20 @@ class Moment:
     number: int = 0
     note: str = ""
     left: int = 0
+    budget: int = 0
 
 
 def timeline(service: TokenService, session: Session) -> list[Moment]:
     """Return all that happened in *session*, in order.
 
     Args:
-        service: The service of its ledger; one whose ledger keeps no cells and checks has none of them.
+        service: The service of its ledger. A ledger that shows no cells (as a host shows none to its
+            candidate) has none of them, and of checks what their events say.
         session: The session.
     """
     store: Any = service.store
     session_id = session.session_id
+    events = store.events(session_id)
     found = [_said(message) for message in store.history(session_id)]
     hints = 0
     for i, moment in enumerate(found):
@@ -70,7 +74,9 @@ def timeline(service: TokenService, session: Session) -> list[Moment]:
     if hasattr(store, "cells"):
         found += [_cell(cell) for cell in store.cells(session_id)]
         found += [_check(check) for check in store.checks(session_id)]
-    events = store.events(session_id)
+    else:
+        checks = [event for event in events if event.kind == "check"]
+        found += [_told_check(event, n) for n, event in enumerate(checks, 1)]
     found += [_event(event) for event in events if event.kind in _EVENTS]
     found.sort(key=lambda moment: (moment.at, _STEPS[moment.kind]))
     return _with_budget(found, session, store.spent(session_id) if hasattr(store, "spent") else [], events)
@@ -108,6 +114,14 @@ def _check(check: Check) -> Moment:
     return Moment("check", check.ended_at, text, check.passed == check.total, number=check.n, note=figures)
 
 
+def _told_check(event: LedgerEvent, number: int) -> Moment:
+    passed, total = event.detail.get("passed"), event.detail.get("total")
+    text = f"{event.detail.get('suite', '')} checks".strip()
+    return Moment(
+        "check", event.created_at, text, passed == total, number=number, note=f"{passed} of {total}"
+    )
+
+
 def _event(event: LedgerEvent) -> Moment:
     detail = {name: value for name, value in event.detail.items() if isinstance(value, str | int | float)}
     words = ", ".join(f"{name} {value}" for name, value in detail.items())
@@ -130,5 +144,5 @@ def _with_budget(
         while place < len(calls) and calls[place][0] <= moment.at:
             used, budget = used + calls[place][1], calls[place][2]
             place += 1
-        made.append(replace(moment, left=max(0, budget - used)))
+        made.append(replace(moment, left=max(0, budget - used), budget=budget))
     return made

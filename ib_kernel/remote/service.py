@@ -98,7 +98,7 @@ class RemoteStore:
         """Do nothing: the ledger is the host's."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("_") or name in ("connect", "host_secret"):
+        if name.startswith("_") or name in ("connect", "host_secret", "cells", "checks"):
             raise AttributeError(name)
         raise self._interview.not_here(name)
 

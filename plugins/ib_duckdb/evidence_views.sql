@@ -58,7 +58,7 @@ WITH hint_texts AS (
     LEFT JOIN hint_texts AS h
     ON e.kind = 'hint' AND h.session_key = e.session_key AND h.session_id = e.session_id
         AND h.rung = (e.detail ->> 'rung')::BIGINT
-    WHERE e.kind <> 'counted'
+    WHERE e.kind NOT IN ('counted', 'origin')
 )
 SELECT
     m.session_id,
@@ -198,6 +198,28 @@ SELECT
     TRY_CAST(detail ->> 'needed' AS BIGINT) AS needed_tokens, TRY_CAST(detail ->> 'left' AS BIGINT) AS left_tokens
 FROM events
 WHERE kind = 'refused';
+
+-- How much of the final code stands in earlier replies: the share of its runs of five tokens that a reply has as
+-- they are (`verbatim`), and when names, numbers and texts are replaced (`renamed`); the lines all of whose runs
+-- are shared, and the turns they are shared with. Task and starter code are left out. One row a session, as of the
+-- last query of %%usage or a host that named this view. Short idioms are everybody's, and code that was understood
+-- and typed anew looks like code that was pasted: it says nothing about whose idea it was.
+CREATE OR REPLACE VIEW code_origin AS
+SELECT
+    session_id, created_at AS computed_at,
+    (detail ->> 'cells')::BIGINT AS cells,
+    (detail ->> 'runs')::BIGINT AS runs,
+    (detail ->> 'verbatim')::DOUBLE AS verbatim,
+    (detail ->> 'renamed')::DOUBLE AS renamed,
+    from_json(detail -> 'lines', '["BIGINT"]') AS lines,
+    from_json(detail -> 'renamed_lines', '["BIGINT"]') AS renamed_lines,
+    from_json(detail -> 'turns', '["BIGINT"]') AS turns
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY session_key, session_id ORDER BY seq DESC) AS newest
+    FROM events
+    WHERE kind = 'origin'
+)
+WHERE newest = 1;
 
 -- What was charged before the first cell, until a check passed in full, and afterwards. Without cells or checks
 -- everything is in an early phase.

@@ -169,6 +169,28 @@ def test_a_call_beyond_the_budget_is_insufficient_quota(host: Served, service: F
     assert "300" in str(caught.value)
     assert "%" not in str(caught.value)
     assert service.requests == []
+    (event,) = [e for e in host.host.store.events(session.session_id) if e.kind == "refused"]
+    assert (event.detail["reason"], event.detail["left"]) == ("budget", 300)
+    assert event.detail["needed"] > 1000
+
+
+def test_a_tool_s_wait_for_the_service_stops_the_candidate_s_clock(
+    host: Served, service: FaultServer
+) -> None:
+    """A key's limit holds the call back: the seconds are given back, as an event and on the clock."""
+    began = time.monotonic()
+    session = host.session(time_limit_s=600.0)
+    service.script("429", retry_after=1)
+    service.reply("Go on.")
+    with tool(host, session, max_retries=0) as client:
+        assert client.chat.completions.create(model=MODEL, messages=HI).choices[0].message.content == "Go on."
+    host.wait_until_idle(session)
+    stops = [e for e in host.host.store.events(session.session_id) if e.kind == "clock_stopped"]
+    stood = sum(event.detail["seconds"] for event in stops)
+    assert stood >= 0.9
+    now = host.host.service.get_session(session.session_id)
+    assert now.active_s <= time.monotonic() - began - stood + 0.1
+    assert now.time_left_s == pytest.approx(600.0 - now.active_s)
 
 
 def test_a_reply_is_capped_at_what_is_left(host: Served, service: FaultServer) -> None:

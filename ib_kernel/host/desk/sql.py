@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.evidence.origins import compute_for
 from ib_kernel.host.answers import Refused, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.openapi import fields, operation, text
@@ -35,14 +36,15 @@ async def sql(request: Request) -> Response:
     host, value = host_of(request), await read_json(request, 2 * MOST_QUERY)
     query = text_of(value, "query", longest=MOST_QUERY)
     try:
+        await run_in_threadpool(compute_for, query, host.store, host.sight.given)
         found = await run_in_threadpool(host.store.sql, query)
-        table = await run_in_threadpool(_table, found)
+        table = await run_in_threadpool(arrow_table, found)
     except ConfigError as error:
         raise Refused(501, "arrow", f"the host cannot answer SQL: {error}") from None
     return StreamingResponse(_stream(table), media_type=MEDIA, headers={"Cache-Control": "no-store"})
 
 
-def _table(found: QueryResult) -> Any:
+def arrow_table(found: QueryResult) -> Any:
     """Return the rows as an Arrow table; what Arrow has no type for goes as text."""
     try:
         table = found.arrow()

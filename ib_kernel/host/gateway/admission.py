@@ -131,18 +131,22 @@ class Admission:
         return BudgetRefused(
             f"not sent: this call needs {needed:,} tokens{reply} ({self.count.upper:,} in) and {left:,} of "
             f"the interview's {self._session.token_budget:,} are left; send less, or ask for a shorter reply "
-            "(max_tokens)"
+            "(max_tokens)",
+            needed=needed,
+            left=left,
         )
 
     def _refused(self, refusal: Refusal, needed: int) -> BuddyError:
         if refusal.reason in ("budget", "billed"):
             return self._over_budget(refusal.left, needed)
         if refusal.reason == "money":
-            return BudgetRefused("not sent: this call may cost more than what is left of the money budget")
+            line = "not sent: this call may cost more than what is left of the money budget"
+            return BudgetRefused(line, reason="money", left=refusal.left)
         if refusal.reason == "ceiling":
             return BudgetRefused(
                 "not sent: all interviews of this host together have reached their ceiling in money; tell "
-                "your interviewer"
+                "your interviewer",
+                reason="ceiling",
             )
         return inactive(refusal.status)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from ib_kernel.errors import ClientError
+from ib_kernel.errors import BudgetRefused, ClientError, SessionInactive
 from ib_kernel.host.gateway.admission import CLIENT, Admission
 from ib_kernel.host.gateway.asked import AskedFor
 from ib_kernel.host.gateway.errors import answer_to
@@ -76,6 +76,9 @@ class GatewayCall:
             _uncancel()
             if why is not None:
                 await self._fail(why)
+        except (BudgetRefused, SessionInactive) as refusal:
+            await asyncio.to_thread(self._notify.refused, refusal)
+            await self._fail(refusal)
         except Exception as error:  # noqa: BLE001 - each becomes one line for the client
             gateway.log_unexpected(error)
             await self._fail(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.timeline import Moment, only
 from ib_kernel.evidence.timeline import timeline as moments_of
 from ib_kernel.notebook.output.show import Output, show_lines
@@ -24,11 +23,11 @@ _TEXT = 80
 
 
 def timeline(engine: Engine, parsed: Parsed) -> Output:
-    """Return the timeline of the session in use, or what was asked of it."""
-    if engine.remote is not None:
-        raise ConfigError(
-            "the timeline is the interviewer's, at the host; %interview transcript shows the conversation"
-        )
+    """Return the timeline of the session in use, or what was asked of it.
+
+    Somebody who has joined a host's interview sees their own: the conversation, checks, hints and refusals.
+    The cells are at the host.
+    """
     interview = engine.interview
     session = interview.session
     found = moments_of(interview.service, session)
@@ -42,7 +41,7 @@ def timeline(engine: Engine, parsed: Parsed) -> Output:
             for moment in shown[-MOST:]]  # fmt: skip
     if len(shown) > MOST:
         rows.insert(0, ["", "", "", f"{len(shown) - MOST:,} earlier ones; SQL: FROM timeline", ""])
-    return Output(table_html(head, rows), table_text(head, rows))
+    return Output(table_html(head, rows, stacks=True), table_text(head, rows))
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from htpy import div
 
 from ib_kernel.errors import NoSession, QueryError
+from ib_kernel.evidence.origins import compute_for
 from ib_kernel.notebook.output.show import Output, markup, show_lines
 from ib_kernel.show.figures import cost_line, read_budget
 from ib_kernel.values.table import table_html, table_text
@@ -108,7 +109,9 @@ def query(engine: Engine, sql: str, host: str | None = None) -> QueryResult:
 
         with Desk.at(host, engine.settings()) as desk:
             return ask(desk, sql)
-    return engine.service.store.sql(sql)
+    store = engine.service.store
+    compute_for(sql, store, lambda session: engine.interview.challenge(session))
+    return store.sql(sql)
 
 
 def accuracy(engine: Engine) -> Output:
@@ -152,4 +155,7 @@ def _day(at: float) -> str:
 
 
 def _with_head(head: str, headers: list[str], rows: list[list[str]]) -> Output:
-    return Output(div[div[head], table_html(headers, rows)], f"{head}\n{table_text(headers, rows)}")
+    return Output(
+        div[div[head], table_html(headers, rows, stacks=len(headers) > 3)],
+        f"{head}\n{table_text(headers, rows)}",
+    )
