@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
 from ib_kernel.host.address import Address, remove_address, write_address
+from ib_kernel.host.folder import make_private
 from ib_kernel.host.host import Host, HostOptions
 from ib_kernel.host.hub import Hub, service_listen
 from ib_kernel.host.people import first_person, new_link
@@ -71,7 +72,9 @@ def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int
     uvicorn, build_app = _server()
     hub = Hub.from_environment() if serving.hub else None
     require_safe(serving)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    closed = make_private(settings.data_dir)
+    if closed:
+        say(closed)
     settings = host_settings(settings)
     bound, shown = _bind(serving.listen)
     with contextlib.closing(bound), contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Any
 
 import lab
 import pytest
-from pages import signed_in
+from pages import Page, signed_in
 
 sys.path.insert(0, str(lab.ROOT / "tests" / "host"))
 
@@ -62,9 +62,9 @@ def seen(sheet: lab.Sheet, part: str, seconds: float = 30) -> None:
 
 
 def test_an_interview_from_the_invitation_to_its_end(
-    chromium: Any, jupyter: lab.Lab, running: RunningHost
+    chromium: Any, jupyter: lab.Lab, running: RunningHost, axe: str
 ) -> None:
-    """Invite, join, three turns, checks and a hint, more tokens, a line, pause, resume, end."""
+    """Invite, join, turns, checks and a hint, more tokens, a line, pause, resume, end; and the replay."""
     line = "%interview join " + running.invite(
         "Backend engineer", "--candidate", "Noor T.", "--challenge", "lru-cache", "--budget", "20000",
         "--minutes", "45",
@@ -131,4 +131,44 @@ def test_an_interview_from_the_invitation_to_its_end(
         page.wait_for("Ended")
         sheet.run(13)
         assert "completed" in sheet.error(13)
+        replayed(page, axe)
+        boarded(page, jupyter)
         assert page.complaints == []
+
+
+def replayed(page: Page, axe: str) -> None:
+    """Play the interview back on the host's page: the failing cell as it was, with what was said by then."""
+    page.tab.locator("summary", has_text="Replay").click()
+    page.tab.wait_for_selector(".ib-replay .ib-slider")
+    past = page.tab.locator(".ib-replay [aria-label=Notebook]")
+    page.press("Next failure", within=".ib-replay")
+    assert "cache['a']" in past.inner_text()
+    assert "TypeError" in past.inner_text()
+    assert "Why does this fail?" not in page.tab.inner_text(".ib-replay [aria-label=Conversation]")
+    page.tab.locator(".ib-slider").press("ArrowRight")
+    page.press("Next question", within=".ib-replay")
+    assert "Why does this fail?" in page.tab.inner_text(".ib-replay [aria-label=Conversation]")
+    page.shots("replay")
+    assert page.problems(axe) == []
+
+
+TOKEN = """async () => {
+  const { csrf } = await (await fetch('/v1/desk/me')).json();
+  const headers = {'X-IB-CSRF': csrf, 'Content-Type': 'application/json'};
+  const asked = {method: 'POST', body: '{}', headers};
+  return (await (await fetch('/v1/desk/tokens', asked)).json()).token; }"""
+
+
+def boarded(page: Page, jupyter: lab.Lab) -> None:
+    """See the same session on the board in an interviewer's notebook."""
+    token = page.tab.evaluate(TOKEN)
+    cells = [
+        f"import os\nos.environ['IB_HOST_TOKEN'] = '{token}'\nfrom ib_kernel import SessionsWidget\n"
+        f"SessionsWidget(host='{page.address}')"
+    ]
+    with jupyter.notebook("board_at_host.ipynb", cells) as sheet:
+        sheet.run(0)
+        sheet.wait_for_text(0, "1 of 1 sessions")
+        sheet.page.click('.ib-sessions button[aria-label^="Noor T.,"]')
+        sheet.wait_for_text(0, "Expired entries are removed")
+        sheet.shot("board-at-host", 0)

@@ -17,6 +17,7 @@ from ib_kernel.notebook.widgets.replay import ReplayWidget
 
 WIDGETS = Path(__file__).resolve().parents[2] / "ib_kernel" / "notebook" / "widgets"
 SHARED = WIDGETS.parent / "lab" / "labextensions" / "interview-buddy" / "static"
+WITH_PAGE = WIDGETS.parents[1] / "show" / "front"
 NODE = shutil.which("node")
 
 
@@ -37,7 +38,7 @@ def test_every_module_of_the_folder_reaches_a_widget() -> None:
     """A file that no widget imports is dead."""
     shipped = str(BudgetWidget._esm) + str(SessionsWidget._esm) + str(ReplayWidget._esm)
     used = set(re.findall(r"const \$_(\w+) =", shipped))
-    shared = {path.stem for path in SHARED.glob("*.js")}
+    shared = {path.stem for folder in (SHARED, WITH_PAGE) for path in folder.glob("*.js")}
     assert {path.stem for path in WIDGETS.glob("*.js")} == used - shared
     assert used & shared
 

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from ib_kernel.host import openapi
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of
-from ib_kernel.host.desk import doctor, invitations, people, sessions, sql
+from ib_kernel.host.desk import doctor, export, invitations, people, sessions, sql
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -37,6 +37,7 @@ def routes(host: Host) -> list[BaseRoute]:
         Route(f"{desk}/sessions", sessions.list_sessions),
         Route(one, sessions.one_session),
         Route(f"{one}/writing", sessions.session_writing),
+        Route(f"{one}/replay", sessions.session_replay),
         *(Route(f"{one}/{name}", act, methods=["POST"]) for name, act in sessions.ACTIONS.items()),
         Route(f"{desk}/choices", invitations.choices),
         Route(f"{desk}/invitations", invitations.list_invitations, methods=["GET"]),
@@ -44,4 +45,5 @@ def routes(host: Host) -> list[BaseRoute]:
         Route(f"{desk}/invitations/{{invitation_id}}/revoke", invitations.revoke, methods=["POST"]),
         Route(f"{desk}/doctor", doctor.doctor),
         Route(f"{desk}/sql", sql.sql, methods=["POST"]),
+        Route(f"{desk}/export", export.export),
     ]

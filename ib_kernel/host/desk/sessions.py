@@ -17,6 +17,7 @@ from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
 from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
 from ib_kernel.host.desk.live import stream
+from ib_kernel.host.desk.replay import REPLAYED, replay
 from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, matches, session_row
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import COUNT, NUMBER, TEXT, array, choice, fields, operation, text
@@ -125,6 +126,19 @@ async def session_writing(request: Request) -> Response:
         return {"writing": writing(host, session_id), "as_of": host.clock()}
 
     return answer(await run_in_threadpool(read))
+
+
+@operation(
+    "What happened in a session, in order, to be played back",
+    who="interviewer",
+    answers=fields({"about": TEXT, "moments": array(REPLAYED)}),
+    refusals=(404,),
+)
+async def session_replay(request: Request) -> Response:
+    """Answer a session's timeline with the words and the code of each moment."""
+    await require_interviewer(request)
+    host, session_id = host_of(request), request.path_params["session_id"]
+    return answer(await run_in_threadpool(replay, host, session_id))
 
 
 def _action(name: str, summary: str) -> Any:

@@ -28,7 +28,13 @@ TYPES = {
 
 def routes(host: Host) -> list[BaseRoute]:
     """Return the routes of the page's document and its files."""
-    return [*(Route(view, document) for view in VIEWS), Route("/static/{name}", file)]
+    return [
+        *(Route(view, document) for view in VIEWS),
+        Route("/static/{name}", file),
+        Route(
+            "/show/front/{name}", file
+        ),  # what the page and the notebook share, by its place in the package
+    ]
 
 
 async def document(request: Request) -> Response:
@@ -54,7 +60,11 @@ def _answer(request: Request, name: str) -> Response:
 
 def _files() -> dict[str, tuple[bytes, str]]:
     if not _READ:
-        for entry in resources.files(__package__).joinpath("static").iterdir():
+        folders = (
+            resources.files(__package__).joinpath("static"),
+            resources.files("ib_kernel.show").joinpath("front"),
+        )
+        for entry in (entry for folder in folders for entry in folder.iterdir()):
             if entry.name.rpartition(".")[2] in TYPES:
                 content = entry.read_bytes()
                 _READ[entry.name] = content, f'"{hashlib.sha256(content).hexdigest()[:20]}"'

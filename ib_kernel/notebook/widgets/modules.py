@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable
 from importlib import resources
 
-_IMPORT = re.compile(r'^import \{\s+(\w+(?:,\s+\w+)*),?\s+\} from "\.{1,2}/(?:[\w-]+/)*(\w+)\.js";$', re.M)
+_IMPORT = re.compile(
+    r'^import \{\s+(\w+(?:,\s+\w+)*),?\s+\} from "(?:\.{1,2}/)+(?:[\w-]+/)*(\w+)\.js";$', re.M
+)
 _EXPORT = re.compile(r"^export (function|const|class) (\w+)", re.M)
 _DEFAULT = re.compile(r"^export default ", re.M)
 _TYPES = re.compile(r"^[ \t]*/\*\*(?:(?!\*/).)*\*/\n", re.M | re.S)
@@ -26,8 +28,10 @@ _SHARED = "labextensions/interview-buddy/static"
 def read(name: str) -> str:
     """Return a file of the front end by name, such as ``"widget.css"``: a widget's own, or a shared one."""
     own = resources.files(__package__).joinpath(name)
-    shared = resources.files("ib_kernel.notebook.lab").joinpath(_SHARED, name)
-    return (own if own.is_file() else shared).read_text(encoding="utf-8")
+    with_page = resources.files("ib_kernel.show").joinpath("front", name)
+    with_lab = resources.files("ib_kernel.notebook.lab").joinpath(_SHARED, name)
+    found = next((file for file in (own, with_page) if file.is_file()), with_lab)
+    return found.read_text(encoding="utf-8")
 
 
 def one_module(entry: str, read: Callable[[str], str] = read) -> str:

@@ -18,26 +18,18 @@ except ImportError as missing:
 from htpy import body, details, div, h1, html, li, meta, ol, pre, style, summary, title
 from htpy import head as head_
 
+from ib_kernel.evidence.replay import MOST, MOST_TEXT, SAID, about, moment_line, replay_rows
 from ib_kernel.evidence.timeline import Moment, timeline
 from ib_kernel.notebook.output.show import mime_bundle
 from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.watching import find_service
 from ib_kernel.show.render import to_html
-from ib_kernel.text import cut, plain, several
+from ib_kernel.text import cut, plain
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
     from ib_kernel.interview.interview import Interview
-    from ib_kernel.values import Session
 
-MOST = 2_000
-"""Moments that are played back, the newest ones."""
-
-MOST_TEXT = 20_000
-"""Characters of one text that are shown."""
-
-_SAID = ("question", "reply", "line")
-_NAMES = {"question": "Question", "reply": "Reply", "line": "Interviewer", "cell": "Cell", "check": "Check"}
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:76ch;margin:2em auto;padding:0 1em}" \
     "li{margin:0 0 12px}pre{overflow:auto;background:rgba(127,127,127,.1);padding:8px}"  # fmt: skip
 
@@ -45,8 +37,9 @@ _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:76ch;margin:2em auto
 class ReplayWidget(anywidget.AnyWidget):
     """A session as it went: the notebook's cells on the left, the conversation on the right.
 
-    The slider and the arrow keys move through it; buttons jump to the next failure, question and check. Where
-    nothing can be moved, the page shows the same without scripts.
+    The slider and the arrow keys move through it; buttons jump to the next failure, question and check. Above
+    the slider stand what was left of the budget, and a mark for each question, check, hint, refusal and
+    failed cell. Where nothing can be moved, the page shows the same without scripts.
 
     Args:
         session: A session's id; "": the one in use.
@@ -59,12 +52,11 @@ class ReplayWidget(anywidget.AnyWidget):
     """
 
     _esm = one_module("replay")
-    _css = read("ib.css") + read("widget.css") + read("board.css") + read("replay.css")
+    _css = read("ib.css") + read("widget.css") + read("replay.css")
 
     moments: t.List[Any] = t.List().tag(sync=True)
     place = t.Int(0).tag(sync=True)
     about = t.Unicode("").tag(sync=True)
-    budget = t.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -82,13 +74,8 @@ class ReplayWidget(anywidget.AnyWidget):
             raise ConfigError("no session is in use; name one: ReplayWidget('ID')")
         shown = found.get_session(session_id)
         self._found = timeline(found, shown)[-MOST:]
-        began = shown.started_at if shown.started_at is not None else shown.created_at
-        super().__init__(
-            moments=[_row(moment, began) for moment in self._found],
-            about=_about(shown, len(self._found)),
-            budget=shown.token_budget,
-            **kwargs,
-        )
+        rows = replay_rows(self._found, shown)
+        super().__init__(moments=rows, about=about(shown, len(rows)), **kwargs)
 
     def to_html(self) -> str:
         """Return the session as one self-contained page without scripts."""
@@ -100,50 +87,20 @@ class ReplayWidget(anywidget.AnyWidget):
 
     def _steps(self) -> Any:
         rows = zip(self._found, self.moments, strict=True)
-        return ol[(li[div[_head(row)], _content(moment)] for moment, row in rows)]
+        return ol[(li[div[moment_line(row)], _content(moment)] for moment, row in rows)]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle: Any = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        text = "\n".join([self.about, *(_head(row) for row in self.moments)])
+        text = "\n".join([self.about, *(moment_line(row) for row in self.moments)])
         static = mime_bundle(details[summary[self.about], self._steps()], text)
         return {**data, **static}, metadata
 
 
-def _row(moment: Moment, began: float) -> dict[str, Any]:
-    said = moment.kind in _SAID
-    number = moment.turn or moment.number
-    kind = moment.text.partition(":")[0] if moment.kind == "event" else moment.kind
-    name = _NAMES.get(kind, plain(kind).replace("_", " ").capitalize())
-    text = cut(plain(moment.text), MOST_TEXT)
-    return {
-        "kind": moment.kind,
-        "at": round(max(0.0, moment.at - began), 1),
-        "ok": moment.ok,
-        "name": f"{name} {number}" if number else name,
-        "text": "" if said else text,
-        "html": str(to_html(text)) if said else "",
-        "note": plain(moment.note),
-        "left": moment.left,
-    }
-
-
-def _about(session: Session, moments: int) -> str:
-    role = f" · {plain(session.role)}" if session.role else ""
-    return f"{plain(session.candidate)}{role} · {several(moments, 'moment')}"
-
-
-def _head(row: dict[str, Any]) -> str:
-    minutes, seconds = divmod(int(row["at"]), 60)
-    failed = "" if row["ok"] else " · failed"
-    note = f" · {row['note']}" if row["note"] else ""
-    return f"{row['name']}{failed}{note} · {minutes}:{seconds:02} · {row['left']:,} tokens left"
-
-
 def _content(moment: Moment) -> Any:
     text = cut(plain(moment.text), MOST_TEXT)
-    if moment.kind in _SAID:
+    if moment.kind in SAID:
         return to_html(text)
     return pre(tabindex="0")[text] if moment.kind == "cell" else div[text]

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, DETAIL, find, host, place, ROW, settled } from "./browser.js";
 
-const { makeSession, oneAtATime } = await import("../../../ib_kernel/host/page/static/session.js");
+const { makeSession } = await import("../../../ib_kernel/host/page/static/session.js");
+const { oneAtATime } = await import("../../../ib_kernel/host/page/static/once.js");
 const { questionFor } = await import("../../../ib_kernel/host/page/static/head.js");
 const { momentWords } = await import("../../../ib_kernel/host/page/static/talk.js");
 const { courseWords, marks, timeline } = await import("../../../ib_kernel/host/page/static/timeline.js");

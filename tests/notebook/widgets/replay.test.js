@@ -3,15 +3,27 @@ import { test } from "node:test";
 import view from "../../../ib_kernel/notebook/widgets/replay.js";
 import { button, find, show } from "./page.js";
 
-const CELL = { kind: "cell", at: 1, ok: true, name: "Cell 1", text: "x = 1", html: "", note: "", left: 900 };
+const CELL = {
+  kind: "cell",
+  mark: "",
+  at: 1,
+  ok: true,
+  name: "Cell 1",
+  text: "x = 1",
+  html: "",
+  note: "",
+  left: 900,
+  budget: 1000,
+};
+const SAID = { ...CELL, text: "", budget: 2000 };
 const MOMENTS = [
   CELL,
-  { ...CELL, at: 2, ok: false, name: "Cell 2", text: "1 / 0", note: "ZeroDivisionError" },
-  { ...CELL, kind: "question", at: 3, name: "Question 1", text: "", html: "<p>Why?</p>" },
-  { ...CELL, kind: "reply", at: 4, name: "Reply 1", text: "", html: "<p>A zero.</p>", left: 700 },
-  { ...CELL, kind: "check", at: 5, ok: false, name: "Check 1", text: "visible checks", left: 700 },
+  { ...CELL, at: 2, ok: false, mark: "failed", name: "Cell 2", text: "1 / 0", note: "ZeroDivisionError" },
+  { ...SAID, kind: "question", mark: "question", at: 3, name: "Question 1", html: "<p>Why?</p>" },
+  { ...SAID, kind: "reply", at: 4, name: "Reply 1", html: "<p>A zero.</p>", left: 700 },
+  { ...CELL, kind: "check", mark: "check", at: 5, ok: false, name: "Check 1", text: "visible", left: 700 },
 ];
-const ON = { moments: MOMENTS, about: "Ada", place: 0, budget: 1000 };
+const ON = { moments: MOMENTS, about: "Ada", place: 0 };
 
 /** @param {HTMLElement} el @param {string} key */
 function press(el, key) {
@@ -57,4 +69,28 @@ test("buttons jump to the next failure, question and check", () => {
 test("a session without moments says so", () => {
   const { el } = show(view, { ...ON, moments: [] });
   assert.match(el.textContent, /Nothing was recorded/);
+});
+
+test("each moment that is looked for has a mark of its own at its place on the slider", () => {
+  const { el } = show(view, ON);
+  /** @type {SVGElement[]} */
+  const marks = [...el.querySelectorAll(".ib-marks > *")].map((mark) => /** @type {any} */ (mark));
+  assert.deepEqual(
+    marks.map((mark) => [mark.getAttribute("class")?.split("ib-glyph-")[1], mark.style.left]),
+    [
+      ["failed", "25%"],
+      ["question", "50%"],
+      ["check", "100%"],
+    ],
+  );
+  assert.deepEqual(
+    [...el.querySelectorAll(".ib-legend .ib-key")].map((key) => key.textContent?.trim()),
+    ["question", "check", "failed cell"],
+  );
+});
+
+test("the budget's course begins with what there was, against the largest budget of the session", () => {
+  const { el } = show(view, ON);
+  const course = find(el, ".ib-burn path").getAttribute("d") ?? "";
+  assert.match(course, /^M0 55H0V55H25V55H50V55H75V65H100V65/);
 });

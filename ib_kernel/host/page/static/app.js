@@ -186,7 +186,15 @@ function go(path) {
 function followLink(event) {
   const target = event.target instanceof Element ? event.target.closest("a") : null;
   const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  if (!target || !plain || target.origin !== location.origin || target.target || target.hash) return;
+  if (
+    !target ||
+    !plain ||
+    target.origin !== location.origin ||
+    target.target ||
+    target.hash ||
+    target.download
+  )
+    return;
   event.preventDefault();
   go(target.pathname);
 }

@@ -30,7 +30,15 @@ const spaced = (words) => words.replace(/(?<=\d),(?=\d{3}(?!\d))/g, "\u202f");
 export function makeDoctor(place, given) {
   const body = el("div", { class: "col gap" });
   const again = el("button", { class: "btn", type: "button", text: "Look again", onclick: () => read() });
-  add(place, heading("Doctor", "What this host goes by, and whether its parts are well.", [again]), body);
+  const everything = el("a", {
+    class: "btn",
+    href: "/v1/desk/export",
+    download: "interviews.zip",
+    text: "Export everything",
+    title: "All tables as Parquet files in one zip file",
+  });
+  const actions = given.me.role === "coordinator" ? [everything, again] : [again];
+  add(place, heading("Doctor", "What this host goes by, and whether its parts are well.", actions), body);
 
   /** @param {{ title: string, lines: { name: string, value: string, state: string }[] }[]} sections */
   function draw(sections) {

@@ -9,7 +9,9 @@ import { askFirst } from "./dialog.js";
 import { doubtNote } from "./doubt.js";
 import { makeHead, questionFor } from "./head.js";
 import { invitationCard } from "./invitation.js";
+import { oneAtATime } from "./once.js";
 import { add, el, note, wholeNumber } from "./parts.js";
+import { makeReplayCard } from "./replay.js";
 import { safeNodes } from "./safe.js";
 import { makeNotes, makeSayForm } from "./say.js";
 import { makeStats } from "./stats.js";
@@ -17,29 +19,6 @@ import { makeTalk, momentWords } from "./talk.js";
 import { makeTimeline } from "./timeline.js";
 
 /** @typedef {{ now: () => number, announce: (text: string) => void, failed: (error: unknown) => void, me: Me, id: string }} Given */
-
-/**
- * Call *read* now, and once more for any number of wishes that come while it runs.
- *
- * @param {() => Promise<void>} read
- */
-export function oneAtATime(read) {
-  /** @type {Promise<void> | null} */
-  let running = null;
-  let again = false;
-  async function run() {
-    do {
-      again = false;
-      await read();
-    } while (again);
-    running = null;
-  }
-  return () => {
-    if (running) again = true;
-    else running = run();
-    return running;
-  };
-}
 
 /** Part of the page that is made anew only when what it shows has changed. */
 function makeSlot(/** @type {string} */ name) {
@@ -103,7 +82,8 @@ export function makeSession(place, given) {
   const say = makeSayForm(send);
   const notes = makeNotes(send);
   const task = makeTask();
-  const left = el("div", { class: "col gap" }, talkCard, task.node);
+  const replay = makeReplayCard(path);
+  const left = el("div", { class: "col gap" }, talkCard, replay.node, task.node);
   const right = el("div", { class: "col gap" }, say.node, notes.node);
   const columns = el("div", { class: "cols" }, left, right);
   const parts = [head.node, doubts.node, invitation.node, stats.node, courseCard, columns];
@@ -149,6 +129,7 @@ export function makeSession(place, given) {
     );
     stats.draw(detail, given.now());
     courseCard.hidden = row.status === "created";
+    replay.node.hidden = courseCard.hidden;
     line.draw(detail.course, row);
     talk.draw(detail);
     notes.draw(detail.notes);
@@ -160,7 +141,9 @@ export function makeSession(place, given) {
   const refresh = oneAtATime(async () => {
     try {
       const detail = await ask(`${path}?known=${talk.known()}`);
-      if (!closed) draw(detail);
+      if (closed) return;
+      draw(detail);
+      replay.changed();
     } catch (error) {
       if (error instanceof Refused && error.status === 404 && !shown) missing(place);
       else given.failed(error);
