@@ -30,8 +30,8 @@ CHUNK = 256 * 1024
 
 
 @operation(
-    "The whole ledger as a zip file with one Parquet file a table",
-    who="coordinator",
+    "The whole ledger, for coordinators: a zip file with one Parquet file a table",
+    who="interviewer",
     answers={"type": "string", "contentMediaType": MEDIA},
     media=MEDIA,
     refusals=(403, 503),
