@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     host.add_argument("--tls-cert", default="", metavar="FILE", help="certificate and its chain, PEM")
     host.add_argument("--tls-key", default="", metavar="FILE", help="its key, PEM")
     host.add_argument("--behind-proxy", action="store_true", help="a proxy on this machine ends TLS")
+    host.add_argument(
+        "--proxy", action="append", default=[], metavar="IP", help="the proxy's address, where it is not here"
+    )
+    host.add_argument("--workers", type=_number(int), default=1, metavar="N", help="processes; default 1")
     host.add_argument("--hub", action="store_true", help="JupyterHub has started it as a service")
     host.add_argument("--access-log", action="store_true", help="one line for each request, to stderr")
     _invite_parser(_command(commands, "invite", "invite a candidate; prints the line to send", "invite"))

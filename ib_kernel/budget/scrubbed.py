@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 WRITES = frozenset(
     {"open_session", "set_status", "set_budget", "extend_budget", "set_time_limit", "reserve", "settle"}
     | {"release", "mark_unresolved", "resolve", "write_off", "charge", "add_event"}
-    | {"write_reply", "add_message", "credit_time", "add_cell", "add_check", "add_score", "keep_challenge"}
+    | {
+        "write_reply",
+        "close_request",
+        "add_message",
+        "credit_time",
+        "add_cell",
+        "add_check",
+        "add_score",
+        "keep_challenge",
+    }
 )
 """The store's methods that write what somebody has said; a test compares them with the protocol. Their
 namesakes for event loops (``asettle``, …) write the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ from ib_kernel.values.work import CheckReport, Hint, TestResult
 
 MOST_HIDDEN = 5
 """Hidden checks of one session at most, because counts are an oracle."""
+
+HIDDEN_BEGUN, HIDDEN_VOID = "hidden_check_begun", "hidden_check_void"
+"""The events by which a hidden check is taken before it runs, and given back when it could not."""
 
 MOST_TESTS = 200
 """Tests of one check that are recorded."""
@@ -104,21 +108,18 @@ class Work:
             ConfigError: The challenge has no hidden checks, or the session has none left.
         """
         challenge = self._challenge(session)
-        left = self._most_hidden - sum(
-            check.suite == "hidden" for check in self._store.checks(session.session_id)
-        )
-        if left <= 0:
-            raise ConfigError(
-                f"this session's {self._most_hidden} hidden checks are used up; the visible tests can be run "
-                "as often as you like"
-            )
+        left, ticket = self._take_hidden(session)
         if self._checks is None:
             self._checks = HiddenChecks()
         began = time.time()
-        outcomes = self._checks.check(challenge, code)
+        try:
+            outcomes = self._checks.check(challenge, code)
+        except BaseException:
+            self._note(session, HIDDEN_VOID, {"ticket": ticket})
+            raise
         rows = tuple(TestResult(o.name, o.passed, o.why) for o in outcomes)
         passed = sum(o.passed for o in outcomes)
-        whole = CheckReport("hidden", passed, len(rows), rows, left=left - 1, practice=practice)
+        whole = CheckReport("hidden", passed, len(rows), rows, left=left, practice=practice)
         self._record(session, challenge, whole, code, began)
         return _revealed(whole, challenge, outcomes)
 
@@ -130,7 +131,8 @@ class Work:
             ConfigError: There are no hints, or none are left.
         """
         challenge = self._challenge(session)
-        given = sum(event.kind == "hint" for event in self._store.events(session.session_id))
+        events = self._store.events(session.session_id)
+        given = max((int(event.detail.get("rung", 0)) for event in events if event.kind == "hint"), default=0)
         if not challenge.hints:
             raise ConfigError(f"the challenge {challenge.name} has no hints; ask the interviewer")
         if given >= len(challenge.hints):
@@ -145,6 +147,36 @@ class Work:
             said = Message(0, "hint", hint.text, created_at=now, asked_at=now)
             self._store.add_message(session.session_id, said)
         return hint
+
+    def _take_hidden(self, session: Session) -> tuple[int, str]:
+        """Take one of the session's hidden checks; return how many are left after it, and what names it.
+
+        A check takes seconds, and another host may begin one meanwhile: each writes down that it begins and
+        then looks how many had begun before, in the ledger's order.
+        """
+        done = sum(check.suite == "hidden" for check in self._store.checks(session.session_id))
+        if done >= self._most_hidden:
+            raise self._used_up()
+        ticket = secrets.token_hex(8)
+        self._note(session, HIDDEN_BEGUN, {"ticket": ticket})
+        events = self._store.events(session.session_id)
+        void = {event.detail.get("ticket") for event in events if event.kind == HIDDEN_VOID}
+        begun = [event.detail.get("ticket") for event in events if event.kind == HIDDEN_BEGUN]
+        before = [one for one in begun[: begun.index(ticket)] if one not in void]
+        left = self._most_hidden - 1 - max(len(before), done)
+        if left < 0:
+            self._note(session, HIDDEN_VOID, {"ticket": ticket})
+            raise self._used_up()
+        return left, ticket
+
+    def _used_up(self) -> ConfigError:
+        return ConfigError(
+            f"this session's {self._most_hidden} hidden checks are used up; the visible tests can be run "
+            "as often as you like"
+        )
+
+    def _note(self, session: Session, kind: str, detail: Mapping[str, Any]) -> None:
+        self._store.add_event(LedgerEvent(session.session_id, kind, time.time(), session.candidate, detail))
 
     def _challenge(self, session: Session) -> Challenge:
         if session.status is not Status.ACTIVE:

@@ -24,6 +24,7 @@ from ib_kernel.errors import BuddyError
 from ib_kernel.host import desk, entry, gateway, hub, join, page, turns, work
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.host.openapi import TEXT, fields, operation
+from ib_kernel.host.proxy import seen_through
 from ib_kernel.values.joining import is_loopback
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Border:
             await send(message)
 
         try:
+            scope = seen_through(scope, self._host.options)
             inner = self._host.hub.inner(scope) if self._host.hub is not None else None
             refusal = self._refusal(scope) if inner is None else _too_large(inner)
             if refusal is not None:
@@ -217,6 +219,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         await host.turns.close()
         await host.watch.close()
         await host.gateway.aclose()
+        await run_in_threadpool(host.withdraw)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

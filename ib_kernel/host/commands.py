@@ -28,7 +28,7 @@ def host(given: argparse.Namespace) -> int:
         logging.getLogger("ib_kernel.host.access").setLevel(logging.INFO)
     serving = Serving(
         listen_of(given.listen, hub=given.hub), given.url, given.tls_cert, given.tls_key, given.behind_proxy,
-        given.hub,
+        given.hub, given.workers, tuple(given.proxy),
     )  # fmt: skip
     return run(settings_of(given), serving, say)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ib_kernel.errors import BuddyError, ConfigError
+from ib_kernel.errors import BuddyError
 from ib_kernel.evidence.sandbox import Sandbox
-from ib_kernel.host.address import read_address
+from ib_kernel.host.address import read_addresses
 from ib_kernel.host.people import present
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def report(host: Host) -> list[str]:
 
 
 def _address(host: Host) -> str:
-    try:
-        return read_address(host.data_dir).address
-    except ConfigError as error:
-        return str(error)
+    listed = getattr(host.store, "hosts", None)
+    known = list(listed()) if listed is not None else []
+    running = [one.address for one in known] or [one.address for one in read_addresses(host.data_dir)]
+    return ", ".join(running) or f"none: no host runs on {host.data_dir}"

@@ -17,6 +17,7 @@ from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import COOKIE, host_of, require_interviewer
 from ib_kernel.host.openapi import FLAG, TEXT, choice, fields, operation, text
 from ib_kernel.host.people import SIGNED_IN_S, sign_in
+from ib_kernel.host.proxy import limited_address
 from ib_kernel.host.tokens import csrf_token, hashed
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def link(request: Request) -> Response:
     The body's ``as`` is "cookie" (for a browser, the default) or "token" (for a notebook or `ib`).
     """
     host = host_of(request)
-    host.join_limits.require(request.client.host if request.client else "")
+    host.join_limits.require(limited_address(request))
     value = await read_json(request, 10_000)
     wanted = text_of(value, "as", longest=20, default="cookie")
     found = await run_in_threadpool(sign_in, host, text_of(value, "token", longest=200))

@@ -7,6 +7,7 @@ budget, `Host.interview` an engine with one session in use.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
 import time
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.budget.access import acting_as
 from ib_kernel.budget.service import TokenService
+from ib_kernel.errors import BuddyError
 from ib_kernel.evidence.hidden import HiddenChecks
 from ib_kernel.evidence.work import Work
+from ib_kernel.host.address import read_addresses
 from ib_kernel.host.pacing import Pacing
 from ib_kernel.host.rates import RateLimit
 from ib_kernel.host.repair import Repair
@@ -27,6 +30,7 @@ from ib_kernel.host.sight import Sight
 from ib_kernel.host.watch import Watch
 from ib_kernel.host.written import Written
 from ib_kernel.interview.interview import Interview
+from ib_kernel.values.joining import JoinLine
 from ib_kernel.values.version import VERSION
 
 if TYPE_CHECKING:
@@ -35,6 +39,12 @@ if TYPE_CHECKING:
     from ib_kernel.settings import Settings
 
 __all__ = ["Host", "HostOptions"]
+
+OTHERS_S = 5.0
+"""Seconds for which the other hosts of a ledger are taken for what they were."""
+
+MOST_OTHERS = 7
+"""Other hosts that a candidate is told."""
 
 MOST_CHECKS = 2
 """Hidden checks that one process runs at once; the others wait."""
@@ -48,15 +58,22 @@ class HostOptions:
         address: What people type: scheme, name and port.
         listen: ``NAME:PORT`` or ``unix:PATH``.
         fingerprint: SHA-256 of a certificate that no authority has signed; "" otherwise.
-        behind_proxy: Whether a proxy that is named by `trusted_proxies` ends TLS.
-        trusted_proxies: Addresses whose ``X-Forwarded-For`` is believed.
+        behind_proxy: Whether a proxy ends TLS.
+        named_proxies: Their addresses where they were named.
+        behind_hub: Whether the proxy of a JupyterHub passes requests on.
     """
 
     address: str = "http://127.0.0.1:8899"
     listen: str = "127.0.0.1:8899"
     fingerprint: str = ""
     behind_proxy: bool = False
-    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    named_proxies: tuple[str, ...] = ()
+    behind_hub: bool = False
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """Addresses whose ``X-Forwarded-For`` is believed: the named ones, else this machine's own."""
+        return self.named_proxies or ("127.0.0.1", "::1")
 
     @property
     def is_secure(self) -> bool:
@@ -85,6 +102,7 @@ class Host:
     version: str = VERSION
     closing: threading.Event = field(default_factory=threading.Event)
     hub: Hub | None = None
+    _others: tuple[tuple[str, ...], float] = field(default=((), 0.0), init=False)
 
     @property
     def store(self) -> Any:
@@ -159,7 +177,7 @@ class Host:
         """The queue before the service: one key, many candidates."""
 
         def credit(session_id: str, seconds: float, reason: str) -> None:
-            self.store.credit_time(session_id, seconds, reason, "host")
+            self.store.credit_time(session_id, seconds, reason, "host", ending_now=True)
 
         return Pacing(self.settings, credit)
 
@@ -173,6 +191,39 @@ class Host:
     def interview(self, session_id: str) -> Interview:
         """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""
         return self.engine.beside(session_id)
+
+    def announce(self) -> None:
+        """Say in the ledger that a host runs at this address, where the ledger is one that hosts share."""
+        announce = getattr(self.store, "announce_host", None)
+        if announce is not None:
+            announce(self.options.address, self.options.fingerprint)
+
+    def withdraw(self) -> None:
+        """Say that it does not run any more."""
+        withdraw = getattr(self.store, "withdraw_host", None)
+        if withdraw is not None:
+            with contextlib.suppress(BuddyError):
+                withdraw(self.options.address)
+
+    def others(self) -> tuple[str, ...]:
+        """Return where else candidates of this ledger may go, each as the host's part of a join line.
+
+        A hub's candidates go through the hub, which has one address.
+        """
+        if self.hub is not None:
+            return ()
+        found, until = self._others
+        if time.monotonic() >= until:
+            found = self._other_hosts()
+            self._others = (found, time.monotonic() + OTHERS_S)
+        return found
+
+    def _other_hosts(self) -> tuple[str, ...]:
+        listed = getattr(self.store, "hosts", None)
+        known: list[Any] = list(listed()) if listed is not None else list(read_addresses(self.data_dir))
+        lines = {h.address: JoinLine("", h.address, h.fingerprint).text() for h in known}
+        lines.pop(self.options.address, None)
+        return tuple(sorted(lines.values())[:MOST_OTHERS])
 
     def end_session(self, session_id: str, who: str) -> None:
         """End a session and what runs in it.

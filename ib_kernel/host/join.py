@@ -18,6 +18,7 @@ from ib_kernel.host.answers import Refused, answer, last_event_id, read_json, te
 from ib_kernel.host.auth import host_of, require_candidate, still_candidate
 from ib_kernel.host.notice import notice_of, record_shown
 from ib_kernel.host.openapi import FLAG, TEXT, fields, maybe, operation, text, whole
+from ib_kernel.host.proxy import limited_address
 from ib_kernel.host.ready import require_ready
 from ib_kernel.host.tokens import derived_token, hashed
 from ib_kernel.values import Status
@@ -66,7 +67,7 @@ def routes(host: Host) -> list[BaseRoute]:
 async def join(request: Request) -> Response:
     """Exchange a code, once, for the candidate's token; a repeat with the same nonce answers the same."""
     host = host_of(request)
-    host.join_limits.require(request.client.host if request.client else "")
+    host.join_limits.require(limited_address(request))
     value = await read_json(request, 10_000)
     nonce = text_of(value, "nonce", longest=100)
     if not _NONCE.fullmatch(nonce):

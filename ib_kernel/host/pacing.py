@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 
 from ib_kernel.errors import ClientError, RateLimited
 from ib_kernel.host.clock_stops import ClockStops
-from ib_kernel.host.places import Places, Wait
+from ib_kernel.host.places import RUNNING, Places, Wait
 from ib_kernel.host.rate_window import RateWindow, is_outage
 from ib_kernel.settings import Settings
 from ib_kernel.turn.retry import RetryBudget
@@ -48,10 +48,13 @@ class Pacing:
         credit: Gives back time on a candidate's clock: session, seconds, reason. Blocking.
 
     Attributes:
+        most_running: Calls of one session that may run at once, at all hosts of a ledger together.
         retries: What all calls of this key together may spend on trying again.
         places: Who runs at the moment.
         stops: What is given back.
     """
+
+    most_running = RUNNING
 
     def __init__(self, settings: Settings, credit: Callable[[str, float, str], object]) -> None:
         self.settings = settings
@@ -63,13 +66,19 @@ class Pacing:
         self._windows: dict[str, RateWindow] = {}
 
     @asynccontextmanager
-    async def place(self, session_id: str) -> AsyncIterator[PacedCall]:
+    async def place(
+        self, session_id: str, say: Callable[[str], object] | None = None
+    ) -> AsyncIterator[PacedCall]:
         """Take one of the session's places for a whole call; wait for one where all are taken.
+
+        Args:
+            session_id: The session.
+            say: Gets a line to show for a wait.
 
         Raises:
             RateLimited: Too many calls of the session wait already.
         """
-        await self.places.take(session_id)
+        await self.places.take(session_id, say or _unsaid)
         call = PacedCall(self, session_id)
         try:
             yield call

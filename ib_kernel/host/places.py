@@ -1,10 +1,15 @@
-"""A session has few calls running at once; the others of it wait, first come, first served."""
+"""A session has few calls running at once; the others of it wait, first come, first served.
+
+These are the places in one process. Other hosts on the ledger are held to the same number by the reserve's
+own condition (`CallStart.most_running`): a call that has its place here and is refused there waits as well.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ib_kernel.errors import RateLimited
@@ -14,6 +19,9 @@ RUNNING = 2
 
 WAITING = 100
 """Calls of one session that may wait for a place."""
+
+WAITS = f"{RUNNING} calls of this interview are running; this one waits until one has ended"
+"""What a call that waits is told."""
 
 
 class Wait:
@@ -53,8 +61,8 @@ class Places:
             session = self._sessions.get(session_id)
             return session.running if session is not None else 0
 
-    async def take(self, session_id: str) -> None:
-        """Take a place, or wait for one. `RateLimited` when too many wait already."""
+    async def take(self, session_id: str, say: Callable[[str], object]) -> None:
+        """Take a place, or wait for one; *say* gets a line then. `RateLimited` when too many wait already."""
         with self._lock:
             session = self._sessions.setdefault(session_id, _Session())
             if session.running < RUNNING:
@@ -68,6 +76,7 @@ class Places:
                 )
             wait = Wait()
             session.waiting.append(wait)
+        say(WAITS)
         try:
             await wait.ready
         except asyncio.CancelledError:

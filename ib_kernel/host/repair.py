@@ -24,11 +24,10 @@ UNFINISHED = (
 
 
 class Repair:
-    """Completes requests whose worker is gone."""
+    """Completes requests whose worker is gone. Every host of a ledger does; each is completed once."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._swept: set[tuple[str, str]] = set()
 
     def completed(self, session: Session, stored: StoredRequest) -> StoredRequest:
         """Return a request that has ended with its last event: as it was stored, or as the ledger tells.
@@ -42,16 +41,14 @@ class Repair:
         reply = self._transcribed(session, stored)
         if reply is not None and stored.state == "finished":  # settled, and the host died before it said so
             return dataclasses.replace(stored, text=reply.content, result=self._from_ledger(session, stored))
-        self._keep_messages(session, stored)
-        return dataclasses.replace(stored, result=_unfinished(stored))
+        return self._closed(session, stored)
 
     def sweep(self) -> int:
         """Put what hosts that died have left behind into the transcripts; return how many there were new."""
         listed = getattr(self._host.store, "unfinished_requests", None)
-        found = [r for r in (listed() if listed is not None else []) if _name(r) not in self._swept]
+        found = listed() if listed is not None else []
         for stored in found:
             self.completed(self._host.service.get_session(stored.session_id), stored)
-            self._swept.add(_name(stored))
         return len(found)
 
     def _transcribed(self, session: Session, stored: StoredRequest) -> Message | None:
@@ -62,21 +59,14 @@ class Repair:
                 return dataclasses.replace(message, content=screened(message.content, private))
         return None
 
-    def _keep_messages(self, session: Session, stored: StoredRequest) -> None:
-        """Put what was asked and what has come of it into the transcript, once."""
-        history = self._host.store.history(session.session_id)
-        if any(m.turn == stored.turn and m.role == "user" for m in history):
-            return
-        question, asked_at = stored.result.get("question"), stored.result.get("asked_at")
-        if not isinstance(question, str):
-            return
-        at = float(asked_at) if isinstance(asked_at, (int, float)) else stored.updated_at
-        self._host.store.add_message(
-            session.session_id, Message(stored.turn, "user", question, at, False, at)
-        )
-        if stored.text:
-            cut = Message(stored.turn, "assistant", stored.text, stored.updated_at, True, at)
-            self._host.store.add_message(session.session_id, cut)
+    def _closed(self, session: Session, stored: StoredRequest) -> StoredRequest:
+        """Put what was asked and what has come of it into the transcript, unless another host has done it."""
+        result, said = _unfinished(stored), _messages(stored)
+        if not self._host.store.close_request(session.session_id, stored.request_id, said, result):
+            known = self._host.store.request(session.session_id, stored.request_id)
+            if known is not None and "kind" in known.result:  # its host was only slow, or another was faster
+                return known
+        return dataclasses.replace(stored, result=result)
 
     def _from_ledger(self, session: Session, stored: StoredRequest) -> dict[str, Any]:
         totals = self._host.service.totals(session.session_id)
@@ -85,8 +75,15 @@ class Repair:
         return {"kind": "end", "data": data}
 
 
-def _name(stored: StoredRequest) -> tuple[str, str]:
-    return stored.session_id, stored.request_id
+def _messages(stored: StoredRequest) -> list[Message]:
+    question, asked_at = stored.result.get("question"), stored.result.get("asked_at")
+    if not isinstance(question, str):
+        return []
+    at = float(asked_at) if isinstance(asked_at, (int, float)) else stored.updated_at
+    said = [Message(stored.turn, "user", question, at, False, at)]
+    if stored.text:
+        said.append(Message(stored.turn, "assistant", stored.text, stored.updated_at, True, at))
+    return said
 
 
 def _unfinished(stored: StoredRequest) -> dict[str, Any]:

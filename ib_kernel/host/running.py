@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from ib_kernel.errors import BuddyError, RepeatedRequest, Stopped
-from ib_kernel.host.answers import Refused, error_value
+from ib_kernel.host.answers import error_value
 from ib_kernel.host.outcome import outcome_value, told
 from ib_kernel.host.withhold import Withholder
 from ib_kernel.values import LedgerEvent
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 KEEP_S = 0.2
 """Seconds between two writes of a growing reply at most."""
-
-MOST_RUNNING = 2
-"""Turns of one session that run at once at most."""
 
 
 @dataclass(slots=True)
@@ -138,13 +135,7 @@ class RunningTurns:
         return len(turns)
 
     def start(self, turn: RunningTurn) -> None:
-        """Begin to read *turn* to its end.
-
-        Raises:
-            Refused: As many of the session run already.
-        """
-        if len(self.of(turn.session_id)) >= MOST_RUNNING:
-            raise Refused(429, "busy", f"{MOST_RUNNING} turns of this session are running; wait for one", 1.0)
+        """Begin to read *turn* to its end, as soon as it has one of its session's places."""
         self._turns[turn.session_id, turn.request_id] = turn
         task = asyncio.create_task(self._run(turn))
         self._tasks.add(task)

@@ -20,10 +20,13 @@ from urllib.parse import urlsplit
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
 from ib_kernel.host.address import Address, remove_address, write_address
+from ib_kernel.host.bind import bind, unbind
 from ib_kernel.host.folder import make_private
 from ib_kernel.host.host import Host, HostOptions
 from ib_kernel.host.hub import Hub, service_listen
 from ib_kernel.host.people import first_person, new_link
+from ib_kernel.host.proxy import is_address
+from ib_kernel.host.workers import Workers, parse_workers
 from ib_kernel.settings import Settings
 from ib_kernel.values.joining import is_loopback, parse_address
 
@@ -31,7 +34,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_LISTEN = "127.0.0.1:8899"
 
-LEASE_S = 10.0
+LEASE_S = 8.0
 """Seconds after which a dead host's reservations become unresolved, unless the settings say otherwise:
 candidates who come back wait no longer for what nobody reads any more."""
 
@@ -53,6 +56,8 @@ class Serving:
         tls_key: Its key's file.
         behind_proxy: Whether a proxy on this machine ends TLS.
         hub: Whether JupyterHub has started it as a service.
+        workers: How many processes serve.
+        proxies: Addresses of the proxies that end TLS; none: this machine's own.
     """
 
     listen: str = DEFAULT_LISTEN
@@ -61,6 +66,8 @@ class Serving:
     tls_key: str = ""
     behind_proxy: bool = False
     hub: bool = False
+    workers: int = 1
+    proxies: tuple[str, ...] = ()
 
 
 def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int:
@@ -69,26 +76,47 @@ def run(settings: Settings, serving: Serving, say: Callable[[str], None]) -> int
     Raises:
         ConfigError: What was asked for cannot be served; nothing has happened then.
     """
-    uvicorn, build_app = _server()
-    hub = Hub.from_environment() if serving.hub else None
+    _server()
     require_safe(serving)
+    if serving.hub:
+        Hub.from_environment()
     closed = make_private(settings.data_dir)
     if closed:
         say(closed)
     settings = host_settings(settings)
-    bound, shown = _bind(serving.listen)
+    bound, shown = bind(serving.listen)
     with contextlib.closing(bound), contextlib.ExitStack() as stack:
+        stack.callback(unbind, serving.listen)
         options = options_of(serving, shown)
-        host = Host(settings, TokenService(settings), options, hub=hub)
-        stack.callback(host.close)
         write_address(settings.data_dir, Address(options.address, options.fingerprint, os.getpid()))
         stack.callback(remove_address, settings.data_dir)
-        for line in greeting(host):
-            say(line)
+        if serving.workers == 1:
+            return _serve(settings, serving, options, bound, say)
+
+        def work(number: int, first: bool) -> int:
+            greets = number == 1 and first
+            return _serve(settings, serving, options, bound, say if greets else None)
+
+        return Workers(serving.workers, work, say).run()
+
+
+def _serve(
+    settings: Settings,
+    serving: Serving,
+    options: HostOptions,
+    bound: socket.socket,
+    say: Callable[[str], None] | None,
+) -> int:
+    """Serve in this process; *say* gets what a host says first (None: another one says it)."""
+    uvicorn, build_app = _server()
+    hub = Hub.from_environment() if serving.hub else None
+    host = Host(settings, TokenService(settings), options, hub=hub)
+    with contextlib.closing(host):
+        host.store.host_secret()  # a ledger that cannot be opened ends it here, in one line
+        if say is not None:
+            for line in greeting(host):
+                say(line)
         _stoppable(uvicorn, _config(uvicorn, build_app(host), serving), host).run(sockets=[bound])
-    if serving.listen.startswith("unix:"):
-        with contextlib.suppress(OSError):
-            os.unlink(serving.listen.removeprefix("unix:"))
     return 0
 
 
@@ -117,6 +145,12 @@ def require_safe(serving: Serving) -> None:
         raise ConfigError("--tls-cert and --tls-key go together: the certificate's file and its key's")
     if serving.tls_cert and serving.behind_proxy:
         raise ConfigError("either the host ends TLS (--tls-cert) or a proxy does (--behind-proxy), not both")
+    parse_workers(serving.workers)
+    if serving.proxies and not serving.behind_proxy:
+        raise ConfigError("--proxy names the proxy of --behind-proxy; add that, or leave --proxy out")
+    for proxy in serving.proxies:
+        if not is_address(proxy):
+            raise ConfigError(f"--proxy takes a proxy's IP address, such as 10.0.0.5, not {proxy!r}")
     if serving.behind_proxy and not serving.url.startswith("https://"):
         raise ConfigError("--behind-proxy needs --url https://NAME, the address that people type")
     if serving.url and urlsplit(parse_address(serving.url)).path:
@@ -139,7 +173,7 @@ def options_of(serving: Serving, shown: str) -> HostOptions:
         name = socket.gethostname()
     address = parse_address(serving.url or f"{scheme}://{name}:{port}")
     fingerprint = fingerprint_of(serving, address) if serving.tls_cert else ""
-    return HostOptions(address, shown, fingerprint, serving.behind_proxy)
+    return HostOptions(address, shown, fingerprint, serving.behind_proxy, serving.proxies, serving.hub)
 
 
 def fingerprint_of(serving: Serving, address: str) -> str:
@@ -253,48 +287,9 @@ def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=serving.behind_proxy or serving.hub,
-        forwarded_allow_ips="127.0.0.1" if not serving.listen.startswith("unix:") else "*",
+        proxy_headers=False,  # `ib_kernel.host.proxy` reads them, and believes less
         timeout_graceful_shutdown=int(STOP_S),
         timeout_keep_alive=30,
         ssl_certfile=serving.tls_cert or None,
         ssl_keyfile=serving.tls_key or None,
     )
-
-
-def _bind(listen: str) -> tuple[socket.socket, str]:
-    """Return a bound socket, and where it listens with its real port."""
-    try:
-        if listen.startswith("unix:"):
-            return _bind_unix(listen.removeprefix("unix:")), listen
-        name, _, port = listen.rpartition(":")
-        family = socket.AF_INET6 if ":" in name else socket.AF_INET
-        bound = socket.create_server((name.strip("[]"), int(port)), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot listen on {listen}: {reason}; name another with --listen") from None
-    return bound, f"{name}:{bound.getsockname()[1]}"
-
-
-def _bind_unix(path: str) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        if socket_is_dead(path):
-            os.unlink(path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        bound.bind(path)
-    finally:
-        os.umask(before)
-    bound.listen(2048)
-    return bound
-
-
-def socket_is_dead(path: str) -> bool:
-    """Return True if nobody listens on the unix socket *path* any more."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-        return False

@@ -66,6 +66,7 @@ class Sight:
             "turns_left": service.estimate_turns_left(session.session_id),
             "doubts": [doubt_value(reservation) for reservation in doubts],
             "now": self._host.clock(),
+            "hosts": list(self._host.others()),
         }
 
     def everything(self, session: Session) -> dict[str, Any]:

@@ -106,12 +106,24 @@ async def stop(request: Request) -> Response:
     if turn is not None and turn.end is None:
         turn.stop()
         return answer({"stopped": True})
-    stored = await run_in_threadpool(host.store.request, session.session_id, name)
-    if stored is not None and stored.state == "running":  # another process reads it
+    return answer({"stopped": await run_in_threadpool(_stop_elsewhere, host, session, name)})
+
+
+def _stop_elsewhere(host: Host, session: Session, name: str) -> bool:
+    """Ask the other processes on this ledger to stop a turn; return whether one is known to run.
+
+    One that waits for its place at another host is in no row yet, and is asked as well.
+    """
+    stored = host.store.request(session.session_id, name)
+    running = stored is not None and stored.state == "running"
+    if stored is None and name.isdigit():
+        held = host.store.reservations(session.session_id)
+        running = any(r.turn == int(name) and not r.in_doubt for r in held)
+    if running or stored is None:
+        host.written.add(session, name)
         event = LedgerEvent(session.session_id, STOP_KIND, 0.0, "candidate", {"request_id": name})
-        await run_in_threadpool(host.store.add_event, event)
-        return answer({"stopped": True})
-    return answer({"stopped": False})
+        host.store.add_event(event)
+    return running
 
 
 async def _begin(

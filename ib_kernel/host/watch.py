@@ -29,8 +29,16 @@ WAIT_S = 0.5
 SWEEP_S = 5.0
 """Seconds between two looks at what hosts that died have left behind."""
 
+LOOK_S = 1.0
+"""Seconds between two looks at every session that has a running turn, whether it was told to have changed or
+not: a time limit passes without a change, and what a host that died wanted to tell may be lost."""
+
+SKEW_S = 5.0
+"""Seconds by which the clocks of two hosts, or of a host and the ledger's server, may differ."""
+
 STOP_KIND = "stop_asked"
-"""The event by which one process asks another to stop a session's turns; details *request_id*."""
+"""The event by which one process asks another to stop a session's turns; details *request_id*, which is a
+turn's number where its client named that."""
 
 WHY = {
     Status.PAUSED: "the interviewer has paused the session",
@@ -81,6 +89,7 @@ class Watch:
         self._host = host
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
+        self._looked_at = self._swept_at = 0.0
 
     @contextlib.contextmanager
     def listening(self, session_id: str | None):  # type: ignore[no-untyped-def]
@@ -109,12 +118,12 @@ class Watch:
             await asyncio.wait([self._task])
 
     async def _follow(self) -> None:
-        cursor, swept_at = "", 0.0
+        cursor = ""
         while True:
             try:
-                if time.monotonic() - swept_at > SWEEP_S:
-                    swept_at = time.monotonic()
-                    await run_in_threadpool(self._host.repair.sweep)
+                if time.monotonic() - self._swept_at > SWEEP_S:
+                    self._swept_at = time.monotonic()
+                    await run_in_threadpool(self._sweep)
                 changes, cursor = await run_in_threadpool(self._host.store.changes, cursor, WAIT_S)
                 for listener in list(self._listeners):
                     listener.hear(changes)
@@ -128,16 +137,28 @@ class Watch:
                 await self._host.turns.close()
                 await asyncio.sleep(WAIT_S)
 
+    def _sweep(self) -> None:
+        """Say that this host runs, and complete what others have left behind."""
+        self._host.announce()
+        self._host.repair.sweep()
+
     async def _stop_what_may_not_go_on(self, changes: list[Change]) -> None:
         running = self._host.turns.sessions()
-        asked = {c.session_id for c in changes if c.kind == "event"} & running
-        for session_id in running:
-            session = await run_in_threadpool(self._host.service.get_session, session_id)
-            if session.status in WHY:
-                self._host.turns.stop(session_id, WHY[session.status])
-        for session_id in asked:
+        if not running:
+            return
+        looked_at = running & {c.session_id for c in changes if c.kind == "session"}
+        if time.monotonic() - self._looked_at > LOOK_S:
+            self._looked_at, looked_at = time.monotonic(), running
+        if looked_at:
+            for session_id, status in (await run_in_threadpool(self._states, looked_at)).items():
+                if status in WHY:
+                    self._host.turns.stop(session_id, WHY[status])
+        for session_id in {c.session_id for c in changes if c.kind == "event"} & running:
             for event in await run_in_threadpool(self._host.store.events, session_id):
                 if event.kind == STOP_KIND:
                     turn = self._host.turns.find(session_id, str(event.detail.get("request_id", "")))
-                    if turn is not None and turn.end is None and event.created_at >= turn.asked_at:
+                    if turn is not None and turn.end is None and event.created_at >= turn.asked_at - SKEW_S:
                         turn.stop()
+
+    def _states(self, sessions: Iterable[str]) -> dict[str, Status]:
+        return {name: self._host.service.get_session(name).status for name in sessions}

@@ -20,8 +20,15 @@ BYTES = 64 * 2**20
 """Bytes of text in them at most."""
 
 
+LOOK_AFTER = 0.05
+"""The share of the quota after which the ledger is looked at again: other hosts write for it, too."""
+
+
 class Written:
     """Counts what sessions have written; begins with what the ledger has. Safe from several threads.
+
+    Every host of a ledger counts for itself and looks again at what is there, so that a session that goes to
+    several hosts has at most `LOOK_AFTER` more at each.
 
     Args:
         store: The ledger.
@@ -32,6 +39,7 @@ class Written:
     def __init__(self, store: Any, rows: int = ROWS, size: int = BYTES) -> None:
         self._store, self._rows, self._size = store, rows, size
         self._written: dict[str, list[int]] = {}
+        self._looked: dict[str, tuple[int, int]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -44,8 +52,9 @@ class Written:
         sizes = [_size(text) for text in texts]
         with self.one_by_one(session):
             session_id = session.session_id
-            if session_id not in self._written:
-                self._written[session_id] = self._known(session_id)
+            if session_id not in self._written or self._is_old(session_id):
+                self._written[session_id] = known = self._known(session_id)
+                self._looked[session_id] = (known[0], known[1])
             rows, size = self._written[session_id]
             if rows + len(sizes) > self._rows or size + sum(sizes) > self._size:
                 raise Refused(
@@ -63,6 +72,11 @@ class Written:
             lock = self._locks.setdefault(session.session_id, threading.Lock())
         with lock:
             yield
+
+    def _is_old(self, session_id: str) -> bool:
+        """Return True if so much was written since the ledger was looked at that it is time to look again."""
+        (rows, size), (then, bytes_then) = self._written[session_id], self._looked[session_id]
+        return rows - then >= LOOK_AFTER * self._rows or size - bytes_then >= LOOK_AFTER * self._size
 
     def _known(self, session_id: str) -> list[int]:
         texts = [cell.source for cell in self._store.cells(session_id)]

@@ -6,24 +6,24 @@ errors become lines of our own kinds.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import functools
-import hashlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 
 from ib_kernel import errors
-from ib_kernel.errors import BuddyError, ConfigError, NotConnected, SessionInactive
+from ib_kernel.errors import BuddyError, NotConnected, SessionInactive
+from ib_kernel.remote.places import Place, Places
+from ib_kernel.remote.tls import context_for
 from ib_kernel.secrets import Secret
 from ib_kernel.text import cut
-from ib_kernel.values.joining import is_loopback
 from ib_kernel.values.sse import Decoder, Event
 from ib_kernel.values.version import VERSION
 
@@ -31,11 +31,22 @@ ANSWER_S = 15.0
 """Seconds for a whole short answer."""
 
 CONNECT_S = 10.0
+"""Seconds to wait for a connection to the one host there is."""
+
+NEXT_S = 3.0
+"""Seconds to wait for a connection where there is another host to go on at."""
+
 SILENCE_S = 45.0
 """Seconds without a byte after which a stream is taken for lost; a host pulses every 10 to 15."""
 
 MAX_ANSWER = 32 * 2**20
 """Bytes of an answer at most."""
+
+REPEATABLE = frozenset({"/v1/join", "/v1/notice", "/v1/begin", "/v1/estimate", "/v1/recording"})
+"""What may be sent again when nobody knows whether it arrived: it changes nothing the second time."""
+
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout)
+_BROKEN = (httpx2.HTTPError, OSError)
 
 _KNOWN: Mapping[str, type[BuddyError]] = {
     name: kind
@@ -53,43 +64,61 @@ class HostRefused(BuddyError):
 
 
 class Connection:
-    """One host, one token; safe from several threads.
+    """One interview's line, one token; safe from several threads.
+
+    Where the host has told of others on its ledger, the line goes on at the next one when a host is away: at
+    once for what was not sent or changes nothing when it is sent twice, with the next request for the rest.
 
     Args:
-        address: Scheme, name and port.
+        address: Scheme, name and port of the host that was joined.
         token: Whose requests these are; None before joining.
         fingerprint: SHA-256 of the host's certificate in hex, "" where an authority has signed it.
         ca_file: Certificates of further authorities (PEM).
-
-    Raises:
-        ConfigError: The file cannot be used.
-        NotConnected: The host cannot be reached to compare its certificate, or has another one.
+        others: Other hosts, as a host tells them (see `Places.learn`).
     """
 
     def __init__(
-        self, address: str, token: Secret | None = None, *, fingerprint: str = "", ca_file: Path | None = None
+        self,
+        address: str,
+        token: Secret | None = None,
+        *,
+        fingerprint: str = "",
+        ca_file: Path | None = None,
+        others: Sequence[str] = (),
     ) -> None:
-        self.address, self.token = address, token
-        self._verify = _tls(address, fingerprint, ca_file)
+        self.token, self._ca_file = token, ca_file
+        self.places = Places(Place(address, fingerprint), list(others))
+        self._lock = threading.Lock()
+        self._contexts: dict[Place, ssl.SSLContext | bool] = {}
+        self._clients: dict[Place, httpx2.Client] = {}
+        self._async_clients: dict[Place, httpx2.AsyncClient] = {}
         self._stream: Any = None
-        self._client = httpx2.Client(**self._options())
 
     def with_token(self, token: Secret) -> Connection:
         """Return the same line for the owner of *token*."""
-        other = object.__new__(Connection)
-        other.address, other.token, other._verify, other._stream = self.address, token, self._verify, None
-        other._client = httpx2.Client(**other._options())
+        other = Connection(self.address, token, ca_file=self._ca_file)
+        other.places, other._contexts = self.places, self._contexts
         return other
 
-    @functools.cached_property
-    def async_client(self) -> httpx2.AsyncClient:
-        """The client for the line on one event loop, whose owner closes it there."""
-        return httpx2.AsyncClient(**self._options())
+    @property
+    def address(self) -> str:
+        """Where the host is that is asked."""
+        return self.places.now.address
+
+    async def aline(self) -> tuple[Place, httpx2.AsyncClient]:
+        """Return the host to ask and the client for one event loop, whose owner closes it there."""
+        place = self.places.now
+        if place not in self._async_clients:
+            await asyncio.to_thread(self._context, place)
+            self._async_clients[place] = httpx2.AsyncClient(**self._options(place))
+        return place, self._async_clients[place]
 
     async def aclose(self) -> None:
-        """Close what `async_client` has opened, on its loop."""
-        if "async_client" in self.__dict__:
-            await self.async_client.aclose()
+        """Close what `aline` has opened, on its loop."""
+        clients = list(self._async_clients.values())
+        self._async_clients.clear()
+        for client in clients:
+            await client.aclose()
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to ``GET path``.
@@ -109,25 +138,31 @@ class Connection:
         Raises:
             BuddyError: The host cannot be reached, refuses, or sends more.
         """
+        place = self.places.now
         with (
-            self._said(),
-            httpx2.Client(**self._options()) as client,
+            self._said(place),
+            httpx2.Client(**self._options(place)) as client,
             client.stream("POST", path, json=value, headers={"Connection": "close"}) as response,
         ):
             body = _whole(response, limit)
             if response.status_code != 200:
-                raise self._error(response.status_code, body)
+                raise self._error(place, response.status_code, body)
         return body
 
     @contextlib.contextmanager
     def events(self, path: str, last_id: int = 0) -> Iterator[Iterator[Event]]:
-        """Hand out the events of a stream while entered."""
+        """Hand out the events of a stream while entered; what breaks it lets the next one begin elsewhere."""
         headers = {"Last-Event-ID": str(last_id)} if last_id else {}
-        with self._said(), self._client.stream("GET", path, headers=headers) as response:
+        place = self.places.now
+        client, timeout = self._client(place), self.stream_timeout()
+        with self._said(place), client.stream("GET", path, headers=headers, timeout=timeout) as response:
             if response.status_code != 200:
-                raise self._error(response.status_code, _whole(response))
+                if response.status_code >= 500:
+                    self.places.leave(place)
+                raise self._error(place, response.status_code, _whole(response))
             self._stream = response.extensions.get("network_stream")
             yield _events(response)
+            self.places.leave(place)  # it has ended its stream: it stops, or takes us no more
 
     def close(self) -> None:
         """Close connections, the one that somebody reads in another thread first. Idempotent."""
@@ -135,56 +170,95 @@ class Connection:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-        self._client.close()
+        with self._lock:
+            clients = list(self._clients.values())
+        for client in clients:
+            client.close()
+
+    def stream_timeout(self) -> httpx2.Timeout:
+        """Return how long a stream is waited for: for the connection, and then for each byte."""
+        return httpx2.Timeout(SILENCE_S, connect=self._connect_s())
 
     def _ask(self, method: str, path: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
-        with self._said(), self._client.stream(method, path, json=value, timeout=ANSWER_S) as response:
+        for last in range(len(self.places) - 1, -1, -1):
+            place = self.places.now
+            try:
+                return self._ask_at(place, method, path, value)
+            except (*_BROKEN, NotConnected) as error:
+                if isinstance(error, NotConnected) and not error.retryable:
+                    raise
+                self.places.leave(place)
+                unsent = isinstance(error, (*_NOT_SENT, NotConnected))
+                if not last or not (unsent or method == "GET" or path in REPEATABLE):
+                    raise error if isinstance(error, NotConnected) else self.lost(place, error) from None
+        raise AssertionError("unreachable")
+
+    def _ask_at(
+        self, place: Place, method: str, path: str, value: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        timeout = httpx2.Timeout(ANSWER_S, connect=self._connect_s())
+        with self._client(place).stream(method, path, json=value, timeout=timeout) as response:
             body = _whole(response)
             if response.status_code != 200:
-                raise self._error(response.status_code, body)
+                raise self._error(place, response.status_code, body)
         return _object(body)
 
     @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
+    def _said(self, place: Place) -> Iterator[None]:
         try:
             yield
-        except httpx2.HTTPError as error:
-            raise self.lost(error) from None
-        except (OSError, ssl.SSLError) as error:
-            raise self.lost(error) from None
+        except _BROKEN as error:
+            self.places.leave(place)
+            raise self.lost(place, error) from None
 
-    def lost(self, error: BaseException) -> NotConnected:
-        """Return the line for a connection that failed."""
+    def lost(self, place: Place, error: BaseException) -> NotConnected:
+        """Return the line for a connection to *place* that failed."""
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             reason = (
                 "its certificate is signed by nobody this machine knows; copy the whole join line, or name "
                 "the authority's file in IB_CA_FILE"
             )
-        return NotConnected(f"the host {self.address} cannot be reached: {reason}", retryable=True)
+        return NotConnected(f"the host {place.address} cannot be reached: {reason}", retryable=True)
 
-    def error_of(self, status: int, body: bytes) -> BuddyError:
+    def error_of(self, place: Place, status: int, body: bytes) -> BuddyError:
         """Return the error that an answer of *status* with *body* stands for."""
-        return self._error(status, body)
+        return self._error(place, status, body)
 
-    def _error(self, status: int, body: bytes) -> BuddyError:
+    def _error(self, place: Place, status: int, body: bytes) -> BuddyError:
         try:
             return error_from(_object(body), status)
         except BuddyError:
-            return HostRefused(f"the host {self.address} answered {status} without saying why", status)
+            return HostRefused(f"the host {place.address} answered {status} without saying why", status)
 
-    def _options(self) -> dict[str, Any]:
+    def _client(self, place: Place) -> httpx2.Client:
+        options = self._options(place)
+        with self._lock:
+            if place not in self._clients:
+                self._clients[place] = httpx2.Client(**options)
+            return self._clients[place]
+
+    def _connect_s(self) -> float:
+        return CONNECT_S if len(self.places) == 1 else NEXT_S
+
+    def _context(self, place: Place) -> ssl.SSLContext | bool:
+        if place not in self._contexts:
+            self._contexts[place] = context_for(
+                place.address, place.fingerprint, self._ca_file, self._connect_s()
+            )
+        return self._contexts[place]
+
+    def _options(self, place: Place) -> dict[str, Any]:
         headers = {"IB-Version": VERSION, "Accept-Encoding": "identity"}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token.reveal()}"
-        name = urlsplit(self.address).hostname or ""
         return {
-            "base_url": self.address,
+            "base_url": place.address,
             "headers": headers,
-            "verify": self._verify,
-            "timeout": httpx2.Timeout(SILENCE_S, connect=CONNECT_S),
+            "verify": self._context(place),
+            "timeout": self.stream_timeout(),
             "follow_redirects": False,
-            "trust_env": not is_loopback(name),
+            "trust_env": not place.is_here,
         }
 
 
@@ -200,44 +274,6 @@ def error_from(value: Mapping[str, Any], status: int = 0) -> BuddyError:
     if kind is not None and kind is not errors.RepeatedRequest:
         return kind(line)
     return HostRefused(line, status, str(error.get("code") or "")[:50])
-
-
-def _tls(address: str, fingerprint: str, ca_file: Path | None) -> ssl.SSLContext | bool:
-    if not address.startswith("https://"):
-        return False  # this machine's own: no certificate is asked for, and building a context takes a while
-    if fingerprint:
-        return _pinned(address, fingerprint)
-    if ca_file is None:
-        return httpx2.create_ssl_context()
-    try:
-        context = ssl.create_default_context()
-        context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or "it has no certificates"
-        raise ConfigError(f"ca_file {ca_file} cannot be used: {reason}") from None
-    return context
-
-
-def _pinned(address: str, fingerprint: str) -> ssl.SSLContext:
-    """Return a context that accepts the one certificate with that fingerprint, and no authority."""
-    parts = urlsplit(address)
-    where = (parts.hostname or "", parts.port or 443)
-    try:
-        pem = ssl.get_server_certificate(where, timeout=CONNECT_S)
-    except (OSError, ssl.SSLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise NotConnected(f"the host {address} cannot be reached: {reason}") from None
-    if hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() != fingerprint:
-        raise NotConnected(
-            f"the host {address} has another certificate than the join line says; somebody may stand between "
-            "you and it: ask the interviewer for a new line",
-            retryable=False,
-        )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the certificate itself is what was promised
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=pem)
-    return context
 
 
 def _whole(response: httpx2.Response, limit: int = MAX_ANSWER) -> bytes:

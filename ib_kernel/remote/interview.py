@@ -5,7 +5,9 @@ What a candidate may not do raises `NotHere`, one line that says who can.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -13,6 +15,7 @@ from ib_kernel.errors import ConfigError, NotHere
 from ib_kernel.interview.challenges import Challenge
 from ib_kernel.plugin.events import SessionChanged
 from ib_kernel.plugin.manager import Plugins
+from ib_kernel.remote import kept as keeping
 from ib_kernel.remote.connection import Connection
 from ib_kernel.remote.kept import Kept
 from ib_kernel.remote.received import received
@@ -42,7 +45,7 @@ class RemoteInterview:
 
     def __init__(self, settings: Settings, plugins: Plugins, connection: Connection, kept: Kept) -> None:
         self.settings, self.plugins, self.connection, self.kept = settings, plugins, connection, kept
-        self.state = State(connection, self._changed)
+        self.state = State(connection, self._changed, self._keep_hosts)
         self.service = RemoteService(self)
         self._loop = BackgroundLoop("ib-remote-turns")
         self._challenge: Challenge | None = None
@@ -257,6 +260,12 @@ class RemoteInterview:
 
     def _changed(self) -> None:
         self.plugins.notify("ib_session_changed", SessionChanged(self.session, "remote"))
+
+    def _keep_hosts(self) -> None:
+        """Keep where else to go on, for a kernel that starts anew while the host is away."""
+        self.kept = replace(self.kept, others=self.connection.places.others())
+        with contextlib.suppress(ConfigError):
+            keeping.write(self.settings.data_dir, self.kept)
 
     def _take_challenge(self, value: Any) -> None:
         if isinstance(value, Mapping):

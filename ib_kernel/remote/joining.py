@@ -52,9 +52,9 @@ def join(text: str, settings: Settings, plugins: Plugins) -> Joined:
             "join needs a code: %interview join CODE@https://host; join --test HOST tries a host"
         )
     learn(line.code)
-    with contextlib.closing(_connect(line, settings)) as connection:
+    known = keeping.find(settings.data_dir, line)
+    with contextlib.closing(_connect(line, settings, known)) as connection:
         require_same_version(connection)
-        known = keeping.find(settings.data_dir, line)
         if known is not None and known.token:
             return _go_on(known, connection, settings, plugins)
         asked = known or keeping.begin(settings.data_dir, line)
@@ -97,8 +97,9 @@ def require_same_version(connection: Connection) -> None:
         raise HostRefused(line)
 
 
-def _connect(line: JoinLine, settings: Settings) -> Connection:
-    return Connection(line.address, fingerprint=line.fingerprint, ca_file=settings.ca_file)
+def _connect(line: JoinLine, settings: Settings, known: Kept | None = None) -> Connection:
+    others = known.others if known is not None else ()
+    return Connection(line.address, fingerprint=line.fingerprint, ca_file=settings.ca_file, others=others)
 
 
 def _exchange(connection: Connection, line: JoinLine, asked: Kept) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def _rejoin(settings: Settings, plugins: Plugins) -> Joined:
             "no interview was joined here yet; type the line that you were sent: %interview join …"
         )
     line = JoinLine("", known.address, known.fingerprint)
-    with contextlib.closing(_connect(line, settings)) as connection:
+    with contextlib.closing(_connect(line, settings, known)) as connection:
         require_same_version(connection)
         return _go_on(known, connection, settings, plugins)
 

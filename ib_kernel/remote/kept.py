@@ -29,7 +29,8 @@ FOLDER = "joined"
 class Kept:
     """One interview at one host; without a `token` it is being joined.
 
-    With `by_hub`, the tokens work only beside the hub's token of this user's server.
+    With `by_hub`, the tokens work only beside the hub's token of this user's server. `others` are the hosts
+    that the host has told of, to go on at when it is away.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Kept:
     session_id: str = ""
     at: float = 0.0
     by_hub: bool = False
+    others: tuple[str, ...] = ()
 
     def sent(self, token: str) -> str:
         """Return *token* as the host is shown it: beside this server's hub token where a hub has to vouch."""

@@ -38,11 +38,17 @@ class Answer:
 class State:
     """The session as the host told it last. Safe from several threads.
 
-    *on_change* is called on the listener's thread whenever something new was told.
+    *on_change* is called on the listener's thread whenever something new was told, *on_hosts* when other
+    hosts were told that serve the same ledger.
     """
 
-    def __init__(self, connection: Connection, on_change: Callable[[], None] = lambda: None) -> None:
-        self._connection, self._on_change = connection, on_change
+    def __init__(
+        self,
+        connection: Connection,
+        on_change: Callable[[], None] = lambda: None,
+        on_hosts: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._connection, self._on_change, self._on_hosts = connection, on_change, on_hosts
         self._lock = threading.RLock()
         self._known: Answer | None = None
         self._alive_at = 0.0
@@ -86,6 +92,8 @@ class State:
 
     def take(self, value: Mapping[str, Any]) -> Answer:
         """Take what the host has told of the session."""
+        if self._connection.places.learn(value.get("hosts")):
+            self._on_hosts()
         turns_left = value.get("turns_left")
         session = read(Session, value.get("session"))
         found = Answer(

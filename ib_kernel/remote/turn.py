@@ -17,6 +17,7 @@ import httpx2
 
 from ib_kernel.errors import BuddyError, ClientError, NotConnected, StoreError
 from ib_kernel.remote.connection import ANSWER_S, Connection, async_events, error_from, parse_object
+from ib_kernel.remote.places import Place
 from ib_kernel.text import cut, plain
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.values import CallEnd, Piece, Reservation, Totals
@@ -86,25 +87,29 @@ class RemoteTurn:
 
     async def run(self) -> RemoteResult:
         """Run to the end and return the result, or raise what refused or failed the turn."""
-        client = self._connection.async_client
         try:
-            return await self._to_its_end(client)
+            return await self._to_its_end()
         except asyncio.CancelledError:
-            self.partial = await self._stopped(client)
+            self.partial = await self._stopped()
             raise
 
-    async def _to_its_end(self, client: httpx2.AsyncClient) -> RemoteResult:
+    async def _to_its_end(self) -> RemoteResult:
         lost_at, tries = None, 0
         while True:
-            before = len(self._text)
+            before, place = len(self._text), self._connection.places.now
             try:
-                result = await self._read(client)
+                result = await self._read()
                 if result is not None:
                     return result
             except (httpx2.HTTPError, OSError) as error:
-                lost = self._connection.lost(error)
+                lost = self._connection.lost(place, error)
+            except NotConnected as error:  # its certificate could not be compared
+                if not error.retryable:
+                    raise
+                lost = error
             else:
-                lost = NotConnected(f"the host {self._connection.address} ended its stream early")
+                lost = NotConnected(f"the host {place.address} ended its stream early")
+            elsewhere = self._connection.places.leave(place)
             now = time.monotonic()
             if lost_at is None or len(self._text) > before:
                 lost_at, tries = now, 0
@@ -113,16 +118,21 @@ class RemoteTurn:
                     f"{lost} The reply goes on without you: %interview transcript shows it later.",
                     outcome="unknown",
                 )
-            self._emit(Notice(f"the line to the host broke; trying again for {GIVE_UP_S:.0f} s…"))
+            next_one = "going on at another" if elsewhere else f"trying again for {GIVE_UP_S:.0f} s"
+            self._emit(Notice(f"the line to the host broke; {next_one}…"))
             await asyncio.sleep(WAITS_S[min(tries, len(WAITS_S) - 1)])
             tries += 1
 
-    async def _read(self, client: httpx2.AsyncClient) -> RemoteResult | None:
+    async def _read(self) -> RemoteResult | None:
         """Read one connection; None when it ended before the turn did."""
+        place, client = await self._connection.aline()
         headers = {"Idempotency-Key": self._request_id, "Last-Event-ID": str(len(self._text))}
-        async with client.stream("POST", "/v1/turns", json=dict(self._question), headers=headers) as response:
+        timeout = self._connection.stream_timeout()
+        async with client.stream(
+            "POST", "/v1/turns", json=dict(self._question), headers=headers, timeout=timeout
+        ) as response:
             if response.status_code != 200:
-                await self._refused(response)
+                await self._refused(place, response)
                 return None
             async for event in async_events(response):
                 if event.kind == "piece":
@@ -136,11 +146,11 @@ class RemoteTurn:
                     raise error_from(parse_object(event.data))
         return None
 
-    async def _refused(self, response: httpx2.Response) -> None:
+    async def _refused(self, place: Place, response: httpx2.Response) -> None:
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk[: 100_000 - len(body)]
-        error = self._connection.error_of(response.status_code, bytes(body))
+        error = self._connection.error_of(place, response.status_code, bytes(body))
         if response.status_code in (502, 503, 504) and not isinstance(error, (ClientError, StoreError)):
             return  # a proxy whose host is away for a moment
         raise error
@@ -172,13 +182,19 @@ class RemoteTurn:
             why=cut(str(value.get("why", "")), 500),
         )
 
-    async def _stopped(self, client: httpx2.AsyncClient) -> RemoteResult | None:
-        """Stop the turn at the host, and read what has come of it."""
+    async def _stopped(self) -> RemoteResult | None:
+        """Stop the turn, at whichever host answers, and read what has come of it."""
+        path = f"/v1/turns/{self._request_id}/stop"
         try:
             async with asyncio.timeout(STOP_S):
-                path = f"/v1/turns/{self._request_id}/stop"
-                await client.post(path, json={}, timeout=ANSWER_S)
-                return await self._read(client)
+                for _ in range(len(self._connection.places)):
+                    place, client = await self._connection.aline()
+                    try:
+                        await client.post(path, json={}, timeout=ANSWER_S)
+                        break
+                    except (httpx2.HTTPError, OSError):
+                        self._connection.places.leave(place)
+                return await self._read()
         except (BuddyError, httpx2.HTTPError, OSError, TimeoutError):
             return None
 

@@ -55,6 +55,12 @@ def spend(store: Any, nano_usd: str, times: str) -> None:
     say(admitted=admitted)
 
 
+def run(store: Any, most: str, times: str) -> None:
+    """Reserve for calls of which *most* may run; say how many were let through."""
+    call = CallStart(None, most_running=int(most))
+    say(admitted=sum(bool(store.reserve("s", 1, lease_s=600.0, call=call)) for _ in range(int(times))))
+
+
 def speak(store: Any, kind: str) -> None:
     """Record one event."""
     from ib_kernel.values import LedgerEvent
@@ -71,6 +77,7 @@ def main(factory: str, folder: str, what: str, *values: str) -> None:
     say(ready=True)
     sys.stdin.readline()
     works: dict[str, Any] = {"take": take, "ask": ask, "answer": answer, "spend": spend, "speak": speak}
+    works["run"] = run
     works[what](store, *values)
     store.close()
 

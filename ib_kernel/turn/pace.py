@@ -11,7 +11,7 @@ from ib_kernel.values import RateLimits
 
 
 class PacedTurn(Protocol):
-    """A turn that has its place: `admit` each attempt, then say `heard`, and `answered` or `failed`."""
+    """A turn that has its place: `admit` each attempt, say `heard`, then `answered`, `failed` or `end`."""
 
     async def admit(self, model: str, tokens: int, say: Callable[[str], None] | None = None) -> None:
         """Wait until an attempt may be sent.
@@ -35,6 +35,10 @@ class PacedTurn(Protocol):
         """Note that the attempt was answered well."""
         ...
 
+    def end(self) -> None:
+        """Note that the attempt is over, or was not sent. Idempotent."""
+        ...
+
     async def failed(self, error: ClientError) -> None:
         """Note how the attempt failed.
 
@@ -45,12 +49,21 @@ class PacedTurn(Protocol):
 
 
 class Pace(Protocol):
-    """Lets calls go one after the other. Safe from several threads and event loops."""
+    """Lets calls go one after the other. Safe from several threads and event loops.
 
-    def place(self, session_id: str) -> AbstractAsyncContextManager[PacedTurn]:
+    Attributes:
+        most_running: Calls of one session that may run at once (`CallStart.most_running`).
+    """
+
+    most_running: int
+
+    def place(
+        self, session_id: str, say: Callable[[str], object] | None = None
+    ) -> AbstractAsyncContextManager[PacedTurn]:
         """Return a context that takes one of the session's places; leaving it ends an attempt left open.
 
         Args:
             session_id: The session.
+            say: Gets a line for a wait.
         """
         ...

@@ -65,9 +65,18 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing was reserved: the service's rate limit asks to wait *seconds* first."""
+    """Nothing was reserved: wait *seconds* first.
+
+    The service's rate limit asks for it, or (`running`) as many calls of the session run at other hosts as
+    may.
+    """
 
     seconds: float
+    running: bool = False
+
+
+RUNNING_LOOK_S = 0.25
+"""Seconds between two looks whether a call of the session at another host has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ class TurnReservation:
         self._count: Count | None = None
         self._sent_hmac = ""
         self._bound = LearnedBound()
+        self.most_running: int | None = None
 
     def reserve(
         self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
@@ -116,7 +126,8 @@ class TurnReservation:
             patience_s: Seconds that a rate limit may make the turn wait.
 
         Returns:
-            The attempt with its reservation, or a `Pause` when the limits ask for a wait within the patience.
+            The attempt with its reservation, or a `Pause` when the limits ask for a wait within the patience,
+            or when `most_running` calls of the session run.
 
         Raises:
             BuddyError: What refuses the turn; nothing is reserved then.
@@ -180,7 +191,7 @@ class TurnReservation:
             raise over_money(nano, money_left, total, room, wish, self.ask.person)
         return plan, nano
 
-    def _admitted(self, number: int, count: Count) -> Attempt:
+    def _admitted(self, number: int, count: Count) -> Attempt | Pause:
         for chance in (1, 2):
             totals = self._service.totals(self.ask.session.session_id)
             plan, nano = self.plan(count, totals)
@@ -191,6 +202,8 @@ class TurnReservation:
                     self.notify.attached(self.ask.attached)
                 self.notify.before(number, count, plan.tokens)
                 return Attempt(number, plan, count, held, totals)
+            if held.reason == "running":
+                return Pause(RUNNING_LOOK_S, running=True)
             if held.reason not in ("budget", "billed", "money") or chance == 2:
                 raise refused(held, plan, totals, self.ask.person)
         raise AssertionError("unreachable")
@@ -327,6 +340,7 @@ class TurnReservation:
             request_sha=self.ask.request_sha,
             sent_hmac=self._sent_hmac,
             history_from_turn=self.ask.history_from_turn,
+            most_running=self.most_running,
         )
         return self._service.reserve(
             self.ask.session.session_id,

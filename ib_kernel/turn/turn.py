@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ClientError, SessionInactive, TimedOut
+from ib_kernel.errors import ClientError, RateLimited, SessionInactive, TimedOut
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.text import plain
 from ib_kernel.turn.admission import Plan
@@ -127,6 +127,7 @@ class Turn:
         )
         self._waits_for = ""
         self._place: PacedTurn | None = None
+        self._others_since: float | None = None
 
     @property
     def reservation(self) -> Reservation | None:
@@ -139,7 +140,10 @@ class Turn:
         try:
             if self.shared.pace is None:
                 return await self._attempts()
-            async with self.shared.pace.place(self.ask.session.session_id) as self._place:
+            pace, session_id = self.shared.pace, self.ask.session.session_id
+            self._reservation.most_running = pace.most_running
+            async with pace.place(session_id, lambda line: self.emit(Notice(line))) as self._place:
+                self._deadline = time.monotonic() + self.settings.deadline_s
                 return await self._attempts()
         except ClientError as error:
             await self._told(error, None)
@@ -198,6 +202,9 @@ class Turn:
                 raise asyncio.CancelledError
             if isinstance(held, Attempt):
                 return held
+            if held.running:
+                await self._wait_for_others(held)
+                continue
             patience -= held.seconds  # several turns may wait for one limit: none of them without end
             await self._wait_for_limit(held)
 
@@ -338,6 +345,24 @@ class Turn:
         await countdown(
             pause.seconds, lambda left: self.emit(Notice(f"rate limit reached: sending in {left:.1f} s…"))
         )
+
+    async def _wait_for_others(self, pause: Pause) -> None:
+        """Wait while other hosts run as many calls of the session as may; it takes none of its time."""
+        start = time.monotonic()
+        if self._others_since is None:
+            self._others_since = start
+            self.emit(Notice("other calls of this interview are running; this one waits until one has ended"))
+        if start - self._others_since > self.settings.deadline_s:
+            raise RateLimited(
+                "not sent: other calls of this interview have been running all the time; try again later",
+                outcome="not_sent",
+                retryable=False,
+            )
+        if self._place is not None:
+            self._place.end()  # its turn at the service goes to somebody else
+        await asyncio.sleep(pause.seconds)
+        self._deadline += time.monotonic() - start
+        await self._admitted()
 
     async def _told(self, error: ClientError, retry_in_s: float | None) -> None:
         last = self._attempt

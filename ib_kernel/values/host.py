@@ -20,6 +20,9 @@ GrantKind = Literal["candidate", "gateway", "interviewer", "link"]
 RequestState = Literal["running", "finished", "unfinished"]
 """What has become of a request: `unfinished` means that whoever worked on it is gone."""
 
+SEEN_S = 3_600.0
+"""Seconds after which a host that has not said that it runs is forgotten."""
+
 REPEAT_S = 600.0
 """Seconds within which an invitation may be taken again with the same nonce: an answer can get lost."""
 
@@ -120,12 +123,27 @@ class Ceiling:
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """A host that serves this ledger: where, its certificate's SHA-256 ("": signed by a known authority).
+
+    `seen_at` is when it was last known to run.
+    """
+
+    address: str
+    fingerprint: str = ""
+    seen_at: float = 0.0
+
+
 @runtime_checkable
 class HostStore(Protocol):
     """What a ledger must do for a host beside `BudgetStore`, proven by `ib_kernel.testing.HostStoreContract`.
 
     Optional: ``unfinished_requests() -> list[StoredRequest]``, those whose worker is gone, so that a host
-    puts what had come of them into the transcript though nobody asks for it again.
+    puts what had come of them into the transcript though nobody asks for it again. And, in a ledger that
+    hosts of several machines share, ``announce_host(address, fingerprint)`` (called every few seconds),
+    ``withdraw_host(address)`` and ``hosts() -> list[HostAddress]``, those seen within `SEEN_S`; without these
+    a host's address stands in its data directory.
 
     Nothing of this reaches SQL or an export. Optional coroutines with the arguments, answers and errors of
     their namesakes, for callers on an event loop: ``agrant``, ``arequest``, ``awrite_reply``,
@@ -227,15 +245,42 @@ class HostStore(Protocol):
         """
         ...
 
+    def close_request(
+        self, session_id: str, request_id: str, messages: Sequence[Message], result: Mapping[str, Any]
+    ) -> bool:
+        """Write down that a request stays unfinished, in one conditional write: only one caller can.
+
+        Args:
+            session_id: Its session.
+            request_id: A request whose worker is gone (`request` says "unfinished").
+            messages: What was asked and what had come of it; stored unless the turn has messages already.
+            result: What the client is told at the end.
+
+        Returns:
+            True if this call did it; False, and nothing is written, if the request runs, is finished, is not
+            there, or somebody else has done it.
+        """
+        ...
+
     # sessions
     def add_message(self, session_id: str, message: Message) -> None:
         """Store a message of the transcript outside any turn, such as a line of role "interviewer"."""
         ...
 
-    def credit_time(self, session_id: str, seconds: float, reason: str, who: str = "") -> Session:
+    def credit_time(
+        self, session_id: str, seconds: float, reason: str, who: str = "", *, ending_now: bool = False
+    ) -> Session:
         """Give back time that the clock should not have run, with an event "clock_stopped".
 
         Never more than has run. A session that had expired is active again when this leaves it time.
+
+        Args:
+            session_id: The session.
+            seconds: How much.
+            reason: Why, for the event.
+            who: Who does it.
+            ending_now: The seconds are those up to now: what another caller has given back of them since is
+                not given back again, and where nothing is left of them nothing is written.
         """
         ...
 

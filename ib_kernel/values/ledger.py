@@ -110,6 +110,9 @@ class CallStart:
 
     `request_id` is the client's own id of the request ("": none), unique in its session, and `request_sha`
     the hash of its body; a retry passes them on. `sent_hmac` is the keyed hash (hex) of the body as sent.
+
+    `most_running` is how many attempts of the session may be held at once, this one included, whoever works
+    on them (None: any number). It is part of the reserve's condition and no part of a row.
     """
 
     turn: int | None = 0
@@ -123,6 +126,7 @@ class CallStart:
     request_id: str = ""
     request_sha: str = ""
     sent_hmac: str = ""
+    most_running: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +214,13 @@ class Refusal:
     """Why nothing was reserved; always falsy. `left` is what could still have been held, in tokens.
 
     `reason` is "budget" (charged tokens), "billed" (the session's ceiling on what is billed), "money" (its
-    budget in money), "ceiling" (what all sessions together may cost), or what is wrong with the session.
+    budget in money), "ceiling" (what all sessions together may cost), "running" (as many calls of the session
+    run as `CallStart.most_running` allows), or what is wrong with the session.
     """
 
-    reason: Literal["budget", "billed", "money", "ceiling", "inactive", "expired", "unknown_session"]
+    reason: Literal[
+        "budget", "billed", "money", "ceiling", "running", "inactive", "expired", "unknown_session"
+    ]
     left: int = 0
     status: str = ""
 

@@ -104,7 +104,7 @@ class BudgetStore(Protocol):
             nano_usd: Nano-dollars to reserve beside the tokens.
             owner: How the owner signs, for people; a store has a default.
             call: What is known about the attempt. ``turn=None`` allocates the session's next turn. Its
-                `request_id`, if it has one, is admitted once.
+                `request_id`, if it has one, is admitted once. Its `most_running` is part of the condition.
             billed_tokens: What the service may bill for it (None: *tokens*); `Session.billed_ceiling` limits
                 that.
 

@@ -10,7 +10,7 @@ from ib_duckdb.base import Part
 from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
 from ib_duckdb.rows import Row, select_reservations, select_sessions
 from ib_duckdb.writer import Operation
-from ib_duckdb.writing import make_unresolved, note, sweep, write_messages
+from ib_duckdb.writing import has_messages, make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
 from ib_kernel.values import CallEnd, Message, Reservation
 from ib_kernel.values.domain import clean
@@ -147,7 +147,12 @@ class Endings(Part):
         self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
     ) -> None:
         texts = self._texts(messages)
-        if texts and reserved["state"] == "doubt" and reserved["turn"] > 0 and _has_messages(db, reserved):
+        if (
+            texts
+            and reserved["state"] == "doubt"
+            and reserved["turn"] > 0
+            and has_messages(db, reserved["session_key"], reserved["turn"])
+        ):
             texts = ()  # what had arrived was kept when it was marked
         end_attempt(db, reserved, end, "settled", now, texts)
 
@@ -156,7 +161,7 @@ class Endings(Part):
     ) -> bool:
         """Compare a repeated settle with the first; keep what it adds, and that it came."""
         texts = self._texts(messages)
-        if texts and ended["turn"] > 0 and not _has_messages(db, ended):
+        if texts and ended["turn"] > 0 and not has_messages(db, ended["session_key"], ended["turn"]):
             write_messages(db, ended["session_key"], texts, now, ended["turn"])
         row = row_of(db, ended)
         figures = {name: getattr(end, name) for name in FIGURES}
@@ -197,11 +202,6 @@ def _find_settled(db: apsw.Connection, rid: str, wanted: str) -> Row:
     if row is None:
         raise _ended_otherwise(db, rid, wanted)
     return dict(zip(_ENDED, row, strict=True))
-
-
-def _has_messages(db: apsw.Connection, call: Row) -> bool:
-    sql = "SELECT 1 FROM messages WHERE session_key = ? AND turn = ? LIMIT 1"
-    return db.execute(sql, (call["session_key"], call["turn"])).fetchone() is not None
 
 
 def _ended_how(db: apsw.Connection, rid: str) -> str:

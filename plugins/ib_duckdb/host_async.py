@@ -66,8 +66,10 @@ class AsyncHost(People, Invitations, Requests, HostSessions, Money, Sessions):
         await self._writer.arun(self._adding_event(event))
         self._moved_soon()
 
-    async def acredit_time(self, session_id: str, seconds: float, reason: str, who: str = "") -> Session:
+    async def acredit_time(
+        self, session_id: str, seconds: float, reason: str, who: str = "", *, ending_now: bool = False
+    ) -> Session:
         """Give back time that the clock should not have run (see `HostStore.credit_time`)."""
-        session = await self._writer.arun(self._crediting(session_id, seconds, reason, who))
+        session = await self._writer.arun(self._crediting(session_id, seconds, reason, who, ending_now))
         self._moved_soon()
         return session

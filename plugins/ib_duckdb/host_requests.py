@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -11,8 +11,9 @@ import apsw
 from ib_duckdb.base import Part
 from ib_duckdb.rows import Row, get
 from ib_duckdb.writer import Operation
+from ib_duckdb.writing import has_messages, write_messages
 from ib_kernel.errors import ConfigError, RepeatedRequest, ReservationError
-from ib_kernel.values import CallStart, Reservation, StoredRequest
+from ib_kernel.values import CallStart, Message, Reservation, StoredRequest
 from ib_kernel.values.domain import clean, to_json
 from ib_kernel.values.host import RequestState
 from ib_kernel.values.ownership import owns
@@ -29,7 +30,10 @@ SELECT s.session_id, q.request_id, q.body_sha, q.turn, q.rid, q.state, q.text, q
 FROM requests q JOIN sessions s USING (session_key)
 WHERE q.session_key = :key AND q.request_id = :id"""
 
-_RUNNING = "SELECT session_key, request_id FROM requests WHERE state = 'running' ORDER BY revision LIMIT 1000"
+_RUNNING = """
+SELECT session_key, request_id FROM requests q WHERE state = 'running'
+    AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.rid = q.rid AND c.status = 'settled')
+ORDER BY revision LIMIT 1000"""
 
 _REPLY = """
 SELECT content FROM messages WHERE session_key = ? AND turn = ? AND role = 'assistant'
@@ -47,6 +51,11 @@ _WRITE = f"""
 UPDATE requests SET text = :text, state = :state, result = coalesce(:result, result), updated_at = :now,
     revision = {_NEXT}
 WHERE rid = :rid AND state <> 'finished'"""  # noqa: S608 (our own names)
+
+
+_CLOSE = f"""
+UPDATE requests SET state = 'unfinished', result = :result, updated_at = :now, revision = {_NEXT}
+WHERE session_key = :key AND request_id = :id"""  # noqa: S608 (our own names)
 
 
 class Requests(Part):
@@ -98,6 +107,32 @@ class Requests(Part):
                 )
             db.execute(_WRITE, {**values, "now": self._now()})
             return db.changes() > 0
+
+        return Operation(work)
+
+    def close_request(
+        self, session_id: str, request_id: str, messages: Sequence[Message], result: Mapping[str, Any]
+    ) -> bool:
+        """Write down that a request stays unfinished (see `HostStore.close_request`)."""
+        closed = self._writer.run(self._closing(session_id, request_id, messages, result))
+        self._moved_soon()
+        return closed
+
+    def _closing(
+        self, session_id: str, request_id: str, messages: Sequence[Message], result: Mapping[str, Any]
+    ) -> Operation[bool]:
+        texts, told = self._texts(messages), to_json(result)
+
+        def work(db: apsw.Connection) -> bool:
+            now, key = self._now(), get(db, session_id)["session_key"]
+            found = find_request(db, key, clean(request_id), now)
+            if found is None or found.state != "unfinished" or "kind" in found.result:
+                return False
+            values = {"key": key, "id": found.request_id, "result": told, "now": now}
+            db.execute(_CLOSE, values)
+            if not has_messages(db, key, found.turn):
+                write_messages(db, key, texts, now, found.turn)
+            return True
 
         return Operation(work)
 

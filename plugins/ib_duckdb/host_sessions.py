@@ -51,13 +51,17 @@ class HostSessions(Part):
 
         return Operation(work)
 
-    def credit_time(self, session_id: str, seconds: float, reason: str, who: str = "") -> Session:
+    def credit_time(
+        self, session_id: str, seconds: float, reason: str, who: str = "", *, ending_now: bool = False
+    ) -> Session:
         """Give back time that the clock should not have run (see `HostStore.credit_time`)."""
-        session = self._writer.run(self._crediting(session_id, seconds, reason, who))
+        session = self._writer.run(self._crediting(session_id, seconds, reason, who, ending_now))
         self._moved_soon()
         return session
 
-    def _crediting(self, session_id: str, seconds: float, reason: str, who: str) -> Operation[Session]:
+    def _crediting(
+        self, session_id: str, seconds: float, reason: str, who: str, ending_now: bool
+    ) -> Operation[Session]:
         given = checked_seconds("the time given back", seconds)
 
         def work(db: apsw.Connection) -> Session:
@@ -69,6 +73,10 @@ class HostSessions(Part):
             tick(db, row["session_key"], now)
             row = get(db, session_id)
             back = min(given, row["active_s"])
+            if ending_now:
+                back = min(back, now - _given_until(db, row["session_key"]))
+                if back <= 0:
+                    return to_session(row, now)
             db.execute(
                 "UPDATE sessions SET active_s = active_s - ? WHERE session_key = ?",
                 (back, row["session_key"]),
@@ -125,6 +133,12 @@ class HostSessions(Part):
 
     _news = threading.Condition()
     _news_count = 0
+
+
+def _given_until(db: apsw.Connection, key: int) -> float:
+    """Return until when time was given back last; a moment long ago for never."""
+    sql = "SELECT coalesce(max(created_at), 0.0) FROM events WHERE session_key = ? AND kind = 'clock_stopped'"
+    return next(float(at) for (at,) in db.execute(sql, (key,)))
 
 
 def _last(db: apsw.Connection) -> list[int]:

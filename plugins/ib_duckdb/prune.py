@@ -1,4 +1,8 @@
-"""Removing hot rows that have been in the record for 30 days; until then they can rebuild it."""
+"""Removing hot rows that have been in the record for 30 days; until then they can rebuild it.
+
+Requests, which no record has, go after the same time: nobody comes back for a reply of last month, and what
+was asked and answered stands in the transcript.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ _COUNTED = {"calls": "pruned_calls", "messages": "pruned_messages"}
 
 def prune(hot: Hot, marks: Mapping[str, int], now: float) -> int:
     """Remove moved rows (up to *marks*, by table) older than 30 days; return how many."""
-    gone = 0
+    gone = _prune_requests(hot, now - KEEP_S)  # before their calls, which tell how they ended
     for name, mark in ((name, marks[name]) for name in _AGE if name in marks):
         while True:
             removed = _chunk(hot, name, mark, now - KEEP_S)
@@ -38,6 +42,23 @@ def prune(hot: Hot, marks: Mapping[str, int], now: float) -> int:
         with hot.write() as db:
             db.execute("DELETE FROM released WHERE released_at < ?", (now - KEEP_S,))
     return gone
+
+
+_OLD_REQUESTS = """
+SELECT revision FROM requests WHERE updated_at < ? AND revision < (SELECT max(revision) FROM requests)
+ORDER BY revision LIMIT ?"""
+"""Never the newest one, whose number must not be given again: cursors of changes go by it."""
+
+
+def _prune_requests(hot: Hot, before: float) -> int:
+    gone = 0
+    while True:
+        with hot.read() as db:
+            if not db.execute(_OLD_REQUESTS, (before, 1)).fetchone():
+                return gone
+        with hot.write() as db:
+            db.execute(f"DELETE FROM requests WHERE revision IN ({_OLD_REQUESTS})", (before, CHUNK))  # noqa: S608
+            gone += db.changes()
 
 
 def _chunk(hot: Hot, name: str, mark: int, before: float) -> int:

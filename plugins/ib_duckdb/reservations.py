@@ -39,6 +39,10 @@ from ib_kernel.values.domain import checked_seconds, clean, whole
 from ib_kernel.values.ownership import new_token, owns
 from ib_kernel.values.taken import call_row, checked_usage
 
+RUNNING = """
+(SELECT count(*) FROM reservations r WHERE r.session_key = sessions.session_key AND r.state = 'held')"""
+"""How many attempts of a session are held."""
+
 _ADMIT = f"""
 UPDATE sessions SET held = held + :t, held_billed = held_billed + :b, held_nano_usd = held_nano_usd + :n,
     last_turn = {NEXT_TURN},
@@ -49,6 +53,7 @@ WHERE session_id = :s AND status = 'active'
     AND coalesce(input_tokens + output_tokens + held_billed + :b <= {BILLED_CEILING}, true)
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
     AND {FITS}
+    AND (:most IS NULL OR {RUNNING} < :most)
 RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
 """Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in each currency."""
 
@@ -118,7 +123,8 @@ class Reservations(Part):
         started["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
         lease = checked_seconds("lease_s", lease_s)
         asked = {"t": started["tokens"], "n": started["nano_usd"], "s": clean(session_id)}
-        asked |= {"turn": started["turn"], "b": started["billed_tokens"]}
+        most = call.most_running if call is not None else None
+        asked |= {"turn": started["turn"], "b": started["billed_tokens"], "most": most}
 
         def work(db: apsw.Connection) -> Reservation | Refusal:
             now = self._now()
@@ -212,6 +218,7 @@ def _refusal(db: apsw.Connection, asked: Row, now: float) -> Refusal:
     row = find(db, asked["s"])
     if row is None:
         return Refusal("unknown_session")
+    running = _running(db, row["session_key"])
     sweep(db, row["session_key"], now)
     expire_if_elapsed(db, row, now)
     row = get(db, asked["s"])
@@ -226,9 +233,16 @@ def _refusal(db: apsw.Connection, asked: Row, now: float) -> Refusal:
     billed, most = totals.billed + totals.held_billed, totals.billed_ceiling
     if most is not None and billed + asked["b"] > most:
         return Refusal("billed", max(0, most - billed), row["status"])
+    if asked["most"] is not None and running >= asked["most"]:
+        return Refusal("running", left, row["status"])
     money = row["cost_nano_usd"] + row["held_nano_usd"] + asked["n"]
     own = row["budget_nano_usd"] is not None and money > row["budget_nano_usd"]
     return Refusal("money" if own else "ceiling", left, row["status"])
+
+
+def _running(db: apsw.Connection, key: int) -> int:
+    sql = f"SELECT {RUNNING} FROM sessions WHERE session_key = ?"  # noqa: S608 (our own names)
+    return next(int(count) for (count,) in db.execute(sql, (key,)))
 
 
 _host = functools.cache(socket.gethostname)

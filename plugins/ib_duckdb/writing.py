@@ -107,6 +107,12 @@ def write_messages(
         links.save(messages=len(messages))
 
 
+def has_messages(db: apsw.Connection, key: int, turn: int) -> bool:
+    """Return True if the session's transcript has anything of a turn."""
+    sql = "SELECT 1 FROM messages WHERE session_key = ? AND turn = ? LIMIT 1"
+    return db.execute(sql, (key, turn)).fetchone() is not None
+
+
 def sweep(db: apsw.Connection, key: int | None, now: float) -> None:
     """Turn leases that are over into unresolved: still charged, never freed. *key* None: of all sessions."""
     where, values = ("session_key = ? AND ", (key,)) if key is not None else ("", ())

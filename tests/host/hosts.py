@@ -61,7 +61,8 @@ class RunningHost:
                 self.address, self.link = found[1], found[0]
             if "Ctrl-C" in line:
                 break
-        self.listen = re.sub(r"https?://", "", self.address) if self.listen.endswith(":0") else self.listen
+        if self.listen.endswith(":0") and "--url" not in self.options:
+            self.listen = re.sub(r"https?://", "", self.address)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -241,7 +241,7 @@ def test_a_host_that_is_asked_to_stop_settles_and_says_so(service: FaultServer, 
             assert host.stop() == 0
             kinds = [kind for kind, _ in events]
         assert kinds[-1] in ("end", "error")
-        assert not (host.data / "host.json").exists()
+        assert not list((host.data / "hosts").iterdir())
         host.start()
         totals = wire.get("/v1/status").json()["totals"]
         assert (totals["held"], totals["in_doubt"], totals["turns"]) == (0, 0, 1)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ib_kernel.budget.lock import fixes
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import BuddyError, BudgetRefused, ConfigError, ContextTooLong, SessionInactive
+from ib_kernel.errors import (
+    BuddyError,
+    BudgetRefused,
+    ConfigError,
+    ContextTooLong,
+    RateLimited,
+    SessionInactive,
+)
 from ib_kernel.host.gateway.asked import AskedFor
+from ib_kernel.host.places import RUNNING
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Plan, Purse, Wish, plan_turn
 from ib_kernel.turn.learned_bound import LearnedBound
@@ -59,8 +69,16 @@ class Admission:
             raise ConfigError(f"not sent: nobody can say what this request costs at most: {count.reason}")
         self.count = count
 
-    async def reserve(self, number: int, before: Totals, *, with_money: bool) -> Attempt:
+    async def reserve(
+        self, number: int, before: Totals, others_run: Callable[[], Awaitable[None]], *, with_money: bool
+    ) -> Attempt:
         """Reserve for attempt *number*; where the budget is short, for as long a reply as it carries.
+
+        Args:
+            number: The attempt's number, from 1 on.
+            before: The session's sums.
+            others_run: Waits for a moment: as many calls of the session as may run at other hosts.
+            with_money: Whether money is held beside tokens.
 
         Raises:
             BuddyError: What refuses the call, in one line for whoever reads the tool's output.
@@ -68,7 +86,7 @@ class Admission:
         left = self._session.token_budget
         for _ in range(3):
             plan = self._plan(left)
-            held = await self._hold(plan, number, with_money=with_money)
+            held = await self._held(plan, number, others_run, with_money=with_money)
             if isinstance(held, Reservation):
                 return Attempt(number, plan, self.count, held, before)
             if held.reason not in ("budget", "billed") or held.left >= left:
@@ -102,6 +120,22 @@ class Admission:
             raise self._over_budget(left, (bounded.upper or 0) + n * least) from None
         return dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(self.count)))
 
+    async def _held(
+        self, plan: Plan, number: int, others_run: Callable[[], Awaitable[None]], *, with_money: bool
+    ) -> Reservation | Refusal:
+        until = time.monotonic() + self._service.settings.deadline_s
+        while True:
+            held = await self._hold(plan, number, with_money=with_money)
+            if isinstance(held, Reservation) or held.reason != "running":
+                return held
+            if time.monotonic() > until:
+                raise RateLimited(
+                    f"not sent: {RUNNING} calls of this interview run elsewhere; try again later",
+                    outcome="not_sent",
+                    retryable=False,
+                )
+            await others_run()
+
     async def _hold(self, plan: Plan, number: int, *, with_money: bool) -> Reservation | Refusal:
         nano: int | None = 0
         if with_money:
@@ -117,6 +151,7 @@ class Admission:
             model=self._asked.model,
             counted_tokens=self.count.tokens,
             counted_exact=self.count.exact,
+            most_running=RUNNING,
         )
         return await self._service.areserve(
             self._session.session_id,

@@ -24,6 +24,7 @@ from ib_kernel.host.gateway.upstream import from_transport, read_whole
 from ib_kernel.host.gateway.veil import veiled
 from ib_kernel.host.pacing import PacedCall
 from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.reservation import RUNNING_LOOK_S
 from ib_kernel.turn.retry import Retries
 from ib_kernel.turn.usage import Attempt
 from ib_kernel.values import Done, Message
@@ -119,9 +120,15 @@ class GatewayCall:
     async def _attempt(self, number: int, place: PacedCall, admission: Admission) -> None:
         bound = (admission.count.upper or admission.count.tokens) + admission.reply * self._asked.n
         await place.admit(self._asked.model, bound)
+
+        async def others_run() -> None:
+            place.end()  # its turn at the service goes to somebody else
+            await asyncio.sleep(RUNNING_LOOK_S)
+            await place.admit(self._asked.model, bound)
+
         before = await self._gateway.totals_before(self._session)
         with_money = self._gateway.holds_money(self._session)
-        attempt = await admission.reserve(number, before, with_money=with_money)
+        attempt = await admission.reserve(number, before, others_run, with_money=with_money)
         running = self.running
         running.reservation = attempt.reservation
         running.sent_at = None

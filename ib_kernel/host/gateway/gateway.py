@@ -47,6 +47,9 @@ KNOWN_S = 5.0
 KNOWN = 4_096
 """Tokens that are remembered."""
 
+SEEN_S = 10.0
+"""Seconds after which a session's sums are looked at again."""
+
 WARN_EVERY = 0.01
 """The share of a budget after whose use the sums are looked at again for a warning."""
 
@@ -73,7 +76,7 @@ class Gateway:
         self._known: dict[bytes, Known] = {}
         self._observed = (False, 0.0)
         self._is_warm = False
-        self._seen: dict[str, tuple[Totals, int]] = {}
+        self._seen: dict[str, tuple[Totals, int, float]] = {}
 
     @property
     def upstream(self) -> Upstream:
@@ -159,11 +162,11 @@ class Gateway:
     # --- for calls
 
     async def totals_before(self, session: Session) -> Totals:
-        """Return the session's sums as they were last seen."""
+        """Return the session's sums as they were seen within `SEEN_S`: other hosts spend, too."""
         seen = self._seen.get(session.session_id)
-        if seen is None:
+        if seen is None or time.monotonic() - seen[2] > SEEN_S:
             totals = await asyncio.to_thread(self.service.totals, session.session_id)
-            seen = self._seen[session.session_id] = (totals, 0)
+            seen = self._seen[session.session_id] = (totals, 0, time.monotonic())
         return seen[0]
 
     def holds_money(self, session: Session) -> bool:
@@ -172,13 +175,14 @@ class Gateway:
 
     async def after(self, session: Session, notify: Notifier, attempt: Attempt, end: CallEnd) -> None:
         """Notify observers of a settled call, and warn when the budget has passed a level."""
-        before, since = self._seen.get(session.session_id, (attempt.before, 0))
+        now = time.monotonic()
+        before, since, at = self._seen.get(session.session_id, (attempt.before, 0, now))
         since += end.charged
         if not self.observed and since < WARN_EVERY * before.token_budget:
-            self._seen[session.session_id] = (before, since)
+            self._seen[session.session_id] = (before, since, at)
             return
         totals = await asyncio.to_thread(self.service.totals, session.session_id)
-        self._seen[session.session_id] = (totals, 0)
+        self._seen[session.session_id] = (totals, 0, now)
         attempt.before = before
         await asyncio.to_thread(notify.after, attempt, end, totals)
 

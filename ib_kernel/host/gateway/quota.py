@@ -16,18 +16,31 @@ BYTES = 64 * 1024 * 1024
 """Bytes of text in it."""
 
 
+LOOK_AFTER = 0.05
+"""The share of the quota after which the ledger is looked at again."""
+
+
 class Quota:
-    """Counts what sessions have written; begins with what the ledger has, so a restart forgets nothing."""
+    """Counts what sessions have written; begins with what the ledger has, so a restart forgets nothing.
+
+    Other hosts write for a session, too: after `LOOK_AFTER` of the quota the ledger is looked at again.
+    """
 
     def __init__(self, service: TokenService, rows: int = ROWS, size: int = BYTES) -> None:
         self._service, self._rows, self._size = service, rows, size
         self._written: dict[str, list[int]] = {}
+        self._looked: dict[str, tuple[int, int]] = {}
 
     async def load(self, session_id: str) -> None:
-        """Read what the session has written so far, once."""
-        if session_id not in self._written:
+        """Read what the session has written so far, the first time and whenever that may be old."""
+        if session_id not in self._written or self._is_old(session_id):
             history = await asyncio.to_thread(self._service.store.history, session_id)
-            self._written.setdefault(session_id, [len(history), sum(map(_size, history))])
+            known = len(history), sum(map(_size, history))
+            self._written[session_id], self._looked[session_id] = list(known), known
+
+    def _is_old(self, session_id: str) -> bool:
+        (rows, size), (then, bytes_then) = self._written[session_id], self._looked.get(session_id, (0, 0))
+        return rows - then >= LOOK_AFTER * self._rows or size - bytes_then >= LOOK_AFTER * self._size
 
     def require(self, session_id: str) -> None:
         """Let a further call pass, or raise `BudgetRefused`."""
