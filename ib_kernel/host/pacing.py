@@ -66,9 +66,7 @@ class Pacing:
         self._windows: dict[str, RateWindow] = {}
 
     @asynccontextmanager
-    async def place(
-        self, session_id: str, say: Callable[[str], object] | None = None
-    ) -> AsyncIterator[PacedCall]:
+    async def place(self, session_id: str, say: Callable[[str], object] = str) -> AsyncIterator[PacedCall]:
         """Take one of the session's places for a whole call; wait for one where all are taken.
 
         Args:
@@ -78,7 +76,7 @@ class Pacing:
         Raises:
             RateLimited: Too many calls of the session wait already.
         """
-        await self.places.take(session_id, say or _unsaid)
+        await self.places.take(session_id, say)
         call = PacedCall(self, session_id)
         try:
             yield call

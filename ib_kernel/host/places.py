@@ -61,7 +61,7 @@ class Places:
             session = self._sessions.get(session_id)
             return session.running if session is not None else 0
 
-    async def take(self, session_id: str, say: Callable[[str], object]) -> None:
+    async def take(self, session_id: str, say: Callable[[str], object] = str) -> None:
         """Take a place, or wait for one; *say* gets a line then. `RateLimited` when too many wait already."""
         with self._lock:
             session = self._sessions.setdefault(session_id, _Session())

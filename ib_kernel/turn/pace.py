@@ -58,7 +58,7 @@ class Pace(Protocol):
     most_running: int
 
     def place(
-        self, session_id: str, say: Callable[[str], object] | None = None
+        self, session_id: str, say: Callable[[str], object] = str
     ) -> AbstractAsyncContextManager[PacedTurn]:
         """Return a context that takes one of the session's places; leaving it ends an attempt left open.
 

@@ -182,8 +182,8 @@ def test_hidden_checks_are_counted_at_all_hosts_together(tmp_path: Path) -> None
 def test_candidates_go_on_at_the_other_host(tmp_path: Path) -> None:
     """One host is killed while replies stream: finished ones are whole, cut ones unfinished and in doubt.
 
-    Nothing is asked or charged twice, everybody's next turn is answered at the other, and a kernel that starts
-    anew goes there, too: what a host has told of others is kept with the token.
+    Nothing is asked or charged twice, everybody's next turn is answered at the other, and a kernel that
+    starts anew goes there, too: what a host has told of others is kept with the token.
     """
     found = crash(tmp_path, candidates=8)
     assert found.problems == []
