@@ -34,10 +34,10 @@ def write_address(data_dir: Path, address: Address) -> None:
     """Keep *address* in the data directory, readable for its owner only; files of hosts that died go."""
     folder = data_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    for file, known in _known(data_dir):
+    for old, known in _known(data_dir):
         if known is None or not is_running(known.pid):
             with contextlib.suppress(OSError):
-                file.unlink()
+                old.unlink()
     handle, name = tempfile.mkstemp(prefix=".host", dir=folder)  # 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(asdict(address), file)

@@ -63,7 +63,7 @@ class Repair:
         """Put what was asked and what has come of it into the transcript, unless another host has done it."""
         result, said = _unfinished(stored), _messages(stored)
         if not self._host.store.close_request(session.session_id, stored.request_id, said, result):
-            known = self._host.store.request(session.session_id, stored.request_id)
+            known: StoredRequest | None = self._host.store.request(session.session_id, stored.request_id)
             if known is not None and "kind" in known.result:  # its host was only slow, or another was faster
                 return known
         return dataclasses.replace(stored, result=result)
