@@ -53,8 +53,9 @@ class Written:
         with self.one_by_one(session):
             session_id = session.session_id
             if session_id not in self._written or self._is_old(session_id):
-                self._written[session_id] = known = self._known(session_id)
-                self._looked[session_id] = (known[0], known[1])
+                known, own = self._known(session_id), self._written.get(session_id, [0, 0])
+                self._written[session_id] = [max(known[0], own[0]), max(known[1], own[1])]
+                self._looked[session_id] = (self._written[session_id][0], self._written[session_id][1])
             rows, size = self._written[session_id]
             if rows + len(sizes) > self._rows or size + sum(sizes) > self._size:
                 raise Refused(

@@ -35,7 +35,8 @@ class Quota:
         """Read what the session has written so far, the first time and whenever that may be old."""
         if session_id not in self._written or self._is_old(session_id):
             history = await asyncio.to_thread(self._service.store.history, session_id)
-            known = len(history), sum(map(_size, history))
+            rows, size = self._written.get(session_id, (0, 0))
+            known = max(rows, len(history)), max(size, sum(map(_size, history)))
             self._written[session_id], self._looked[session_id] = list(known), known
 
     def _is_old(self, session_id: str) -> bool:
