@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ib_kernel.secrets import Secret
-from ib_kernel.settings.parsing import parse_duration, parse_flag, parse_secret, parse_whole
+from ib_kernel.settings.parsing import parse_duration, parse_flag, parse_text, parse_whole
 from ib_kernel.settings.plugins import setting
+
+
+def parse_address(value: object) -> Secret:
+    """the address of a database as psql takes it, in one line"""
+    text = value.reveal() if isinstance(value, Secret) else parse_text(value)
+    if not text.isprintable():
+        raise ValueError
+    return Secret(text)
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class PostgresSettings:
     """
 
     url: Secret | None = setting(
-        parse_secret,
+        parse_address,
         None,
         "address of the database, as psql takes it: postgresql://user@host1,host2/name, or key=value pairs; "
         "without one, PGHOST, PGSERVICE and so on",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from postgres_servers import ledgers, postgres
+
+__all__ = ["ledgers", "postgres"]
 
 
 @pytest.fixture

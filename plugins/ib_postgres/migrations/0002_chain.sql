@@ -31,6 +31,20 @@ RETURN CASE
     ELSE replace(replace(to_json(p_text)::text, '␀0', '\u0000'), '␀1', '␀')
 END;
 
+-- A text's bytes as it was given.
+CREATE FUNCTION ib.given(p_text text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF strpos(p_text, '␀') = 0 THEN
+        RETURN convert_to(p_text, 'UTF8');
+    END IF;
+    RETURN (SELECT string_agg(convert_to(replace(part, '␀1', '␀'), 'UTF8'), '\x00'::bytea ORDER BY n)
+        FROM regexp_split_to_table(p_text, '␀0') WITH ORDINALITY AS parts(part, n));
+END $$;
+
+-- The key of a session: the first 63 bits of the SHA-256 of its id.
+CREATE FUNCTION ib.session_key(p_id text) RETURNS bigint LANGUAGE sql IMMUTABLE
+RETURN (('x' || encode(substr(sha256(ib.given(p_id)), 1, 8), 'hex'))::bit(64)::bigint >> 1) & 9223372036854775807;
+
 CREATE FUNCTION ib.canonical(p_number bigint) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN coalesce(p_number::text, 'null');
 

@@ -97,14 +97,15 @@ BEGIN
     RETURN jsonb_build_object('done', removed);
 END $$;
 
--- Store tokens' hashes that are not there; returns how many were new.
-CREATE FUNCTION ib.add_grants(p_grants jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Store tokens' hashes that are not there; {"done": false} when one of them was.
+CREATE FUNCTION ib.add_grants(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     added integer;
 BEGIN
-    INSERT INTO ib.grants SELECT * FROM jsonb_populate_recordset(NULL::ib.grants, p_grants) ON CONFLICT DO NOTHING;
+    INSERT INTO ib.grants SELECT * FROM jsonb_populate_recordset(NULL::ib.grants, p_asked -> 'grants')
+    ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
-    RETURN to_jsonb(added);
+    RETURN jsonb_build_object('done', p_asked ? 'again' OR added = jsonb_array_length(p_asked -> 'grants'));
 END $$;
 
 -- Revoke the tokens that match all that is given, with an event in each session that they let in.
@@ -124,8 +125,7 @@ BEGIN
     FOR one IN
         SELECT s.session_key, count(*) AS tokens
         FROM jsonb_to_recordset(revoked) AS g(kind text, subject text)
-        JOIN ib.sessions AS s ON s.session_id = g.subject AND s.session_key = ANY (ARRAY(
-            SELECT jsonb_array_elements_text(p_asked -> 'keys')::bigint))
+        JOIN ib.sessions AS s ON s.session_key = ib.session_key(g.subject) AND s.session_id = g.subject
         WHERE g.kind IN ('candidate', 'gateway')
         GROUP BY s.session_key ORDER BY s.session_key
     LOOP
@@ -176,9 +176,9 @@ BEGIN
         SELECT s.session_id INTO name FROM ib.sessions AS s WHERE s.session_key = i.session_key;
         UPDATE ib.grants AS g SET revoked_at = now_s
         WHERE g.subject = name AND g.kind IN ('candidate', 'gateway') AND g.revoked_at IS NULL;
-        PERFORM ib.add_grants((
+        PERFORM ib.add_grants(jsonb_build_object('grants', (
             SELECT coalesce(jsonb_agg(g || jsonb_build_object('subject', name)), '[]')
-            FROM jsonb_array_elements(p_asked -> 'grants') AS g WHERE i.gateway OR g ->> 'kind' = 'candidate'));
+            FROM jsonb_array_elements(p_asked -> 'grants') AS g WHERE i.gateway OR g ->> 'kind' = 'candidate')));
         PERFORM ib.append_event(i.session_key, 'joined', now_s, '',
             jsonb_build_object('invitation_id', i.invitation_id)::text);
         PERFORM ib.say_changed(i.session_key, now_s, 'event');

@@ -1,0 +1,146 @@
+"""`PostgresStore`: the ledger's parts put together, and what is read from it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+from ib_kernel.errors import StoreError
+from ib_kernel.values import LedgerEvent, Message, Spent, Totals
+from ib_kernel.values.results import QueryResult
+from ib_kernel.values.verified import Verification
+from ib_postgres.address import Address
+from ib_postgres.database import Database
+from ib_postgres.endings import Endings
+from ib_postgres.evidence import Evidence
+from ib_postgres.host_invitations import Invitations
+from ib_postgres.host_people import People
+from ib_postgres.host_requests import Requests
+from ib_postgres.host_sessions import HostSessions
+from ib_postgres.migrate import require_current
+from ib_postgres.reservations import Reservations
+from ib_postgres.rows import to_totals
+from ib_postgres.text import given, given_json, given_value
+from ib_postgres.upkeep import Upkeep
+from ib_postgres.writer import Writer
+
+_HISTORY = """
+SELECT turn, role, content, created_at, partial, asked_at FROM ib.messages
+WHERE session_key = %s ORDER BY seq"""
+
+_EVENTS = "SELECT kind, created_at, who, detail FROM ib.events WHERE session_key = %s ORDER BY seq"
+
+_SPENT = """
+SELECT turn, ended_at, input_tokens, output_tokens, token_budget, model, counted_tokens, source,
+    charged_tokens
+FROM ib.calls WHERE session_key = %s AND status = 'settled' AND input_tokens + output_tokens > 0
+ORDER BY seq"""
+
+
+class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Requests, HostSessions):
+    """The ledger (`ib_kernel.values.BudgetStore`) in a PostgreSQL database that several hosts share.
+
+    Args:
+        url: Where it is, as psql takes it.
+        store_transcript: False drops messages; everything else is recorded.
+        clock: Gives seconds since 1970; None: the server's clock, which all hosts share.
+        pool_size: Connections of this process at most.
+        store_timeout_s: Seconds after which a ledger that does not answer refuses.
+        pooler: It is reached through pgbouncer in transaction mode.
+        tick_s: Seconds that a running session's clock gains at most between two looks at it.
+        background: False lets nothing look at running sessions on its own.
+
+    Raises:
+        StoreError: The database does not answer, has no ledger, or one of another version.
+        ConfigError: The address cannot be read.
+    """
+
+    name = "postgres"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        store_transcript: bool = True,
+        clock: Callable[[], float] | None = None,
+        pool_size: int = 8,
+        store_timeout_s: float = 5.0,
+        pooler: bool = False,
+        tick_s: float = 120.0,
+        background: bool = True,
+    ) -> None:
+        self._clock, self._keep_text, self._most = clock, store_transcript, tick_s
+        self._news, self._news_count = threading.Condition(), 0
+        self._database = Database(Address(url), size=pool_size, timeout_s=store_timeout_s, pooler=pooler)
+        self._writer = Writer(self._database)
+        self._closed = False
+        with self._database.session() as db:
+            require_current(db)
+        self._upkeep = Upkeep(self._database, tick_s) if background else None
+
+    def location(self) -> str:
+        """Where the ledger lives: hosts, database and user, without a password."""
+        return str(self._database.address)
+
+    def totals(self, session_id: str) -> Totals:
+        """Return the session's sums, in about a millisecond. `UnknownSession`."""
+        return to_totals(self._current(session_id))
+
+    def history(self, session_id: str) -> list[Message]:
+        """Return the transcript in order; empty when transcripts are not stored."""
+        rows = self._database.read(_HISTORY, (self._row(session_id)["session_key"],))
+        return [Message(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+
+    def events(self, session_id: str) -> list[LedgerEvent]:
+        """Return the session's events in order."""
+        rows = self._database.read(_EVENTS, (self._row(session_id)["session_key"],))
+        return [
+            LedgerEvent(
+                session_id,
+                given(row["kind"]),
+                row["created_at"],
+                given(row["who"]),
+                json.loads(given_json(row["detail"])),
+            )
+            for row in rows
+        ]
+
+    def spent(self, session_id: str) -> list[Spent]:
+        """Return the session's settled attempts that used tokens, in order."""
+        rows = self._database.read(_SPENT, (self._row(session_id)["session_key"],))
+        return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+
+    def sql(self, query: str) -> QueryResult:
+        """Answer one read-only SQL query over all rows (see `BudgetStore.sql`)."""
+        raise StoreError("this ledger does not answer SQL here yet; ask the database with psql")
+
+    def check(self) -> list[str]:
+        """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
+        from ib_postgres.audit import check
+
+        return check(self._database)
+
+    def verify(self, session_id: str | None = None) -> list[str]:
+        """Recompute the hash chain of a session, or of all; return one line for each that differs."""
+        return list(self.verification(session_id).differences)
+
+    def verification(self, session_id: str | None = None) -> Verification:
+        """Do the same, and say how many sessions, rows and erased texts there are."""
+        from ib_postgres.proof import verify
+
+        key = None if session_id is None else self._row(session_id)["session_key"]
+        return verify(self._database, key)
+
+    def flush(self) -> None:
+        """Return at once: what is written is where it is read."""
+
+    def close(self) -> None:
+        """End threads and connections. The store is not used afterwards. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._upkeep is not None:
+            self._upkeep.stop()
+        self._writer.close()
+        self._database.close()
