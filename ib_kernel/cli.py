@@ -109,6 +109,9 @@ def _invite_parser(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget-usd", metavar="USD", help="US dollars, beside the tokens")
     parser.add_argument("--minutes", type=_number(float), metavar="N", help="time limit")
+    parser.add_argument(
+        "--accommodation", metavar="time=1.25", help="more time for this person; coordinators see it"
+    )
     parser.add_argument("--model", help="the model")
     parser.add_argument("--client", help="the client plugin")
     parser.add_argument("--as", dest="persona", metavar="ROLE", help="interviewer or assistant")

@@ -129,6 +129,18 @@ def text_of(value: Mapping[str, Any], name: str, *, longest: int, default: str |
     return found
 
 
+def is_blind(request: Request) -> bool:
+    """Return True if the query asks for names to be replaced.
+
+    Raises:
+        Refused: ``blind`` is no yes or no.
+    """
+    word = request.query_params.get("blind", "")
+    if word not in ("", "0", "1", "false", "true"):
+        raise Refused(400, "bad_field", "blind is 0 or 1")
+    return word in ("1", "true")
+
+
 def last_event_id(request: Request) -> int:
     """Return the ``Last-Event-ID`` of a request that goes on with a stream, 0 for one that begins."""
     text = request.headers.get("last-event-id", "0")

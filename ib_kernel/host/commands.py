@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DETAILS = (
     "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes", "model",
-    "client", "persona", "charge",
+    "client", "persona", "charge", "accommodation",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ MOST_HOURS = 24 * 31
 
 OPTIONS = frozenset(
     {"role", "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes",
-     "model", "client", "api", "temperature", "persona", "charge"}
+     "model", "client", "api", "temperature", "persona", "charge", "accommodation"}
 )  # fmt: skip
 """What an invitation may say about the session that it opens."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ib_kernel.budget.access import default_candidate
 from ib_kernel.budget.outlook import FIRST_PROMPT
 from ib_kernel.budget.parsing import parse_name, parse_tokens
-from ib_kernel.errors import NoSession
+from ib_kernel.errors import ConfigError, NoSession
 from ib_kernel.interview.challenges import Challenge, load_challenge
 from ib_kernel.interview.clients import default_model
 from ib_kernel.interview.opening import first_prompt, require_a_turn
@@ -15,6 +16,11 @@ from ib_kernel.interview.parts import Parts
 from ib_kernel.interview.prompts import prompt_version
 from ib_kernel.interview.resume import find_session, no_session_line
 from ib_kernel.values import Message, NewSession, Session, Status
+from ib_kernel.values.accommodation import parse_accommodation, time_factor
+
+CONDITIONS = "conditions"
+"""Where a session's `meta` keeps what else comparisons ask for: hints, and the usual time limit,
+without what was adapted for one person."""
 
 
 class SessionInUse:
@@ -46,6 +52,7 @@ class SessionInUse:
         keep_until: float | None = None,
         begin: bool = True,
         charge: str | None = None,
+        accommodation: str = "",
     ) -> Session:
         """Open a session and make it the one in use. What is not given comes from the settings.
 
@@ -69,6 +76,8 @@ class SessionInUse:
             keep_until: When the session may be erased, in seconds since the epoch; None: not by a date.
             begin: Whether its clock runs from now; `begin`, or the first turn, begins it later.
             charge: "billed" (every token that the service bills) or "new" (what each turn adds).
+            accommodation: What is adapted for this person, such as "time=1.25": the time limit is that much
+                longer, and counts as the usual one wherever sessions are compared.
 
         Returns:
             The session, active if it has begun.
@@ -109,11 +118,19 @@ class SessionInUse:
         require_a_turn(self._parts, opened, prompt)
         meta[FIRST_PROMPT] = prompt.tokens
         meta |= self._parts.given.to_record(given)
+        adapted = parse_accommodation(accommodation)
+        limit = usual = self._parts.settings.time_limit_s if time_limit_s is None else time_limit_s
+        if adapted:
+            if usual is None:
+                raise ConfigError("an accommodation of time needs a time limit: add --minutes N")
+            limit = usual * time_factor(dataclasses.replace(opened, accommodation=adapted))
+        meta[CONDITIONS] = {"hints": len(given.hints) if given else 0, "time_limit_s": usual}
         session = self._parts.service.create_session(
             **shown,
             token_budget=token_budget,
-            time_limit_s=time_limit_s,
+            time_limit_s=limit,
             session_id=session_id,
+            accommodation=adapted,
             challenge_sha=given.challenge_sha if given else "",
             prompt_version=version,
             charge=settings.charge,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.assessment.hiding import owner_reader
+from ib_kernel.assessment.scores import opened_by
+from ib_kernel.budget.access import actor
 from ib_kernel.errors import StoreError
 from ib_kernel.settings import Settings
 from ib_kernel.values import LedgerTarget, UsageFormat
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
 
 
-def connect_usage(settings: Settings | None = None, *, host: str | None = None) -> Any:
+def connect_usage(
+    settings: Settings | None = None, *, host: str | None = None, passphrase: str | None = None
+) -> Any:
     """Return a DuckDB connection with the ledger's tables and views (see docs/sql.md).
 
     It is a private, read-only copy of what had been settled when it was made: interviews and the moving of
@@ -24,6 +29,7 @@ def connect_usage(settings: Settings | None = None, *, host: str | None = None) 
         settings: Whose ledger; by default this notebook's, else that of the settings looked up now.
         host: The address of a host, such as ``https://host.example`` ("": that of ``IB_HOST``), whose ledger
             is copied instead. For interviewers: ``IB_HOST_TOKEN`` says who asks. Needs pyarrow.
+        passphrase: Of locked sessions, whose levels and notes are else left out.
 
     Returns:
         A `duckdb.DuckDBPyConnection`.
@@ -37,12 +43,16 @@ def connect_usage(settings: Settings | None = None, *, host: str | None = None) 
     if host is not None:
         return _copied(service, host, settings)
     store = service.store
-    connect = getattr(store, "connect", None) or _exported(service)
+    connect = getattr(store, "connect", None)
+    exported = _exported(service) if connect is None else None
+    if exported is not None:  # who reads what there is its server's to say
+        return exported()
     if connect is None:
         raise StoreError(
             f"the ledger {store.name!r} offers no connection for other tools; %%usage answers SQL"
         )
-    return connect()
+    opened = opened_by(service, passphrase) if passphrase else ()
+    return connect(reader=owner_reader(actor(), opened))
 
 
 def _exported(service: TokenService) -> Callable[[], Any] | None:

@@ -223,7 +223,8 @@ class InterviewMagics(Magics):
         if parsed.help:
             return self._usage_of((USAGE if cell is None else SQL).usage())
         if cell is not None:
-            return usage.query(self.engine, cell, parsed.values.get("host"))
+            unlock = bool(parsed.get("unlock"))
+            return usage.query(self.engine, cell, parsed.values.get("host"), unlock=unlock)
         answers = {
             "": usage.summary,
             "session": usage.summary,

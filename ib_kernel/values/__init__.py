@@ -45,6 +45,7 @@ from ib_kernel.values.ledger import (
     Totals,
 )
 from ib_kernel.values.moving import LedgerRows, LedgerSource, LedgerTarget, Moved, UsageFormat
+from ib_kernel.values.reader import Reader
 from ib_kernel.values.reported import Reported
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
 from ib_kernel.values.store import BudgetStore
@@ -82,6 +83,7 @@ __all__ = [
     "Piece",
     "QueryResult",
     "RateLimits",
+    "Reader",
     "Refusal",
     "ReplyStream",
     "Reported",

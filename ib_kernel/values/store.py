@@ -17,6 +17,7 @@ from ib_kernel.values.ledger import (
     Status,
     Totals,
 )
+from ib_kernel.values.reader import Reader
 from ib_kernel.values.results import QueryResult
 
 
@@ -241,8 +242,12 @@ class BudgetStore(Protocol):
         """Return the session's events in order."""
         ...
 
-    def sql(self, query: str) -> QueryResult:
+    def sql(self, query: str, *, reader: Reader | None = None) -> QueryResult:
         """Answer one read-only SQL query over all rows, every settled call included.
+
+        Args:
+            query: One statement that reads.
+            reader: Over whose rows: what this person may see; None: all.
 
         `QueryError` for the user's mistakes, `StoreBusy` when the file is open elsewhere for writing.
         """

@@ -149,10 +149,17 @@ def _typed(hint: Any, value: Any, what: str) -> Any:
         return float(value)
     if hint is str and isinstance(value, str) and len(value) <= MAX_TEXT:
         return well_formed(value)
+    if hint is Any:
+        return value
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, Mapping):
-        return dict(value)
-    if origin is tuple and isinstance(value, list) and len(value) <= MAX_ITEMS:
-        return tuple(_typed(typing.get_args(hint)[0], item, what) for item in value)
+        of = typing.get_args(hint)[1]
+        return {str(key): _typed(of, item, what) for key, item in value.items()}
+    if origin in (tuple, Sequence) and isinstance(value, list) and len(value) <= MAX_ITEMS:
+        of = typing.get_args(hint)
+        if origin is tuple and of[-1] is not Ellipsis and len(of) != len(value):
+            raise _odd(what)
+        items = [_typed(of[0], item, what) for item in value]
+        return tuple(items) if origin is tuple else items
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return read(hint, value)
     raise _odd(what)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ib_duckdb import migrate, quarantine, spare, statements, views
+from ib_duckdb import migrate, quarantine, readers, spare, statements, views
 from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, explained, is_damage
 from ib_duckdb.limits import Limits, Running, fetched
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     import duckdb
 
     from ib_duckdb.hot import Hot
+    from ib_kernel.values import Reader
 
 T = TypeVar("T")
 
-_CATALOG = "record"
+_CATALOG, _HOT = "record", "hot"
 
 
 def config(limits: Limits) -> dict[str, str | bool | int | float | list[str]]:
@@ -44,25 +45,34 @@ def run(
     now: float,
     parameters: Sequence[Any] = (),
     limits: Limits | None = None,
+    reader: Reader | None = None,
 ) -> QueryResult:
     """Answer one read-only query. `QueryError`, `StoreBusy` or `StoreError`, each in one line.
 
-    An interrupt, or the end of its time, stops the query within a second.
+    An interrupt, or the end of its time, stops the query within a second. With a *reader*, it is answered
+    from what that person may see.
     """
     statements.check(query)
+    if reader is not None:
+        statements.refuse_explain(query)
 
     def work(running: Running[QueryResult]) -> QueryResult:
         def ask(db: duckdb.DuckDBPyConnection) -> QueryResult:
             running.begin(db)
-            return _answer(db, query, parameters, running)
+            return _answer(db, query, parameters, running, helps=reader is None)
 
-        return reading(record, hot, now, ask, query, running.limits)
+        return reading(record, hot, now, ask, query, running.limits, reader)
 
     return Running[QueryResult](limits or Limits(), record.abandon_turn).result(work)
 
 
 def _answer(
-    db: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any], running: Running[QueryResult]
+    db: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Sequence[Any],
+    running: Running[QueryResult],
+    *,
+    helps: bool,
 ) -> QueryResult:
     import duckdb
 
@@ -80,7 +90,7 @@ def _answer(
     except duckdb.Error as error:
         if is_damage(error):
             raise
-        if isinstance(error, duckdb.CatalogException):
+        if helps and isinstance(error, duckdb.CatalogException):
             error = _said_with_all_views(db, query, error)
         raise QueryError(one_line(error)) from None
 
@@ -112,13 +122,14 @@ def reading(
     work: Callable[[duckdb.DuckDBPyConnection], T],
     wanted: str = "",
     limits: Limits | None = None,
+    reader: Reader | None = None,
 ) -> T:
     """Return what *work* makes of a connection that covers record and hot rows; of a new one when damaged."""
     import duckdb
 
     for again in (False, True):
         try:
-            with connected(record, hot, now, wanted, limits or Limits()) as db:
+            with connected(record, hot, now, wanted, limits or Limits(), reader) as db:
                 return work(db)
         except Damaged as damage:
             why = str(damage)
@@ -134,23 +145,28 @@ def reading(
 
 @contextmanager
 def connected(
-    record: Record, hot: Hot, now: float, wanted: str, limits: Limits
+    record: Record, hot: Hot, now: float, wanted: str, limits: Limits, reader: Reader | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a locked-down connection on which the record's names cover the hot rows too.
 
-    *wanted* is the query: creating every table and view takes longer than answering it.
+    *wanted* is the query: creating every table and view takes longer than answering it. For a *reader* the
+    names cover what they may see, and nothing that holds more has a name that could be typed.
     """
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
         db = spare.take(config(limits))
         try:
+            schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (_HOT, _CATALOG)
             with record.exclusive(WAIT_S):  # another kernel's mover finishes before we attach
-                catalog = attach(record, db)
-            tables = views.tables(wanted)
+                catalog = attach(record, db, name)
+            tables, sieve = views.tables(wanted), None
             with hot.snapshot() as rows:  # read after attaching: from here on nobody can move rows
-                fill(db, rows, hot.ledger_id, catalog, now, tables)
-            _name(db, catalog, tables, views.needed(wanted))
+                if reader is not None and readers.is_needed(rows, reader):
+                    tables = readers.with_what_decides(tables)
+                    sieve = readers.Sieve(reader, schema, readers.factors(rows, reader))
+                fill(db, rows, hot.ledger_id, catalog, now, tables, schema)
+            _name(db, catalog, tables, views.needed(wanted), schema, sieve)
             db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
             db.execute("SET disabled_filesystems = 'LocalFileSystem'")  # or read_blob reads what is attached
             db.execute("SET lock_configuration = true; BEGIN TRANSACTION READ ONLY")
@@ -165,8 +181,8 @@ def connected(
                 db.close()
 
 
-def attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
-    """Attach the record read-only; return its name, None when there is none yet. Raises `Damaged`."""
+def attach(record: Record, db: duckdb.DuckDBPyConnection, name: str = _CATALOG) -> str | None:
+    """Attach the record read-only as *name*; return that, None when there is none yet. Raises `Damaged`."""
     if not record.path.exists():
         return None
     path = str(record.path).replace("'", "''")
@@ -174,15 +190,15 @@ def attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
         if record.writable_here():
             raise InUse("this very process")
         with explained(record.path):
-            db.execute(f"ATTACH '{path}' AS {_CATALOG} (READ_ONLY)")
-            known = schema_version(db, _CATALOG)
+            db.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+            known = schema_version(db, name)
     except InUse as busy:
         raise StoreBusy(
             f"{record.path.name} is open for writing in {busy.holder}; calls go on, and %%usage works again "
             "when that is closed"
         ) from None
     if known is None:
-        db.execute("DETACH record")
+        db.execute(f"DETACH {name}")
         return None
     migrate.check(record.path, known[0], VERSION, migrate.RECORD_STEPS)
     if known[0] < VERSION:
@@ -190,7 +206,7 @@ def attach(record: Record, db: duckdb.DuckDBPyConnection) -> str | None:
             f"{record.path.name} has an older schema and is in use, so that it could not be brought forward "
             "yet; calls go on, close the tool that has it open"
         )
-    return _CATALOG
+    return name
 
 
 def hot_rows(
@@ -213,22 +229,33 @@ def fill(
     catalog: str | None,
     now: float,
     tables: Sequence[Table],
+    schema: str = _HOT,
 ) -> None:
-    """Put the rows that are not in the record into tables of the same names in schema ``hot``."""
-    db.execute("; ".join(("CREATE SCHEMA hot", *(table.create("hot") for table in tables))))
+    """Put the rows that are not in the record into tables of the same names in *schema*."""
+    db.execute("; ".join((f"CREATE SCHEMA {schema}", *(table.create(schema) for table in tables))))
     marks = watermarks(db, ledger, catalog) if catalog else {}
     for table, rows in hot_rows(hot, marks, now, tables):
         if rows:
-            quarantine.insert(db, table, "hot", rows)
+            quarantine.insert(db, table, schema, rows)
 
 
 def _name(
-    db: duckdb.DuckDBPyConnection, catalog: str | None, tables: Sequence[Table], statements: str
+    db: duckdb.DuckDBPyConnection,
+    catalog: str | None,
+    tables: Sequence[Table],
+    statements: str,
+    schema: str,
+    sieve: readers.Sieve | None,
 ) -> None:
     """Give *tables* the names that people know, and run the *statements* that create views on them."""
-    names = ["CREATE SCHEMA IF NOT EXISTS internal"]
+    rows_of = {}
     for table in tables:
         moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
-        name = f"{table.schema}.{table.name}"
-        names.append(f"CREATE OR REPLACE VIEW {name} AS {moved}FROM hot.{table.name}")
+        rows_of[table.name] = f"{moved}FROM {schema}.{table.name}"
+    if sieve is not None:
+        sieve.prepare(db, rows_of)
+    names = ["CREATE SCHEMA IF NOT EXISTS internal"]
+    for table in tables:
+        name, rows = f"{table.schema}.{table.name}", rows_of[table.name]
+        names.append(sieve.statement(table, rows) if sieve else f"CREATE OR REPLACE VIEW {name} AS {rows}")
     db.execute("; ".join((*names, statements)))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb import foreign, quarantine, views
+from ib_duckdb import foreign, quarantine, readers, views
 from ib_duckdb.columns import TABLES
 from ib_duckdb.faults import Damaged
 from ib_duckdb.query import attach, hot_rows
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     import duckdb
 
     from ib_duckdb.hot import Hot
+    from ib_kernel.values import Reader
 
 _number = itertools.count(1)
 
 
-def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
+def connect(record: Record, hot: Hot, now: float, reader: Reader | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to a copy of the record with the hot rows in it; the caller closes it, or not.
+
+    With a *reader*, what closed sessions keep to themselves is taken out of the copy.
 
     `StoreBusy` when the file is open elsewhere for writing.
     """
@@ -40,7 +43,7 @@ def connect(record: Record, hot: Hot, now: float) -> duckdb.DuckDBPyConnection:
         except Damaged as damage:
             record.rebuild(str(damage))
             _copy(record, target)
-        _complete(record, hot, target, now)
+        _complete(record, hot, target, now, reader)
         return open_private(target, record.path)
     finally:
         for name in (target, Path(f"{target}.wal")):
@@ -127,7 +130,7 @@ def _alive(name: str) -> bool:
     return True
 
 
-def _complete(record: Record, hot: Hot, target: Path, now: float) -> None:
+def _complete(record: Record, hot: Hot, target: Path, now: float, reader: Reader | None) -> None:
     """Put the rows that are still in the hot ledger into the copy."""
     import duckdb
 
@@ -139,3 +142,5 @@ def _complete(record: Record, hot: Hot, target: Path, now: float) -> None:
                 if found:
                     quarantine.insert(db, table, table.schema, found)
         db.execute(views.text())
+        if reader is not None and reader.hides_locked:
+            readers.close_in(db, reader)

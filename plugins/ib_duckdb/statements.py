@@ -35,6 +35,12 @@ def check(query: str) -> None:
     _check_kind(statement, query)
 
 
+def refuse_explain(query: str) -> None:
+    """Raise `QueryError` for an EXPLAIN: a plan tells how many rows there are that one may not see."""
+    if _words(query, 1) == ["explain"]:
+        raise QueryError("EXPLAIN is for whoever owns the ledger's files; ask the query itself")
+
+
 def _only(query: str) -> duckdb.Statement:
     import duckdb
 
@@ -109,4 +115,5 @@ def one_line(error: BaseException) -> str:
         return "a time with a zone cannot be shown here; cast it, as in now()::TIMESTAMP (all times are UTC)"
     lines = re.split(r"\nLINE \d+:|\nStack Trace", text)[0].splitlines()
     line = " ".join(part.strip() for part in lines if part.strip())
-    return line.replace("record.main.", "").replace("hot.", "")[:600] or type(error).__name__
+    line = re.sub(r"\b(?:record|hot)(?:_[0-9a-f]{32})?\.(?:main\.)?", "", line)
+    return line[:600] or type(error).__name__

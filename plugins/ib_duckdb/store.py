@@ -30,6 +30,8 @@ from ib_kernel.values.verified import Verification
 if TYPE_CHECKING:
     import duckdb
 
+    from ib_kernel.values import Reader
+
 
 class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
@@ -129,18 +131,21 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
                 raise
             return query.run(self._record, self._hot, sql, self._now(), values).rows
 
-    def sql(self, query: str) -> QueryResult:
+    def sql(self, query: str, *, reader: Reader | None = None) -> QueryResult:
         """Answer one read-only SQL query over all rows, every settled call included.
 
-        `QueryError` for the user's mistakes, `StoreBusy` when the file is open elsewhere for writing.
+        With a *reader*, over what that person may see. `QueryError` for the user's mistakes, `StoreBusy` when
+        the file is open elsewhere for writing.
         """
         from ib_duckdb.query import run
 
         self._mover.flush()  # before, so that nobody is in the way of a connection the user opens next
-        return run(self._record, self._hot, query, self._now(), limits=self._limits)
+        return run(self._record, self._hot, query, self._now(), limits=self._limits, reader=reader)
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def connect(self, *, reader: Reader | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection to a private, read-only copy of everything settled so far.
+
+        With a *reader* who owns the files, without what closed sessions keep to themselves.
 
         Rows go on moving while it is open, and nothing done on it reaches the ledger. `StoreBusy` when
         another process has the file open for writing.
@@ -148,7 +153,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
         from ib_duckdb.snapshot import connect
 
         self._mover.flush()
-        return connect(self._record, self._hot, self._now())
+        return connect(self._record, self._hot, self._now(), reader)
 
     def connect_tables(self, tables: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection in memory that has *tables* (Arrow), such as those of a host."""

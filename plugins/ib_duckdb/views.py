@@ -1,4 +1,4 @@
-"""The views that people query (``views.sql``, ``evidence_views.sql``), and which of them one query needs.
+"""The views that people query (``*views.sql``), and which of them one query needs.
 
 Creating all of them takes longer than answering a question about one session, so that a connection of ours
 gets those that the query names, and those that these are made of.
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ib_duckdb.columns import TABLES, Table
 
-FILES = tuple(Path(__file__).with_name(name) for name in ("views.sql", "evidence_views.sql"))
+_NAMES = ("views.sql", "evidence_views.sql", "assessment_views.sql")
+FILES = tuple(Path(__file__).with_name(name) for name in _NAMES)
 
 _BEGIN = re.compile(r"^CREATE OR REPLACE VIEW (\w+) AS", re.M)
 _CATALOG = re.compile(
@@ -37,7 +38,7 @@ def definitions() -> dict[str, str]:
 @functools.cache
 def _made_of(name: str) -> frozenset[str]:
     """Return the views that *name* is made of, itself included."""
-    body = definitions()[name].partition(" AS")[2]
+    body = re.sub(r"--[^\n]*", "", definitions()[name].partition(" AS")[2])
     parts = frozenset(re.findall(r"\w+", body)) & definitions().keys() - {name}
     return frozenset({name}).union(*map(_made_of, parts))
 

@@ -12,7 +12,7 @@ import pytest
 from ib_duckdb.columns import TABLES
 from ib_duckdb.store import DuckDBStore
 from ib_duckdb.views import definitions, needed
-from ib_kernel.values import CallEnd, CallStart, Cell, Check, LedgerEvent, Message, NewSession, Status
+from ib_kernel.values import CallEnd, CallStart, Cell, Check, LedgerEvent, Message, NewSession, Score, Status
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.M | re.S)
@@ -71,6 +71,10 @@ def _work(store: DuckDBStore) -> None:
     store.add_cell(Cell("cy-1", "1 / 0", ok=False, error="ZeroDivisionError", started_at=now, ended_at=now))
     store.add_check(Check("cy-1", "visible", 1, 3, started_at=now, ended_at=now))
     store.add_event(LedgerEvent("cy-1", "hint", 0.0, detail={"rung": 1, "of": 2}))
+    for rater, level in (("Ann", 2), ("Bob", 3)):
+        store.add_score(Score("cy-1", "races", rater, "person", level=level, reason="Names the race"))
+    store.add_score(Score("cy-1", "races", "judge", "model", level=3))
+    store.add_score(Score("cy-1", "races", "Ann", "person", level=3, saw_model=True))
     refused = {"reason": "budget", "needed": 900, "left": 100}
     store.add_event(LedgerEvent("cy-1", "refused", 0.0, detail=refused))
 

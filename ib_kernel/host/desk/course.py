@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, choice, fields, maybe
 from ib_kernel.show.spending import burn_down, spent
 from ib_kernel.text import one_line
@@ -55,37 +56,6 @@ COURSE = fields(
 )
 
 
-class ActiveClock:
-    """Turns moments of the wall clock into active seconds: pauses and stopped time do not count."""
-
-    def __init__(self, session: Session, events: Sequence[LedgerEvent]) -> None:
-        self._steps: list[tuple[float, bool]] = []
-        self._stops: list[tuple[float, float]] = []
-        began = session.started_at
-        if began is None:  # it stands at zero until the interview begins
-            return
-        self._steps.append((began, True))
-        for event in events:
-            if event.kind == "status" and event.created_at >= began:
-                self._steps.append((event.created_at, event.detail.get("to") == "active"))
-            elif event.kind == "clock_stopped":
-                self._stops.append((event.created_at, _number(event.detail.get("seconds"))))
-
-    def seconds(self, at: float) -> float:
-        """Return the active seconds until *at*, never negative."""
-        total, since = 0.0, None
-        for moment, running in self._steps:
-            if moment >= at:
-                break
-            if since is not None:
-                total += moment - since
-            since = moment if running else None
-        if since is not None:
-            total += at - since
-        total -= sum(seconds for moment, seconds in self._stops if moment <= at)
-        return round(max(0.0, total), 1)
-
-
 def course(
     service: TokenService,
     session: Session,
@@ -117,7 +87,7 @@ def moments(
 ) -> list[dict[str, Any]]:
     """Return what stands between the messages: changes, cells, checks, hints, in the order of time."""
     found = [
-        _moment(f"e{i}", event.kind, event.created_at, clock, event.who, _detail(event))
+        _moment(f"e{i}", event.kind, event.created_at, clock, event.who, _detail(event, clock.factor))
         for i, event in enumerate(events)
         if event.kind in SHOWN_EVENTS
     ]
@@ -145,9 +115,13 @@ def _moment(
     }
 
 
-def _detail(event: LedgerEvent) -> dict[str, Any]:
+def _detail(event: LedgerEvent, factor: float) -> dict[str, Any]:
     """Return the details that the page puts into words, as numbers and one-line texts."""
     kept = {name: event.detail[name] for name in _DETAILS if name in event.detail}
+    if event.kind == "time_limit":
+        kept |= {
+            k: v / factor for k, v in kept.items() if k in ("from", "to") and isinstance(v, (int, float))
+        }
     return {
         name: one_line(value)[:200] if isinstance(value, str) else value
         for name, value in kept.items()
@@ -188,7 +162,3 @@ def _of(store: Any, kind: str, session: Session) -> list[Any]:
     """Return the session's cells or checks; none where the ledger keeps none."""
     read = getattr(store, kind, None)
     return list(read(session.session_id)) if read else []
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0

@@ -6,12 +6,17 @@ gets the words of the others only.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.host.desk.course import COURSE, MOMENT, ActiveClock, course, moments
+from ib_kernel.assessment.hiding import NameHider
+from ib_kernel.assessment.scores import Scorecards, hider_of, is_hidden
+from ib_kernel.evidence.clock import ActiveClock
+from ib_kernel.host.desk.course import COURSE, MOMENT, course, moments
 from ib_kernel.host.desk.rows import ROW, session_row
+from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, fields, maybe
 from ib_kernel.show.classes import with_classes
 from ib_kernel.show.figures import cost_line
@@ -21,7 +26,7 @@ from ib_kernel.text import cut, one_line, plain
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
-    from ib_kernel.values import LedgerEvent, Message, Reservation, Session
+    from ib_kernel.values import LedgerEvent, Message, Person, Reservation, Session
 
 MOST_WRITING = 4_000
 """Characters of a reply being written that the page shows, the last ones."""
@@ -64,26 +69,38 @@ DETAIL = fields(
         "writing": array(WRITING),
         "course": COURSE,
         "notes": array(NOTE),
+        "blind": FLAG,
+        "accommodation": TEXT,
         "invitations": array(INVITED),
         "as_of": NUMBER,
     }
 )
 
 
-def detail(host: Host, session_id: str, known: int = 0) -> dict[str, Any]:
-    """Return one session in full.
+def detail(
+    host: Host, session_id: str, person: Person, known: int = 0, blind: bool = False
+) -> dict[str, Any]:
+    """Return one session in full, as *person* reads it.
 
     Args:
         host: The host.
         session_id: The session. `UnknownSession`.
+        person: Who asks: times are theirs to read, and so is an accommodation.
         known: How many messages the page has: their words are left out.
+        blind: Whether names are replaced until this person has rated every criterion.
     """
     store, service = host.store, host.service
-    session = service.get_session(session_id)
+    real = service.get_session(session_id)
+    factor = factor_for(person, real)
+    session = relative(real, factor)
     totals, messages, events = service.totals(session_id), store.history(session_id), store.events(session_id)
     open_ = store.reservations(session_id)
-    clock = ActiveClock(session, events)
+    clock = ActiveClock(session, events, factor)
     challenge = host.engine.challenge(session)
+    hider = name_hider(host, real, person) if blind else None
+    if hider is not None:
+        session = dataclasses.replace(session, candidate=hider.label.capitalize(), external_id="")
+        messages = [dataclasses.replace(m, content=hider.hide(m.content)) for m in messages]
     return {
         "session": session_row(service, session, open_),
         "persona": one_line(session.persona),
@@ -98,12 +115,24 @@ def detail(host: Host, session_id: str, known: int = 0) -> dict[str, Any]:
         "per_turn": tokens_per_turn(spent(service, session_id)),
         "messages": _messages(host, session, messages, clock, known),
         "moments": moments(service, session, events, clock),
-        "writing": writing(host, session_id, open_),
+        "writing": _without_names(writing(host, session_id, open_), hider),
         "course": course(service, session, messages, events, open_, clock),
-        "notes": _notes(events, clock),
+        "notes": _notes(events, clock, hider),
+        "blind": hider is not None,
+        "accommodation": real.accommodation if person.role == "coordinator" else "",
         "invitations": [invited(i, host.clock()) for i in store.invitations(session_id)],
         "as_of": host.clock(),
     }
+
+
+def name_hider(host: Host, session: Session, person: Person) -> NameHider | None:
+    """Return what replaces the names; None once this person has rated everything."""
+    rubric = Scorecards(host.engine, guarded=False).rubric(session)
+    return hider_of(session) if is_hidden(host.store, session, rubric, person.name) else None
+
+
+def _without_names(replies: list[dict[str, Any]], hider: NameHider | None) -> list[dict[str, Any]]:
+    return replies if hider is None else [{**one, "text": hider.hide(one["text"])} for one in replies]
 
 
 def writing(host: Host, session_id: str, open_: Sequence[Reservation] | None = None) -> list[dict[str, Any]]:
@@ -172,13 +201,16 @@ def _messages(
     return said
 
 
-def _notes(events: Sequence[LedgerEvent], clock: ActiveClock) -> list[dict[str, Any]]:
+def _notes(
+    events: Sequence[LedgerEvent], clock: ActiveClock, hider: NameHider | None
+) -> list[dict[str, Any]]:
+    hide = hider.hide if hider is not None else str
     return [
         {
             "at": event.created_at,
             "at_s": clock.seconds(event.created_at),
             "who": one_line(event.who),
-            "text": plain(cut(str(event.detail.get("text", "")), 20_000)),
+            "text": hide(plain(cut(str(event.detail.get("text", "")), 20_000))),
         }
         for event in events
         if event.kind == "note"

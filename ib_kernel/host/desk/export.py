@@ -18,6 +18,7 @@ from ib_kernel.host.answers import Refused
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk.sql import arrow_table
 from ib_kernel.host.openapi import operation
+from ib_kernel.values import Reader
 
 MEDIA = "application/zip"
 TABLES = ("sessions", "calls", "messages", "events", "cells", "checks", "scores", "challenges")
@@ -41,7 +42,8 @@ async def export(request: Request) -> Response:
     person = await require_interviewer(request, "coordinator")
     host = host_of(request)
     try:
-        found = await run_in_threadpool(_written, host.store, {"by": person.name, "at": host.clock()})
+        about = {"by": person.name, "at": host.clock()}
+        found = await run_in_threadpool(_written, host.store, about, Reader(person.name, coordinator=True))
     except ConfigError as error:
         raise Refused(501, "arrow", f"the host cannot export: {error}") from None
     headers = {
@@ -51,15 +53,15 @@ async def export(request: Request) -> Response:
     return StreamingResponse(_read(found), media_type=MEDIA, headers=headers)
 
 
-def _written(store: Any, about: dict[str, Any]) -> Any:
-    """Return an open file with the zip in it."""
+def _written(store: Any, about: dict[str, Any], reader: Reader) -> Any:
+    """Return an open file with the zip in it: what *reader* may see."""
     found = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
     try:
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(found, "w") as packed:
             rows = {}
             for name in TABLES:
                 file = Path(folder) / f"{name}.parquet"
-                rows[name] = _write(store, name, file)
+                rows[name] = _write(store, name, file, reader)
                 packed.write(file, file.name)
                 file.unlink()
             packed.writestr("about.json", json.dumps({**about, "rows": rows}))
@@ -69,7 +71,7 @@ def _written(store: Any, about: dict[str, Any]) -> Any:
     return found
 
 
-def _write(store: Any, name: str, file: Path) -> int:
+def _write(store: Any, name: str, file: Path, reader: Reader) -> int:
     """Write a table, and return how many rows it has."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,7 +80,7 @@ def _write(store: Any, name: str, file: Path) -> int:
     parts: list[Any] = []
     while not parts or parts[-1].num_rows == BATCH:
         query = f"SELECT * FROM {name} ORDER BY {order} LIMIT {BATCH} OFFSET {BATCH * len(parts)}"  # noqa: S608
-        parts.append(arrow_table(store.sql(query)))
+        parts.append(arrow_table(store.sql(query, reader=reader)))
     whole = pa.concat_tables(
         parts, promote_options="permissive"
     )  # a column that was empty so far gets its type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk.detail import invitation_state
 from ib_kernel.host.desk.rows import ROW, session_row
+from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import (
     COUNT,
@@ -59,9 +61,19 @@ CHOICES = fields(
             fields({"name": TEXT, "title": TEXT, "level": TEXT, "roles": array(TEXT), "task": TEXT})
         ),
         "models": array(TEXT),
+        "charges": array(TEXT),
+        "may_adapt": FLAG,
         "personas": array(TEXT),
         "defaults": fields(
-            {"model": TEXT, "persona": TEXT, "token_budget": COUNT, "minutes": maybe(NUMBER), "client": TEXT}
+            {
+                "model": TEXT,
+                "persona": TEXT,
+                "token_budget": COUNT,
+                "minutes": maybe(NUMBER),
+                "client": TEXT,
+                "charge": TEXT,
+                "hours": NUMBER,
+            }
         ),
         "gateway": FLAG,
         "gateway_why": TEXT,
@@ -70,12 +82,16 @@ CHOICES = fields(
 )
 _INVITATIONS = fields({"invitations": array(INVITATION)})
 _MADE = fields({"line": TEXT, "session": ROW, "expires_at": NUMBER, "as_of": NUMBER})
-_TEXTS = ("role", "candidate", "candidate_id", "level", "challenge", "model", "persona", "charge")
+_TEXTS = (
+    *("role", "candidate", "candidate_id", "level", "challenge", "model", "client", "persona", "charge"),
+    "accommodation",
+)
 _FORM = fields(
     {},
     {
         **{name: text(LONGEST) for name in _TEXTS},
         "token_budget": whole(1, 10**9),
+        "budget_usd": NUMBER,
         "minutes": NUMBER,
         "hours": NUMBER,
         "gateway": FLAG,
@@ -87,8 +103,9 @@ _FORM = fields(
 @operation("What a new interview can be made of", who="interviewer", answers=CHOICES)
 async def choices(request: Request) -> Response:
     """Answer challenges, models, personas and defaults."""
-    await require_interviewer(request)
-    return answer(await run_in_threadpool(_choices, host_of(request)))
+    person = await require_interviewer(request)
+    found = await run_in_threadpool(_choices, host_of(request))
+    return answer({**found, "may_adapt": person.role == "coordinator"})
 
 
 def _choices(host: Host) -> dict[str, Any]:
@@ -113,6 +130,7 @@ def _choices(host: Host) -> dict[str, Any]:
             for c in list_challenges(plugins, settings.challenges)
         ],
         "models": known,
+        "charges": ["billed", "new"],
         "personas": sorted(VERSIONS, key=lambda name: name != settings.persona),
         "defaults": {
             "model": model,
@@ -120,6 +138,8 @@ def _choices(host: Host) -> dict[str, Any]:
             "token_budget": settings.token_budget,
             "minutes": None if limit is None else limit / 60,
             "client": settings.client_name,
+            "charge": settings.charge,
+            "hours": invite.VALID_S / 3600,
         },
         "gateway": not why,
         "gateway_why": why,
@@ -138,10 +158,14 @@ async def create(request: Request) -> Response:
     """Make an invitation."""
     person = await require_interviewer(request)
     host, value = host_of(request), await read_json(request, 50_000)
+    _require_known(value)
+    if value.get("accommodation"):
+        await require_interviewer(request, "coordinator")
     options: dict[str, Any] = {
         name: text_of(value, name, longest=LONGEST).strip() for name in _TEXTS if value.get(name) is not None
     }
-    options |= {name: value[name] for name in ("token_budget", "minutes") if value.get(name) is not None}
+    numbers = ("token_budget", "budget_usd", "minutes")
+    options |= {name: value[name] for name in numbers if value.get(name) is not None}
     gateway, hours = value.get("gateway"), value.get("hours")
     if gateway is not None and not isinstance(gateway, bool):
         raise Refused(400, "bad_field", "gateway is true or false")
@@ -156,6 +180,7 @@ async def create(request: Request) -> Response:
                     invite.require_offered(host, options["challenge"])
                 made = invite.invite(host, person.name, gateway=bool(gateway), hours=hours, **options)
         session = host.service.get_session(made.session.session_id)
+        session = relative(session, factor_for(person, session))
         return {
             "line": made.line,
             "session": session_row(host.service, session, host.store.reservations(session.session_id)),
@@ -164,6 +189,16 @@ async def create(request: Request) -> Response:
         }
 
     return answer(await run_in_threadpool(work))
+
+
+def _require_known(value: Mapping[str, Any]) -> None:
+    """Refuse a form that says something nobody would read."""
+    unknown = sorted(set(value) - set(_FORM["properties"]))
+    if unknown:
+        known = ", ".join(sorted(_FORM["properties"]))
+        raise Refused(
+            400, "bad_field", f"an invitation has no {one_line(unknown[0])[:80]!r}; it has: {known}"
+        )
 
 
 @operation("List invitations, newest first", who="interviewer", answers=_INVITATIONS)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.evidence.replay import about, replay_rows
 from ib_kernel.evidence.timeline import timeline
+from ib_kernel.host.desk.detail import name_hider
+from ib_kernel.host.desk.times import factor_for
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, fields
 from ib_kernel.show.classes import with_classes
 from ib_kernel.show.render import to_html
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
+    from ib_kernel.values import Person
 
 REPLAYED = fields(
     {
@@ -29,15 +33,24 @@ REPLAYED = fields(
 )
 
 
-def replay(host: Host, session_id: str) -> dict[str, Any]:
-    """Return what happened in a session, for its interviewers.
+def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> dict[str, Any]:
+    """Return what happened in a session, as *person* reads it.
 
     Args:
         host: The host.
         session_id: The session. `UnknownSession`.
+        person: Who asks: times are theirs to read.
+        blind: Whether names are replaced until this person has rated every criterion.
     """
     session = host.service.get_session(session_id)
-    rows = replay_rows(
-        timeline(host.service, session), session, lambda text: str(with_classes(to_html(text)))
-    )
+    factor, hider = factor_for(person, session), name_hider(host, session, person) if blind else None
+    moments = timeline(host.service, session)
+    if person.role != "coordinator":
+        moments = [replace(m, text="time_limit") if m.text.startswith("time_limit:") else m for m in moments]
+    if hider is not None:
+        moments = [replace(m, text=hider.hide(m.text)) for m in moments]
+        session = replace(session, candidate=hider.label.capitalize())
+    rows = replay_rows(moments, session, lambda text: str(with_classes(to_html(text))))
+    for row in rows:
+        row["at"] = round(row["at"] / factor, 1)
     return {"about": about(session, len(rows)), "moments": rows}

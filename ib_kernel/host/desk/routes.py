@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from ib_kernel.host import openapi
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of
-from ib_kernel.host.desk import doctor, export, invitations, people, sessions, sql
+from ib_kernel.host.desk import assessment, doctor, export, invitations, people, sessions, sql
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -39,6 +39,11 @@ def routes(host: Host) -> list[BaseRoute]:
         Route(f"{one}/writing", sessions.session_writing),
         Route(f"{one}/replay", sessions.session_replay),
         *(Route(f"{one}/{name}", act, methods=["POST"]) for name, act in sessions.ACTIONS.items()),
+        Route(f"{one}/scorecard", assessment.scorecard),
+        Route(f"{one}/score", assessment.score, methods=["POST"]),
+        Route(f"{one}/rubric", assessment.rubric, methods=["POST"]),
+        Route(f"{one}/unfold", assessment.unfold, methods=["POST"]),
+        Route(f"{desk}/compare", assessment.comparison),
         Route(f"{desk}/choices", invitations.choices),
         Route(f"{desk}/invitations", invitations.list_invitations, methods=["GET"]),
         Route(f"{desk}/invitations", invitations.create, methods=["POST"]),

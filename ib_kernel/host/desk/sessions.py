@@ -12,16 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.host.answers import Refused, answer, read_json
+from ib_kernel.host.answers import Refused, answer, is_blind, read_json
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
 from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
 from ib_kernel.host.desk.live import stream
 from ib_kernel.host.desk.replay import REPLAYED, replay
 from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, matches, session_row
+from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.host import Host
-from ib_kernel.host.openapi import COUNT, NUMBER, TEXT, array, choice, fields, operation, text
-from ib_kernel.values import Reservation, Session, Status
+from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, choice, fields, operation, text
+from ib_kernel.values import Person, Reservation, Session, Status
 
 MOST_ROWS = 1_000
 """Sessions that one answer has, the newest; the list says how many there are."""
@@ -44,16 +45,16 @@ _LIST = fields({"sessions": array(ROW), "total": COUNT, "found": COUNT, "as_of":
 )
 async def list_sessions(request: Request) -> Response:
     """Answer the sessions that match."""
-    await require_interviewer(request)
+    person = await require_interviewer(request)
     query = request.query_params
     status, words = query.get("status", ""), query.get("q", "")
     if status and status not in STATES:
         raise Refused(400, "bad_field", f"status is one of: {', '.join(STATES)}")
     ids = set(query["ids"].split(",")) if query.get("ids") else None
-    return answer(await run_in_threadpool(_list, host_of(request), status, words[:500], ids))
+    return answer(await run_in_threadpool(_list, host_of(request), person, status, words[:500], ids))
 
 
-def _list(host: Host, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
+def _list(host: Host, person: Person, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
     every = host.store.sessions() if ids is None else _named(host, ids)
     found = [
         s
@@ -61,7 +62,8 @@ def _list(host: Host, status: str, words: str, ids: set[str] | None) -> dict[str
         if (not status or status in (str(s.status), GROUPS[s.status])) and (not words or matches(s, words))
     ]
     open_ = by_session(host.store.reservations())
-    rows = [_row(host, s, open_.get(s.session_id, ())) for s in found[:MOST_ROWS]]
+    shown = [relative(s, factor_for(person, s)) for s in found[:MOST_ROWS]]
+    rows = [_row(host, s, open_.get(s.session_id, ())) for s in shown]
     return {"sessions": rows, "total": len(every), "found": len(found), "as_of": host.clock()}
 
 
@@ -96,18 +98,18 @@ _KEPT: weakref.WeakKeyDictionary[Host, dict[str, tuple[Session, dict[str, Any]]]
 @operation(
     "One session in full; known is how many messages the caller has already",
     who="interviewer",
-    query={"known": COUNT},
+    query={"known": COUNT, "blind": FLAG},
     answers=DETAIL,
     refusals=(404,),
 )
 async def one_session(request: Request) -> Response:
     """Answer one session."""
-    await require_interviewer(request)
+    person = await require_interviewer(request)
     known = request.query_params.get("known", "0")
     if not (known.isascii() and known.isdigit() and len(known) < 10):
         raise Refused(400, "bad_field", "known is a whole number of messages")
-    session_id = request.path_params["session_id"]
-    return answer(await run_in_threadpool(detail, host_of(request), session_id, int(known)))
+    session_id, blind = request.path_params["session_id"], is_blind(request)
+    return answer(await run_in_threadpool(detail, host_of(request), session_id, person, int(known), blind))
 
 
 @operation(
@@ -131,14 +133,23 @@ async def session_writing(request: Request) -> Response:
 @operation(
     "What happened in a session, in order, to be played back",
     who="interviewer",
+    query={"blind": FLAG},
     answers=fields({"about": TEXT, "moments": array(REPLAYED)}),
     refusals=(404,),
 )
 async def session_replay(request: Request) -> Response:
     """Answer a session's timeline with the words and the code of each moment."""
-    await require_interviewer(request)
+    person = await require_interviewer(request)
     host, session_id = host_of(request), request.path_params["session_id"]
-    return answer(await run_in_threadpool(replay, host, session_id))
+    return answer(await run_in_threadpool(replay, host, session_id, person, is_blind(request)))
+
+
+def _in_real_minutes(value: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Return a control's body with the minutes that this person reads as the clock runs them."""
+    minutes = value.get("minutes")
+    if factor == 1.0 or isinstance(minutes, bool) or not isinstance(minutes, (int, float)):
+        return value
+    return {**value, "minutes": minutes * factor}
 
 
 def _action(name: str, summary: str) -> Any:
@@ -150,8 +161,10 @@ def _action(name: str, summary: str) -> Any:
         value = await read_json(request, 100_000)
 
         def work() -> dict[str, Any]:
-            controls.act(host, person.name, session_id, name, value)
+            factor = factor_for(person, host.service.get_session(session_id))
+            controls.act(host, person.name, session_id, name, _in_real_minutes(value, factor))
             session, open_ = host.service.get_session(session_id), host.store.reservations(session_id)
+            session = relative(session, factor)
             return {"session": session_row(host.service, session, open_), "as_of": host.clock()}
 
         return answer(await run_in_threadpool(work))

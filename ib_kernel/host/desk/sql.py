@@ -14,6 +14,7 @@ from ib_kernel.evidence.origins import compute_for
 from ib_kernel.host.answers import Refused, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.openapi import fields, operation, text
+from ib_kernel.values import Reader
 from ib_kernel.values.results import QueryResult
 
 MEDIA = "application/vnd.apache.arrow.stream"
@@ -31,13 +32,14 @@ BATCH = 10_000
     refusals=(400, 503),
 )
 async def sql(request: Request) -> Response:
-    """Answer a query over all rows, as `%%usage` does in a local notebook."""
-    await require_interviewer(request)
+    """Answer a query, as `%%usage` does in a local notebook, over what this person may see."""
+    person = await require_interviewer(request)
+    reader = Reader(person.name, coordinator=person.role == "coordinator")
     host, value = host_of(request), await read_json(request, 2 * MOST_QUERY)
     query = text_of(value, "query", longest=MOST_QUERY)
     try:
         await run_in_threadpool(compute_for, query, host.store, host.sight.given)
-        found = await run_in_threadpool(host.store.sql, query)
+        found = await run_in_threadpool(host.store.sql, query, reader=reader)
         table = await run_in_threadpool(arrow_table, found)
     except ConfigError as error:
         raise Refused(501, "arrow", f"the host cannot answer SQL: {error}") from None

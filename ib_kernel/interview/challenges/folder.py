@@ -142,7 +142,7 @@ def read_private(place: Traversable | Path, name: str, origin: str) -> PrivatePa
 def _private(
     place: Traversable | Path, name: str, origin: str, notes: str = "", rubric: tuple[str, ...] = ()
 ) -> Challenge:
-    criteria = _criteria(_toml(place, "rubric.toml", origin), origin)
+    criteria = parse_criteria(_toml(place, "rubric.toml", origin), f"the challenge {origin}")
     return Challenge(
         name,
         "",
@@ -156,13 +156,23 @@ def _private(
     )
 
 
-def _criteria(table: dict[str, Any], origin: str) -> tuple[Criterion, ...]:
+def parse_criteria(table: dict[str, Any], what: str, file: str = "rubric.toml") -> tuple[Criterion, ...]:
+    """Return the criteria of a rubric, ``[[criteria]]`` tables with name, title and four anchors.
+
+    Args:
+        table: The parsed file.
+        what: Whose rubric it is, for messages.
+        file: The file's name, for messages.
+
+    Raises:
+        ConfigError: One line that says which criterion lacks what.
+    """
     rows = table.get("criteria", [])
     if not isinstance(rows, list):
-        raise ConfigError(f"the challenge {origin}: criteria in rubric.toml are [[criteria]] tables")
+        raise ConfigError(f"{what}: criteria in {file} are [[criteria]] tables")
     found: list[Criterion] = []
     for number, row in enumerate(rows, 1):
-        where = f"the challenge {origin}: criterion {number} in rubric.toml"
+        where = f"{what}: criterion {number} in {file}"
         name, title = (row.get("name"), row.get("title")) if isinstance(row, dict) else (None, None)
         anchors = row.get("anchors") if isinstance(row, dict) else None
         if not isinstance(name, str) or not _NAME.fullmatch(name) or any(name == c.name for c in found):

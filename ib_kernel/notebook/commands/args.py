@@ -35,6 +35,7 @@ class Option:
         short: A second, short name, such as ``-n``.
         completes: What Tab offers for the value (see `ib_kernel.notebook.commands.complete`).
         words: Whether the value may have several words without quotes, as a person's name has.
+        repeats: Whether the option may be given several times; its values, tuples, are then joined.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Option:
     short: str = ""
     completes: str = ""
     words: bool = False
+    repeats: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,6 +133,8 @@ def parse(command: Command, line: str) -> Parsed:
     for option in command.options:
         if option.dest in given:
             value = given[option.dest]
+            if option.repeats:
+                value = tuple(item for part in value for item in part)
             parsed.values[option.dest] = _joined(command, option, value, parsed) if option.words else value
     return parsed
 
@@ -170,6 +174,7 @@ def _parser(command: Command) -> _Parser:
                 type=_checked(option.parse),
                 metavar=option.metavar or option.dest.upper(),
                 nargs="+" if option.words else None,
+                action="append" if option.repeats else "store",
                 help=text,
             )
     parser.add_argument("-h", "--help", action="store_true", help="show this and do nothing")

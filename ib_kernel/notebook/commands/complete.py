@@ -59,6 +59,8 @@ def _for_command(engine: Engine, command: Command, before: list[str], word: str)
         return [f"{name}={v}" for v in _starting(value, _values(engine, option.completes))]
     if word.startswith("-"):
         return _starting(word, [*(o.name for o in command.options if o.name not in before), "--help"])
+    if command.completes == "criteria" and len(before) == 1:
+        return _starting(word, ("0", "1", "2", "3"))
     return _starting(word, _values(engine, command.completes)) if not before else []
 
 
@@ -75,6 +77,10 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
     if kind == "clients":
         engine.plugins.load()
         return engine.plugins.catalog.clients.names()
+    if kind in ("criteria", "compared"):
+        from ib_kernel.notebook.commands.assess import completions
+
+        return completions(engine, kind)
     if kind == "sessions":
         return [s.session_id for s in engine.service.store.sessions(limit=50)]
     return {

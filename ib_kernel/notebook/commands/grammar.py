@@ -11,6 +11,7 @@ from ib_kernel.notebook.commands.words import (
     parse_minutes,
     parse_names,
     parse_tokens,
+    parse_turns,
     parse_usage,
 )
 from ib_kernel.settings.parsing import parse_one_of, parse_temperature, parse_text, parse_usd
@@ -78,6 +79,13 @@ INVITE = Command(
         Option(
             "--candidate-id", "candidate_id", parse_text, "ID", "what names the person where a name does not"
         ),
+        Option(
+            "--accommodation",
+            "accommodation",
+            parse_text,
+            "time=1.25",
+            "more time for this person; for coordinators",
+        ),
         Option("--gateway", "gateway", help="the candidate's own tools may spend, too"),
         Option("--hours", "hours", parse_minutes, "N", "how long the line can be used; 48"),
         Option("--session", "session", parse_text, "ID", "readmit: whoever was in is out"),
@@ -87,6 +95,13 @@ INVITE = Command(
     many=True,
     example='%interview invite "Backend engineer" --candidate Ada --minutes 45 --host https://host.example',
 )
+
+_SESSION = Option(
+    "--session", "session", parse_text, "ID", "a session; default: the one in use", completes="sessions"
+)
+_HOST = Option("--host", "host", parse_text, "URL", "at this host, under your own name there")
+_RATER = Option("--rater", "rater", parse_text, "NAME", "who rates; default: you", words=True)
+_BLIND = Option("--blind", "blind", help="replace names until you have rated every criterion")
 
 SUBCOMMANDS: dict[str, Command] = {
     "start": START,
@@ -134,6 +149,68 @@ SUBCOMMANDS: dict[str, Command] = {
             Option("--tag", "tag", parse_text, "TAG", "those about TAG, such as sql"),
             Option("--level", "level", parse_text, "LEVEL", "those for LEVEL, such as junior"),
         ),
+    ),
+    "score": Command(
+        "%interview score",
+        "Give a level, 0 to 3, for a criterion of the session's rubric; a later one counts instead.",
+        (
+            Option("--turn", "turns", parse_turns, "N", "the turns that show it", repeats=True),
+            _RATER,
+            _SESSION,
+            _HOST,
+        ),
+        positional="CRITERION LEVEL WHY",
+        many=True,
+        completes="criteria",
+        example='%interview score races 2 "names the lost update, and one lock" --turn 3',
+    ),
+    "note": Command(
+        "%interview note",
+        "Keep a private note about the session, with its moment.",
+        (_RATER, _SESSION, _HOST),
+        positional="TEXT",
+        many=True,
+        example='%interview note "asked about the limit before writing code"',
+    ),
+    "scorecard": Command(
+        "%interview scorecard",
+        "Show the criteria with your levels; those of others stand beside yours once you have rated.",
+        (
+            Option("--live", "live", help="a widget to rate in"),
+            _BLIND,
+            Option("--unfold", "unfold", help="see all levels, and give no first ones any more"),
+            _RATER,
+            _SESSION,
+            _HOST,
+        ),
+        example="%interview scorecard --live",
+    ),
+    "rubric": Command(
+        "%interview rubric",
+        "Show the session's criteria with their anchors, or give it those of a .toml file.",
+        (_SESSION, _HOST),
+        positional="FILE",
+        example="%interview rubric ours.toml",
+    ),
+    "compare": Command(
+        "%interview compare",
+        "Set the sessions on one challenge side by side, by equal conditions; without a name, list them.",
+        (
+            _BLIND,
+            _RATER,
+            Option("--unlock", "unlock", help="ask for the passphrase of locked sessions"),
+            _HOST,
+        ),
+        positional="CHALLENGE",
+        completes="compared",
+        example="%interview compare rate-limiter --blind",
+    ),
+    "agreement": Command(
+        "%interview agreement",
+        "Show how far raters agree, with intervals: over all sessions, or those on one challenge.",
+        positional="CHALLENGE",
+        completes="compared",
+        example="%interview agreement rate-limiter",
     ),
     "status": Command("%interview status", "Show the session in use."),
     "timeline": Command(
@@ -255,7 +332,10 @@ USAGE = Command("%usage", "Show what was used: session, all, accuracy.", positio
 SQL = Command(
     "%%usage",
     "Answer the SQL in the cell: tables sessions, calls, messages, events.",
-    (Option("--host", "host", parse_text, "URL", "ask this host, for interviewers"),),
+    (
+        Option("--host", "host", parse_text, "URL", "ask this host, for interviewers"),
+        Option("--unlock", "unlock", help="with levels and notes of locked sessions; asks for a passphrase"),
+    ),
 )
 
 

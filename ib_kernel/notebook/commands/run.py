@@ -280,6 +280,7 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     "start": _start,
     **_in("joined", "join", "leave", "tools", "invite"),
     **_in("work", "check", "hint", "record", "challenges"),
+    **_in("assess", "score", "note", "scorecard", "rubric", "compare", "agreement"),
     **_in("timeline", "timeline"),
     "status": _status,
     "transcript": _transcript,

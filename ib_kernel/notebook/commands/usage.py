@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from htpy import div
 
+from ib_kernel.assessment.hiding import owner_reader
+from ib_kernel.assessment.scores import opened_by
+from ib_kernel.budget.access import actor
 from ib_kernel.errors import NoSession, QueryError
 from ib_kernel.evidence.origins import compute_for
 from ib_kernel.notebook.output.show import Output, markup, show_lines
@@ -96,8 +99,16 @@ def everything(engine: Engine) -> Output:
     return _with_head(f"the last {len(rows)} sessions" if len(rows) > 1 else "one session", headers, rows)
 
 
-def query(engine: Engine, sql: str, host: str | None = None) -> QueryResult:
-    """Answer one SQL query over all calls, those settled a moment ago included; at *host* when given."""
+def query(engine: Engine, sql: str, host: str | None = None, *, unlock: bool = False) -> QueryResult:
+    """Answer one SQL query over all calls, those settled a moment ago included.
+
+    Args:
+        engine: The notebook's engine.
+        sql: The query.
+        host: The address of a host to ask instead.
+        unlock: Whether to ask for the passphrase of locked sessions, whose levels and notes are else left
+            out.
+    """
     if not sql.strip():
         raise QueryError(
             "there is no query; type it below the magic's line, such as "
@@ -111,7 +122,14 @@ def query(engine: Engine, sql: str, host: str | None = None) -> QueryResult:
             return ask(desk, sql)
     store = engine.service.store
     compute_for(sql, store, lambda session: engine.interview.challenge(session))
-    return store.sql(sql)
+    return store.sql(sql, reader=owner_reader(actor(), _opened(engine) if unlock else ()))
+
+
+def _opened(engine: Engine) -> set[str]:
+    """Ask for a passphrase and return the locked sessions that it opens. `Locked` where it opens none."""
+    from ib_kernel.notebook.commands.passphrase import ask_passphrase
+
+    return opened_by(engine.service, ask_passphrase())
 
 
 def accuracy(engine: Engine) -> Output:

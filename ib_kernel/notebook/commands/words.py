@@ -50,6 +50,14 @@ def parse_usage(text: str) -> tuple[int, int]:
     return tokens[0], tokens[1]
 
 
+def parse_turns(text: str) -> tuple[int, ...]:
+    """numbers of turns, such as 3 or 3,5"""
+    found = tuple(int(part) for part in text.split(","))
+    if not found or len(found) > 20 or any(not 0 < number < 1_000_000 for number in found):
+        raise ValueError
+    return found
+
+
 def parse_cells(text: str) -> tuple[int, ...]:
     """numbers of cells that ran, such as 3, -1 (the last one) or 3,5"""
     found = tuple(int(part) for part in text.split(","))
