@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash bench-browser bench-host
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -60,6 +60,9 @@ bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and 
 
 bench-crash: $(VENV)/.installed ## 1,000 times kill -9, then an audit
 	$(PY) benchmarks/crash.py
+
+erase-crash: $(VENV)/.installed ## kill -9 of erasures until it gets through, 100 times; then a search for every byte
+	ERASE_RUNS=100 $(PY) -m pytest tests/plugins/test_store_erasure.py -k kills --timeout 3600
 
 bench-host-crash: $(VENV)/.installed ## 50 times kill -9 of a host with 20 candidates streaming; ROUNDS, CANDIDATES
 	$(PY) benchmarks/host_crash.py

@@ -66,8 +66,28 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     restore = _command(commands, "restore", "bring a backup back into a new ledger", "restore")
     restore.add_argument("folder", type=Path, metavar="DIR", help="a folder that ib backup wrote")
+    _person_parsers(commands)
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
+
+
+def _person_parsers(commands: Any) -> None:
+    export = _command(commands, "export", "write all rows about a person into a folder", "export")
+    export.add_argument("--out", default="", metavar="DIR", help="a new or empty folder; default: here")
+    erase = _command(commands, "erase", "erase a person's name and texts from the ledger", "erase")
+    erase.add_argument("--resume", action="store_true", help="only finish what was begun before")
+    for parser in (export, erase):
+        parser.add_argument("--candidate-id", default="", metavar="ID", help="whose: their id, or their name")
+        parser.add_argument(
+            "--session", action="append", default=[], metavar="ID", help="a session instead; may be repeated"
+        )
+        parser.add_argument(
+            "--same-person", action="store_true", help="all sessions with that name are one person's"
+        )
+    retention = _command(commands, "retention", "list sessions whose time is over", "retention")
+    retention.add_argument("--erase", action="store_true", help="erase them")
+    for parser in (erase, retention):
+        parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _challenge_parser(commands: Any) -> None:

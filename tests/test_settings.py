@@ -119,7 +119,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "cancel": ("Drain", "drain"),
     "drain_s": ("5", 5.0),
 }
-TABLES = {"models", "model_aliases"}  # only config.toml and a dict can hold one
+TABLES = {"models", "model_aliases", "presets"}  # only config.toml and a dict can hold one
 
 
 def test_no_setting_is_forgotten_here() -> None:
@@ -191,7 +191,7 @@ def test_ib_config_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
         ("time_limit_s", 0, "a number of seconds above 0"),
         ("lease_s", "inf", "a number of seconds above 0"),
         ("backoff_s", -0.1, "a number of seconds, 0 or more"),
-        ("persona", "judge", "one of interviewer, assistant"),
+        ("persona", "two judges", "interviewer, assistant, a plugin's persona"),
         ("stream", ["live"], "one of live, final"),
         ("store_transcript", "maybe", "true or false"),
         ("challenges", 5, "a list of folders"),
@@ -217,13 +217,15 @@ def test_a_value_that_cannot_be_used_gets_one_line(name: str, value: Any, allowe
 
 def test_the_line_names_each_source(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong value is blamed on the source it came from."""
-    config('persona = "judge"')
-    assert refusal() == "persona (config.toml) cannot be 'judge'; allowed: one of interviewer, assistant"
-    monkeypatch.setenv("IB_PERSONA", "jury")
-    assert refusal().startswith("persona (IB_PERSONA) cannot be 'jury'; allowed:")
+    config('persona = "a judge"')
+    assert refusal() == (
+        "persona (config.toml) cannot be 'a judge'; allowed: interviewer, assistant, a plugin's persona or a .md file"
+    )
+    monkeypatch.setenv("IB_PERSONA", "a jury")
+    assert refusal().startswith("persona (IB_PERSONA) cannot be 'a jury'; allowed:")
     monkeypatch.setenv("IB_PERSONA", "assistant")
-    with pytest.raises(ConfigError, match=r"^persona \(%config\) cannot be 'clerk'; allowed:"):
-        Settings().replace("%config", persona="clerk")
+    with pytest.raises(ConfigError, match=r"^persona \(%config\) cannot be 'a clerk'; allowed:"):
+        Settings().replace("%config", persona="a clerk")
     monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
     assert refusal().startswith("base_url (OPENAI_BASE_URL) cannot be 'nowhere'; allowed:")
 

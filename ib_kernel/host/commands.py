@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import ConfigError
+from ib_kernel.errors import ConfigError, SessionInactive
+from ib_kernel.text import several
 
 if TYPE_CHECKING:
+    from ib_kernel.assessment.privacy import Person
     from ib_kernel.host.host import Host
     from ib_kernel.settings import Settings
+    from ib_kernel.values.privacy import PrivacyStore
 
 _DETAILS = (
     "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes", "model",
@@ -133,6 +137,113 @@ def restore(given: argparse.Namespace) -> int:
         _able(host.store, "restore")(given.folder)
         say(f"{host.data_dir} has what {given.folder} had")
     return 0
+
+
+def export(given: argparse.Namespace) -> int:
+    """Write all rows about a person into a folder."""
+    from ib_kernel.assessment import export as files
+    from ib_kernel.assessment.privacy import day
+    from ib_kernel.budget.access import default_candidate
+
+    with _ledger(given, running=False) as host:
+        person = _person(host, given)
+        folder = given.out or f"export-{day(host.clock())}-{person.session_ids[0]}"
+        for file in files.write(host.store, person, folder, host.clock(), default_candidate()):
+            say(str(file))
+        say(
+            "all rows about the person, with raters' names and private notes: "
+            "see docs/people.md before you hand them out"
+        )
+    return 0
+
+
+def erase(given: argparse.Namespace) -> int:
+    """Erase a person from their sessions, after a question."""
+    from ib_kernel.assessment import privacy
+    from ib_kernel.budget.access import default_candidate
+
+    with _ledger(given, running=False) as host:
+        store = privacy.privacy_store(host.store)
+        resumed = store.resume_erasures()
+        if resumed is not None:
+            say("an erasure that was begun before is finished now:")
+            _say_all(privacy.told(resumed))
+        if given.resume or (resumed is not None and not given.session and not given.candidate_id):
+            if resumed is None:
+                say("no erasure was begun and left")
+            return 0
+        person = _person(host, given)
+        _say_all(privacy.session_lines(person.sessions))
+        require_yes(given, f"Erase {several(len(person.sessions), 'session')}? This cannot be undone.")
+        _erase(host, store, person, default_candidate())
+    return 0
+
+
+def retention(given: argparse.Namespace) -> int:
+    """List the sessions whose time is over, or erase them after a question."""
+    from ib_kernel.assessment import privacy
+    from ib_kernel.budget.access import default_candidate
+
+    with _ledger(given, running=False) as host:
+        store = privacy.privacy_store(host.store)
+        store.resume_erasures()
+        due = privacy.due(store, host.clock())
+        if not due:
+            say("no session is kept longer than was said")
+            return 0
+        for person in due:
+            _say_all(privacy.session_lines(person.sessions))
+        if not given.erase:
+            say(f"{several(len(due), 'session')} due; ib retention --erase erases them")
+            return 0
+        require_yes(given, f"Erase {several(len(due), 'session')}? This cannot be undone.")
+        left = 0
+        for person in due:
+            try:
+                _erase(host, store, person, default_candidate())
+            except SessionInactive as error:
+                left += 1
+                say(f"not erased: {error}")
+    return 1 if left else 0
+
+
+def _erase(host: Host, store: PrivacyStore, person: Person, who: str) -> None:
+    from ib_kernel.assessment import privacy
+
+    named = privacy.mentions(host.store, person)
+    models = privacy.models_of(host.store, person.session_ids)
+    _say_all(privacy.told(privacy.erase(store, person, who), models, named))
+
+
+def _person(host: Host, given: argparse.Namespace) -> Person:
+    """Return whose rows are meant; several people's are listed, and nothing is done."""
+    from ib_kernel.assessment import privacy
+
+    try:
+        return privacy.find_person(
+            privacy.privacy_store(host.store),
+            given.candidate_id,
+            session_ids=given.session,
+            everything=given.same_person,
+        )
+    except privacy.Ambiguous as several_people:
+        _say_all(privacy.session_lines(several_people.matches))
+        raise
+
+
+def require_yes(given: argparse.Namespace, question: str) -> None:
+    """Go on only after a yes, by ``--yes`` or typed. `ConfigError` where nobody can be asked, or says no."""
+    if given.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("nothing was done: there is nobody to ask here; add --yes")
+    if input(f"{question} Type yes: ").strip().lower() != "yes":
+        raise ConfigError("nothing was done")
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _able(store: Any, name: str) -> Any:

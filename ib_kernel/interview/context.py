@@ -16,6 +16,7 @@ from functools import cached_property
 from ib_kernel.budget.forecast import Means, Pace, first_pace, turns_left
 from ib_kernel.interview.challenges import Challenge
 from ib_kernel.interview.parts import Parts
+from ib_kernel.interview.personas import Persona
 from ib_kernel.interview.prompts import build_messages
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.turn import TurnRequest
@@ -49,6 +50,8 @@ class Context:
         history: Its transcript.
         asked: The turn's request with everything but its messages.
         text: The question or answer.
+        persona: What the AI is.
+        phase: The line of the phase that the interview is in, "" for none.
     """
 
     def __init__(
@@ -59,7 +62,10 @@ class Context:
         history: Sequence[Message],
         asked: TurnRequest,
         text: str,
+        persona: Persona,
+        phase: str = "",
     ) -> None:
+        self._persona, self._phase = persona, phase
         self._parts, self._client, self._challenge = parts, client, challenge
         self._history, self._asked, self._text = history, asked, text
         self._turns = sorted({m.turn for m in history if m.role in ("user", "assistant") and m.content})
@@ -157,4 +163,12 @@ class Context:
     def _messages(self, left_out: int, wrap_up: bool = False) -> tuple[dict[str, str], ...]:
         first = self._from_turn(left_out) or 0
         history = [m for m in self._history if m.turn >= first]
-        return build_messages(self._asked.session, self._challenge, history, self._text, wrap_up=wrap_up)
+        return build_messages(
+            self._asked.session,
+            self._challenge,
+            history,
+            self._text,
+            wrap_up=wrap_up,
+            persona=self._persona,
+            phase=self._phase,
+        )

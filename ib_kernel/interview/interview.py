@@ -21,6 +21,7 @@ from ib_kernel.budget.access import forward
 from ib_kernel.budget.service import TokenService
 from ib_kernel.interview.clients import Clients
 from ib_kernel.interview.given import GivenChallenges
+from ib_kernel.interview.instructions import Instructions
 from ib_kernel.interview.parts import Parts
 from ib_kernel.interview.sessions import SessionInUse
 from ib_kernel.interview.turns import Turns
@@ -69,7 +70,9 @@ class Interview:
         self._owns_service, self._is_guest = service is None, False
         self._loop = BackgroundLoop()
         given = GivenChallenges(self.settings.data_dir, self.plugins, self.service.store)
-        self._parts = Parts(self.settings, self.plugins, self.service, Clients(self.plugins), given, hosted)
+        told = Instructions(self.settings.data_dir, self.plugins, self.service.store)
+        clients = Clients(self.plugins)
+        self._parts = Parts(self.settings, self.plugins, self.service, clients, given, told, hosted)
         self._sessions = SessionInUse(self._parts)
         self._turns = Turns(self._parts, self._sessions, self._loop)
         if session_id is not None:
@@ -82,6 +85,9 @@ class Interview:
     history = forward("_sessions", SessionInUse.history)
     challenge = forward("_sessions", SessionInUse.challenge)
     whole_challenge = forward("_sessions", SessionInUse.whole_challenge)
+    phase = forward("_sessions", SessionInUse.phase)
+    phases = forward("_sessions", SessionInUse.phases)
+    enter_phase = forward("_sessions", SessionInUse.enter_phase)
 
     @property
     def session_id(self) -> str | None:

@@ -6,6 +6,7 @@ from ib_kernel.budget.forecast import QUESTION
 from ib_kernel.errors import BudgetRefused
 from ib_kernel.interview.challenges import Challenge
 from ib_kernel.interview.parts import Parts
+from ib_kernel.interview.personas import Persona
 from ib_kernel.interview.prompts import build_messages
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.values import ChatRequest, Count, LLMClient, NewSession
@@ -14,7 +15,9 @@ SHORTEST = 64
 """Tokens of the shortest question and reply that are worth a session."""
 
 
-def first_prompt(parts: Parts, client: LLMClient, session: NewSession, challenge: Challenge | None) -> Count:
+def first_prompt(
+    parts: Parts, client: LLMClient, session: NewSession, challenge: Challenge | None, persona: Persona
+) -> Count:
     """Return the count of prompt and task, without a question, with the bound that admission will use.
 
     Args:
@@ -22,12 +25,12 @@ def first_prompt(parts: Parts, client: LLMClient, session: NewSession, challenge
         client: Whose request bodies are counted.
         session: What is to be opened.
         challenge: What it is given, its private part included.
+        persona: What the AI is.
     """
     settings = parts.settings
     model = parts.plugins.model(session.model, settings, session.client)
-    request = ChatRequest(
-        session.model, build_messages(session, challenge, (), ""), settings.reply_tokens, extra={}
-    )
+    messages = build_messages(session, challenge, (), "", persona=persona)
+    request = ChatRequest(session.model, messages, settings.reply_tokens, extra={})
     count = parts.service.counter.count_request(client.body(request), model.counts_as or model.name)
     least = min(settings.min_reply_tokens, settings.reply_tokens)
     return LearnedBound().applied(count, model, least)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ib_kernel.budget.service import TokenService
 from ib_kernel.interview.clients import Clients
 from ib_kernel.interview.given import GivenChallenges
+from ib_kernel.interview.instructions import Instructions
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import LLMClient
@@ -24,6 +25,7 @@ class Parts:
     service: TokenService
     clients: Clients
     given: GivenChallenges
+    instructions: Instructions
     hosted: bool = False
 
     def client(self, name: str, api: str | None = None) -> LLMClient:

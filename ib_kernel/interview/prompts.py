@@ -8,48 +8,52 @@ a scripted client may rely on them.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
-from string import Template
 from typing import Any
 
-from ib_kernel.errors import ConfigError, UnknownName, did_you_mean
+from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.interview.challenges import Challenge
+from ib_kernel.interview.personas import VERSIONS as VERSIONS  # importable from here too
+from ib_kernel.interview.personas import Kind, Persona, load_persona
 from ib_kernel.values import Message, NewSession
-
-VERSIONS: Mapping[str, int] = {"interviewer": 1, "assistant": 1}
-"""The version of each persona's prompt. Raise it with every change of the file: calls record it."""
 
 _VARIABLE = re.compile(r"\{\{[ \t]*([^\W\d]\w*)[ \t]*\}\}")
 
 
 def prompt_version(persona: str) -> str:
     """Return the version that calls record, such as ``interviewer-1``. `UnknownName` for no such persona."""
-    if persona not in VERSIONS:
-        hint = did_you_mean(persona, VERSIONS)
-        raise UnknownName(f"no persona called {persona!r}; known: {', '.join(VERSIONS)}{hint}")
-    return f"{persona}-{VERSIONS[persona]}"
+    return load_persona(persona).version
 
 
-def system_prompt(session: NewSession, challenge: Challenge | None) -> tuple[str, str]:
+def system_prompt(
+    session: NewSession, challenge: Challenge | None, persona: Persona | None = None
+) -> tuple[str, str]:
     """Return the system prompt of *session* and its version.
 
-    The interviewer's notes and the rubric are in the interviewer's prompt only. It depends on nothing that
-    changes during a session, so that services can cache it. Raises `UnknownName` for an unknown persona.
+    The interviewer's notes and the rubric are in an interviewer's prompt only. It depends on nothing that
+    changes during a session, so that services can cache it.
+
+    Args:
+        session: The session.
+        challenge: What it was given, its private part included.
+        persona: What the AI is in it; None: the shipped one that the session names.
+
+    Raises:
+        UnknownName: There is no such persona.
     """
-    version = prompt_version(session.persona)
-    text = _template(session.persona).substitute(
+    persona = persona or load_persona(session.persona)
+    text = persona.template.substitute(
         candidate=_one_line(session.candidate) or "the candidate",
         role=_one_line(session.role) or "Software engineer",
         level=_one_line(session.level) or (challenge.level if challenge else "") or "not stated",
         challenge=f"{_one_line(challenge.name)} - {_one_line(challenge.title)}" if challenge else "none",
-        task=_task(session.persona, challenge),
+        task=_task(persona.kind, challenge),
     )
-    return text, version
+    return text, persona.version
 
 
-WRAP_UP: Mapping[str, str] = {
+WRAP_UP: Mapping[Kind, str] = {
     "interviewer": (
         "[From the interview system, not from the candidate: this is the last turn that the budget carries. "
         "Ask no further question; close the interview in this reply.]"
@@ -59,7 +63,14 @@ WRAP_UP: Mapping[str, str] = {
         "Finish what is open and say what is left to do.]"
     ),
 }
-"""The line that the last affordable turn ends with, by persona: after the history, so that caches hold."""
+"""The line that the last affordable turn ends with: after the history, so that caches hold."""
+
+
+def phase_line(phase: str, told: str) -> str:
+    """Return the line that each turn of a phase ends with."""
+    return (
+        f"[From the interview system, not from the candidate: the interview is in its phase {phase}. {told}]"
+    )
 
 
 def build_messages(
@@ -69,6 +80,8 @@ def build_messages(
     text: str,
     *,
     wrap_up: bool = False,
+    persona: Persona | None = None,
+    phase: str = "",
 ) -> tuple[dict[str, str], ...]:
     """Return the Chat Completions messages of the next turn: system prompt, history, then the text.
 
@@ -81,11 +94,16 @@ def build_messages(
         history: What goes along of its transcript.
         text: The question or answer.
         wrap_up: Whether this is the last turn that fits, and the model is asked to come to an end.
+        persona: What the AI is; None: the shipped one that the session names.
+        phase: The line of the phase that the interview is in (`phase_line`); "" for none.
     """
-    system, _ = system_prompt(session, challenge)
+    persona = persona or load_persona(session.persona)
+    system, _ = system_prompt(session, challenge, persona)
     said = [_said(m) for m in history if m.role in ("user", "assistant", "hint") and m.content]
+    if phase:
+        text = f"{text}\n\n{phase}"
     if wrap_up:
-        text = f"{text}\n\n{WRAP_UP[session.persona]}"
+        text = f"{text}\n\n{WRAP_UP[persona.kind]}"
     return ({"role": "system", "content": system}, *_alternating([*said, ("user", text)]))
 
 
@@ -130,34 +148,26 @@ def expand_vars(text: str, namespace: Mapping[str, Any]) -> str:
     return _VARIABLE.sub(value, text)
 
 
-@functools.cache
-def _template(persona: str) -> Template:
-    from importlib import resources
-
-    file = resources.files("ib_kernel").joinpath(f"interview/data/prompts/{persona}.md")
-    return Template(file.read_text(encoding="utf-8").strip())
-
-
 def _one_line(value: str) -> str:
     """Keep a value from starting a line of its own in the prompt."""
     return " ".join(value.split())
 
 
-def _task(persona: str, challenge: Challenge | None) -> str:
+def _task(kind: Kind, challenge: Challenge | None) -> str:
     if challenge is None:
         return (
             "No challenge was chosen. Pick one practical problem that suits the role and the level, and stay "
             "with it."
-            if persona == "interviewer"
+            if kind == "interviewer"
             else "No challenge was chosen; help with what the candidate asks."
         )
     parts = [f"<challenge>\n{challenge.text}\n</challenge>"]
-    if persona == "interviewer" and challenge.notes:
+    if kind == "interviewer" and challenge.notes:
         parts.append(
             "For you alone, never for the candidate:\n"
             f"<interviewer_notes>\n{challenge.notes}\n</interviewer_notes>"
         )
-    if persona == "interviewer" and challenge.rubric:
+    if kind == "interviewer" and challenge.rubric:
         criteria = "\n".join(f"- {line}" for line in challenge.rubric)
         parts.append(f"For you alone, what is assessed:\n<criteria>\n{criteria}\n</criteria>")
     return "\n\n".join(parts)

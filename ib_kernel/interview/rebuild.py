@@ -15,7 +15,7 @@ from ib_kernel.values import Message, Session
 def possible_bodies(
     parts: Parts, session: Session, history: Sequence[Message], turn: int, *, model: str, first: int
 ) -> list[Mapping[str, Any]]:
-    """Return the bodies that a turn may have sent: as it is, and with the line that asks to wrap up.
+    """Return the bodies that a turn may have sent: as it is, and with the lines that may have ended it.
 
     Args:
         parts: Settings, plugins and challenges as they are now.
@@ -37,8 +37,12 @@ def possible_bodies(
     asked = compose(session, (), question, Wishes(model=model), parts.settings, parts.plugins)
     client = parts.client(session.client or parts.settings.client_name, session.meta.get("api"))
     challenge = parts.given.of(session)
+    persona = parts.instructions.persona(session)
     bodies: list[Mapping[str, Any]] = []
-    for wrap_up in (False, True):
-        messages = build_messages(session, challenge, earlier, question.content, wrap_up=wrap_up)
-        bodies.append(client.body(replace(asked.request, messages=messages)))
+    for phase in parts.instructions.lines_used(session):
+        for wrap_up in (False, True):
+            messages = build_messages(
+                session, challenge, earlier, question.content, wrap_up=wrap_up, persona=persona, phase=phase
+            )
+            bodies.append(client.body(replace(asked.request, messages=messages)))
     return bodies

@@ -179,7 +179,8 @@ class Turns:
             first: The oldest turn that went along; 0 for all.
 
         Returns:
-            The body with and without the line that asks to wrap up; nothing where the transcript is not kept.
+            The body with and without the lines that may have ended it (a phase's, and what asks to wrap up);
+            nothing where the transcript is not kept.
         """
         session = self._sessions.session
         history = self._parts.service.store.history(session.session_id)
@@ -187,7 +188,8 @@ class Turns:
 
     def _require_own_prompt(self, session: Session, messages: Sequence[Mapping[str, Any]]) -> None:
         """In a locked session, the only system text is the one that the engine composed."""
-        own, _ = system_prompt(session, self._parts.given.of(session))
+        persona = self._parts.instructions.persona(session)
+        own, _ = system_prompt(session, self._parts.given.of(session), persona)
         if any(m.get("role") in ("system", "developer") and m.get("content") != own for m in messages):
             raise Locked(
                 f"session {session.session_id} is locked: its prompt stays as it is; leave system messages "
@@ -210,7 +212,11 @@ class Turns:
         question = asked_now("user", text)
         asked = compose(session, (), question, wishes, parts.settings, parts.plugins, hosted=parts.hosted)
         client, history = self._client(session), parts.service.store.history(session.session_id)
-        context = Context(parts, client, parts.given.of(session), history, asked, text)
+        persona, phase = parts.instructions.persona(session), parts.instructions.phase(session)
+        if phase:
+            asked = replace(asked, prompt_version=f"{session.prompt_version}/{phase}")
+        line = parts.instructions.line(session, phase)
+        context = Context(parts, client, parts.given.of(session), history, asked, text, persona, line)
         return client, context.compose()
 
     def _client(self, session: Session) -> LLMClient:

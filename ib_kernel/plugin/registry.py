@@ -7,6 +7,7 @@ names raises and names both plugins; an unknown name raises and says what is ins
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from ib_kernel.values import BudgetStore, LLMClient, TokenCounter, UsageFormat
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+_PERSONA = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 T = TypeVar("T")
 Factory = Callable[[Settings], T]
@@ -116,6 +119,7 @@ class Catalog:
         self.challenges: Registry[Traversable] = Registry("folder of challenges")
         self.models: Registry[ModelInfo] = Registry("model")
         self.usage_formats: Registry[UsageFormat] = Registry("format for usage")
+        self.personas: Registry[Path] = Registry("persona")
         self.plugin = "you"
         self.source = "you"
 
@@ -223,6 +227,29 @@ class Catalog:
         if not place.is_dir():
             raise ConfigError(f"add_challenges: there is no folder {place}")
         self.challenges.add(str(place), place, self.plugin)
+
+    def add_persona(self, name: str, file: str | os.PathLike[str]) -> None:
+        """Offer a persona: what the AI is told to be, in a file of its own.
+
+        Args:
+            name: What ``--as`` and the setting ``persona`` choose it by: lower-case letters, digits, hyphens.
+            file: A Markdown file, read when a session with it starts (`ib_kernel.interview.personas` says
+                what it may have).
+
+        Raises:
+            NameClash: Another plugin offers that name, or it is the shipped interviewer's or assistant's.
+            ConfigError: The name cannot be used, or there is no such file.
+        """
+        if not (isinstance(name, str) and _PERSONA.fullmatch(name)):
+            raise ConfigError(f"add_persona({name!r}, …) needs a name such as socratic, in lower case")
+        if name in ("interviewer", "assistant"):
+            raise NameClash(
+                f"the persona {name!r} is the shipped one's; give yours another name", "persona", name
+            )
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"add_persona: there is no file {path}")
+        self.personas.add(name, path, self.plugin)
 
     def add_model(self, name: str, **row: Any) -> None:
         """Offer the limits and the price of a model that our table does not know.

@@ -19,6 +19,7 @@ from ib_kernel.settings.parsing import (
     parse_levels,
     parse_one_of,
     parse_path,
+    parse_persona,
     parse_seconds,
     parse_secret,
     parse_table,
@@ -114,7 +115,9 @@ class Settings:
     temperature: float | None = _setting(
         parse_temperature, None, "sampling temperature; unset: the model's default"
     )
-    persona: str = _setting(parse_one_of("interviewer", "assistant"), "interviewer", "what the AI is")
+    persona: str = _setting(
+        parse_persona, "interviewer", "what the AI is: interviewer, assistant, a plugin's persona or a .md file"
+    )
     stream: str = _setting(
         parse_one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"
     )
@@ -164,13 +167,18 @@ class Settings:
         parse_text, None, "what a hosted session's candidate reads first; unset: our own text"
     )
     keep_days: int | None = _setting(
-        parse_whole(1), None, "days that a hosted session is kept; unset: until somebody deletes it"
+        parse_whole(1),
+        None,
+        "days after which a session is due to be erased; unset: until somebody erases it",
     )
     ca_file: Path | None = _setting(
         parse_path, None, "certificates of the authorities that a host may be signed by (PEM)"
     )
     challenges: tuple[Path, ...] = _setting(
         parse_folders, (), "folders whose challenges are known by name, beside those of plugins"
+    )
+    presets: Mapping[str, Any] = _setting(
+        parse_table, dict, "what sessions are opened with, by a name for ``--preset``"
     )
     models: Mapping[str, Any] = _setting(parse_table, dict, "limits of further models, by name")
     model_aliases: Mapping[str, Any] = _setting(

@@ -134,6 +134,18 @@ def parse_text(value: Any) -> str:
     return str(value).strip()
 
 
+def parse_persona(value: Any) -> str:
+    """interviewer, assistant, a plugin's persona or a .md file"""
+    text = parse_text(value)
+    if scrub(text) != text:
+        raise ValueError
+    if text.lower().endswith((".md", ".markdown", ".txt")) or "/" in text or os.sep in text:
+        return text
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text.lower()):
+        raise ValueError
+    return text.lower()
+
+
 def parse_path(value: Any) -> Path:
     """a folder's path"""
     return Path(parse_text(value)).expanduser().absolute()

@@ -47,7 +47,8 @@ class TurnRequest:
     `request_sha` make a repeated request known (see `CallStart`). `new` are the tokens of the question and
     its attachments where only these and the reply are charged (None: all is). The prompt has the conversation
     from `history_from_turn` on (None: all of it). `person` says what a refusal may advise,
-    `attached` what the question brings along.
+    `attached` what the question brings along. `prompt_version` is what the model is told ("": the
+    session's).
     """
 
     session: Session
@@ -61,6 +62,7 @@ class TurnRequest:
     history_from_turn: int | None = None
     person: Person = "owner"
     attached: tuple[Attached, ...] = ()
+    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +337,7 @@ class TurnReservation:
             model=self.ask.request.model,
             counted_tokens=count.tokens,
             counted_exact=count.exact,
-            prompt_version=self.ask.session.prompt_version,
+            prompt_version=self.ask.prompt_version or self.ask.session.prompt_version,
             request_id=self.ask.request_id,
             request_sha=self.ask.request_sha,
             sent_hmac=self._sent_hmac,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ib_kernel.values import chain
+from ib_kernel.values import chain, erasure
 
 _ERASED = ("", None, "{}", "[]", "null")
 """What stands in place of a text that was erased."""
@@ -15,7 +17,7 @@ _ERASED = ("", None, "{}", "[]", "null")
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was recomputed: how many sessions and rows, how many texts were erased, and what differs."""
+    """What was recomputed: how many sessions and rows, how many rows were erased, and what differs."""
 
     sessions: int = 0
     rows: int = 0
@@ -55,12 +57,23 @@ class LinkedRow:
 
     def follows(self, previous: bytes) -> bool:
         """Return True if the row's link is what follows from *previous* and the row."""
+        return self.is_whole and chain.link(previous, self.canonical()) == self.link
+
+    def canonical(self) -> bytes:
+        """Return the row's canonical bytes as it is now."""
         committed = None
         if self.texts:
-            if not self.erased and (self.salt is None or self.commitment is not None):
-                return False
             committed = self.commitment if self.salt is None else chain.commitment(self.salt, self.texts)
-        return chain.link(previous, chain.canonical(self.table, self.values, committed)) == self.link
+        return chain.canonical(self.table, self.values, committed)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return True if the row has its texts and their salt, or was erased as it should be."""
+        return not self.texts or self.erased or (self.salt is not None and self.commitment is None)
+
+    def is_sealed(self, seals: Collection[str]) -> bool:
+        """Return True if an erasure vouches for the row as it is now."""
+        return bool(seals) and self.is_whole and erasure.seal(self.link or b"", self.canonical()) in seals
 
 
 @dataclass(slots=True)
@@ -73,6 +86,7 @@ class SessionChain:
     rows: Iterable[LinkedRow]
     seen: int = 0
     erased: int = 0
+    _seals: dict[int, set[str]] = field(default_factory=dict)
     _by_number: dict[int, list[LinkedRow]] = field(default_factory=lambda: defaultdict(list))
     _older: list[LinkedRow] = field(default_factory=list)
 
@@ -84,8 +98,17 @@ class SessionChain:
                 self._older.append(row)
             else:
                 self._by_number[row.link_n].append(row)
+                self._note_seals(row)
         found = self._walk() or self._outside()
         return None if found is None else f"session {self.session_id}: {found}"
+
+    def _note_seals(self, row: LinkedRow) -> None:
+        """Remember what an erasure vouches for; its event is a link of the chain like any other row."""
+        if row.table != "events" or row.values[0] != erasure.EVENT or not row.texts[0]:
+            return
+        with suppress(ValueError, TypeError, AttributeError):  # the walk will name it
+            for number, seal in json.loads(row.texts[0]).get("seals", {}).items():
+                self._seals.setdefault(int(number), set()).add(str(seal))
 
     def _walk(self) -> str | None:
         previous: bytes | None = chain.first(self.session_id)
@@ -99,7 +122,7 @@ class SessionChain:
                 if problem:
                     return f"{row.named} {problem} (link {number} of {self.count})"
             last[rows[0].table] = rows[0].seq
-            self.erased += any(row.erased for row in rows)
+            self.erased += any(row.erased or row.is_sealed(self._seals.get(number, ())) for row in rows)
             previous = rows[0].link
         if self.count and previous != self.head:
             return "its newest link is not the head that the session keeps"
@@ -114,7 +137,8 @@ class SessionChain:
             return "says that it is another session's"
         if row.seq <= last.get(row.table, 0):
             return "is not in the order in which rows were written"
-        if previous is None or not row.follows(previous):
+        followed = previous is not None and row.follows(previous)
+        if not followed and not row.is_sealed(self._seals.get(row.link_n or 0, ())):
             return "differs from what was written"
         return ""
 
@@ -131,8 +155,6 @@ class SessionChain:
 
     def _until(self) -> Mapping[str, int]:
         """Return, by table, up to where rows are older than the chain: its first link says so."""
-        import json
-
         for row in self._by_number.get(1, ()):
             if row.table == "events" and row.values[0] == "chain_began" and row.texts[0]:
                 marks = json.loads(row.texts[0]).get("until", {})

@@ -6,6 +6,8 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+import apsw
+
 from ib_duckdb import quarantine
 from ib_duckdb.columns import CALLS
 from ib_duckdb.hot import Hot
@@ -13,6 +15,7 @@ from ib_duckdb.query import reading
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, select_sessions
 from ib_kernel.errors import StoreError
+from ib_kernel.text import several
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         messages = {key: count for key, count in db.execute(_MESSAGES)}  # noqa: C416 (typed)
         repeated = list(db.execute(_REPEATED))
         last = next(seq for (seq,) in db.execute("SELECT coalesce(max(seq), 0) FROM calls"))
-        apart = quarantine.listed(db)
+        apart = [*quarantine.listed(db), *_begun_erasures(db)]
     lines = [*apart, *_strays(sessions, rows, reserved)]
     for key, turn, attempt, times in repeated:
         name = sessions[key]["session_id"] if key in sessions else f"key {key}"
@@ -84,6 +87,12 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         record.move()
     behind = record.behind()
     return [*lines, *([behind] if behind else []), *_check_record(record, hot, now, sessions, rows, last)]
+
+
+def _begun_erasures(db: apsw.Connection) -> list[str]:
+    begun = next(n for (n,) in db.execute("SELECT count(*) FROM erasing"))
+    line = f"the erasure of {several(begun, 'session')} was begun and not finished; ib erase --resume goes on"
+    return [line] if begun else []
 
 
 def _strays(sessions: dict[int, Row], *tables: dict[int, Any]) -> list[str]:

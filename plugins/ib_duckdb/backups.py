@@ -94,7 +94,7 @@ def _write_manifest(folder: Path, ledger_id: str) -> dict[str, str]:
     hashes = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         os.chmod(file, 0o600)
-        _sync(file)
+        sync(file)
         hashes[file.relative_to(folder).as_posix()] = _sha(file)
     made = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -106,9 +106,9 @@ def _write_manifest(folder: Path, ledger_id: str) -> dict[str, str]:
     handle = os.open(manifest, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as written:
         written.write(json.dumps(made, indent=2))
-    _sync(manifest)
+    sync(manifest)
     for place in {path.parent for path in folder.rglob("*")} | {folder.parent}:
-        _sync(place)
+        sync(place)
     return hashes
 
 
@@ -155,9 +155,9 @@ def _bring_record(path: Path, source: Path) -> None:
         db.execute(f"ATTACH '{quoted}' AS backup_source (READ_ONLY)")
         _copy_database(db, "backup_source", new)
     os.chmod(new, 0o600)
-    _sync(new)
+    sync(new)
     os.replace(new, path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -191,7 +191,8 @@ def _sha(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or a folder's names, on the disk when it returns."""
     if path.is_dir() and os.name == "nt":
         return
     handle = os.open(path, os.O_RDONLY)

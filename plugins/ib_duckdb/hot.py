@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb import forks, migrate, schema
+from ib_duckdb import forks, migrate, private, schema
 from ib_duckdb.faults import hot_explained
 from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import FairLock
@@ -167,6 +167,11 @@ class Hot:
                     running.step(10_000)
             schema.prepare(db, self.path, VERSION)
             self.ledger_id = _one(db, "SELECT ledger_id FROM ledger")[0]
+
+    def write_anew(self) -> bool:
+        """Leave nothing in the files but the rows that are there; False when that must wait for readers."""
+        with self.alone():
+            return private.write_anew(self._in_place(), self.path)
 
     def changed(self) -> tuple[int, ...]:
         """Return what tells one state of the ledger from another, without opening anything."""

@@ -57,7 +57,7 @@ def clean_hot(db: apsw.Connection, path: Path) -> None:
         db.execute("ROLLBACK")
         raise
     if db.execute(_ANY).fetchone():
-        _write_anew(db, path)
+        write_anew(db, path)
     for older in (*path.parent.glob("hot.version-*.sqlite3"), *path.parent.glob("hot.saved-*.sqlite3")):
         with suppress(apsw.Error):  # no database
             _clean_copy(older)
@@ -77,14 +77,19 @@ def _clean_copy(path: Path) -> None:
         copy.close()
 
 
-def _write_anew(db: apsw.Connection, path: Path) -> None:
-    """Leave no older text in free pages or in the log, unless others read for a long time."""
+def write_anew(db: apsw.Connection, path: Path) -> bool:
+    """Leave no older text in free pages or in the log of the hot ledger. Call it under its lock.
+
+    Returns:
+        False when that must wait: others have read for a long time, or the disk is full.
+    """
     with suppress(apsw.Error):
         db.execute("VACUUM")
-    with Readers(path.with_name("hot.lock")).nobody(_WAIT_S) as free:
-        if free:
-            with suppress(apsw.Error):
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with Readers(path.with_name("hot.lock")).nobody(_WAIT_S) as free:
+            if free:
+                ((busy, _, _),) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                return not busy
+    return False
 
 
 def is_older(version: tuple[int, str] | None) -> bool:

@@ -74,7 +74,7 @@ def _verify(
 
 
 def _hot_rows(db: apsw.Connection, table: Table, keys: Sequence[int]) -> Iterator[tuple[int, LinkedRow]]:
-    names = _names(table.name)
+    names = row_names(table.name)
     marks = ", ".join("?" * len(keys))
     sql = f"SELECT session_key, {', '.join(names)} FROM {table.name} WHERE session_key IN ({marks})"  # noqa: S608
     for key, *values in db.execute(sql, tuple(keys)):
@@ -84,8 +84,8 @@ def _hot_rows(db: apsw.Connection, table: Table, keys: Sequence[int]) -> Iterato
 def _record_rows(
     db: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[int]
 ) -> Iterator[tuple[int, LinkedRow]]:
-    names = [*_names(table.name), "session_id", *(["total_tokens"] if table.name == "calls" else ())]
-    columns = ", ".join(_in_record(name) for name in names)
+    names = [*row_names(table.name), "session_id", *(["total_tokens"] if table.name == "calls" else ())]
+    columns = ", ".join(in_record(name) for name in names)
     where = "session_key IN (SELECT unnest(?))"
     sql = f"SELECT session_key, {columns} FROM record.main.{table.name} WHERE {where}"  # noqa: S608 (our names)
     db.execute(sql, [list(keys)])
@@ -101,17 +101,19 @@ def _total(row: dict[str, Any]) -> int | None:
     return None if None in parts else sum(parts)  # type: ignore[arg-type]
 
 
-def _names(table: str) -> list[str]:
+def row_names(table: str) -> list[str]:
+    """Return the columns that a row's link is made of, and those that are kept with it."""
     fields = [US.get(name, (name, 0.0))[0] for name in chain.FIELDS[table]]
     return [*fields, *chain.TEXTS[table], *(_SALT if chain.TEXTS[table] else ()), *_LINK]
 
 
-_TIMES = frozenset(column for column, scale in US.values() if scale == 1e6)
+TIMES = frozenset(column for column, scale in US.values() if scale == 1e6)
+"""Columns that are read from the record in microseconds."""
 
 
-def _in_record(name: str) -> str:
+def in_record(name: str) -> str:
     """Return the DuckDB expression whose value is what the hot ledger has in that column."""
-    if name in _TIMES:
+    if name in TIMES:
         return f"epoch_us({name}) AS {name}"
     if name == "cost_nano_usd":
         return "(cost_usd * 1000000000)::HUGEINT AS cost_nano_usd"
@@ -126,7 +128,7 @@ def _row(table: str, place: str, row: dict[str, Any], session_id: str | None = N
         table,
         row["seq"],
         place,
-        in_units(table, row, whole=_TIMES if moved else frozenset()),
+        in_units(table, row, whole=TIMES if moved else frozenset()),
         [row[name] for name in chain.TEXTS[table]],
         row.get("salt"),
         row.get("commitment"),

@@ -114,6 +114,10 @@ class Record:
                 self.set_aside(str(damage))
                 return self._move()
 
+    def bring(self) -> None:
+        """Move what is final; for who is `exclusive` already."""
+        self._move()
+
     def rebuild(self, why: str) -> None:
         """Set a damaged file aside and build a new one from the hot rows. `StoreBusy` while others use it."""
         with self.exclusive(WAIT_S) as free:

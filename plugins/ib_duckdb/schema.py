@@ -18,8 +18,10 @@ _ADDED = (
     # Rows that usage.duckdb cannot take (see quarantine.py); they stay in their own tables.
     "CREATE TABLE IF NOT EXISTS quarantine (name TEXT NOT NULL, seq INTEGER NOT NULL,"
     " session_key INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (name, seq)) STRICT, WITHOUT ROWID",
+    # Sessions that were erased here while files that have more of them still have to be written anew.
+    "CREATE TABLE IF NOT EXISTS erasing (session_key INTEGER PRIMARY KEY) STRICT",
 )
-"""Tables that version 1 did not have at first."""
+"""Tables that were added without a new version: an older program leaves them alone."""
 
 
 def prepare(db: apsw.Connection, path: Path, version: int) -> None:

@@ -98,9 +98,7 @@ def _copy(record: Record, target: Path) -> None:
     import duckdb
 
     with record.turn(), record.exclusive(WAIT_S):
-        for old in target.parent.glob(".usage-*.duckdb*"):  # of a process that was killed meanwhile
-            if not _alive(old.name):
-                old.unlink(missing_ok=True)
+        remove_left_behind(target.parent)
         fd = os.open(target, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         db = duckdb.connect(":memory:")
         try:
@@ -118,6 +116,14 @@ def _copy(record: Record, target: Path) -> None:
                 os.close(fd)
             record.keep_lock()
             db.close()
+
+
+def remove_left_behind(folder: Path) -> list[str]:
+    """Remove the copies of processes that were killed before they could; return their names."""
+    gone = [old for old in sorted(folder.glob(".usage-*.duckdb*")) if not _alive(old.name)]
+    for old in gone:
+        old.unlink(missing_ok=True)
+    return [old.name for old in gone]
 
 
 def _alive(name: str) -> bool:

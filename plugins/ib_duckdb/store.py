@@ -19,6 +19,7 @@ from ib_duckdb.hot import Hot
 from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
+from ib_duckdb.privacy import Privacy
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.writer import Writer
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ib_kernel.values import Reader
 
 
-class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Part):
+class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything

@@ -86,7 +86,7 @@ def test_backups_of_older_versions_are_cleaned_too(folder: Path) -> None:
     assert with_notes(folder) == []
 
 
-@pytest.mark.parametrize("step", ["_write_anew", "_clean_copy"])
+@pytest.mark.parametrize("step", ["write_anew", "_clean_copy"])
 def test_a_kernel_killed_between_the_steps_leaves_work_that_is_done_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.settings.files import parse_toml
 
 MARKER = "<!-- interviewer -->"
 """The line that separates what the candidate sees from the interviewer's notes."""
@@ -54,7 +56,33 @@ def split(body: str, origin: str) -> tuple[str, str]:
     return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
 
 
-def opens_front_matter(first: str, origin: str) -> bool:
+def split_front_matter(source: str, what: str) -> tuple[dict[str, Any], str]:
+    """Return a file's front matter, empty where it has none, and the text after it.
+
+    Args:
+        source: The file's text, lines ended by ``\\n``.
+        what: What the file is, for messages: "the challenge X".
+
+    Raises:
+        ConfigError: The front matter is not closed, is no TOML, or is only almost there.
+    """
+    lines = source.lstrip().split("\n")
+    if not opens_front_matter(lines[0], what):
+        if any(line.strip() == FENCE for line in lines):
+            raise ConfigError(
+                f"{what} has a line {FENCE} and does not begin with one; front matter is TOML between two "
+                "such lines, the first of them the file's first"
+            )
+        return {}, source
+    try:
+        end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == FENCE)
+    except StopIteration:
+        raise ConfigError(f"{what} opens front matter with +++ and never closes it") from None
+    matter = parse_toml("\n".join(lines[1:end]), f"the front matter of {what}")
+    return matter, "\n".join(lines[end + 1 :])
+
+
+def opens_front_matter(first: str, what: str) -> bool:
     """Return True if a file whose first line that is not blank is *first* has front matter.
 
     Raises:
@@ -66,8 +94,8 @@ def opens_front_matter(first: str, origin: str) -> bool:
     marks = re.sub(r"[\s#'\"`*>]", "", line)
     if line.startswith(FENCE) or (marks and not marks.strip("+")) or (not line.strip("-") and len(line) >= 3):
         raise ConfigError(
-            f"the challenge {origin} begins with {first.strip()[:20]!r}; front matter is TOML between two "
-            f"lines that have {FENCE} and nothing else"
+            f"{what} begins with {first.strip()[:20]!r}; front matter is TOML between two lines that have "
+            f"{FENCE} and nothing else"
         )
     return False
 

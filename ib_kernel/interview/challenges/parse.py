@@ -14,7 +14,6 @@ from typing import Any, get_args
 from ib_kernel.errors import ConfigError, did_you_mean
 from ib_kernel.interview.challenges import markers
 from ib_kernel.interview.challenges.model import Challenge, Reveal
-from ib_kernel.settings.files import parse_toml
 
 _KEYS = (
     "name",
@@ -43,7 +42,7 @@ def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challeng
         ConfigError: One line that names *origin*, what is wrong and what to type instead.
     """
     source = source.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    meta, body = _split_front_matter(source, origin)
+    meta, body = markers.split_front_matter(source, f"the challenge {origin}")
     _refuse_unknown(meta, origin)
     text, notes = markers.split(body, origin)
     if not text.strip():
@@ -65,23 +64,6 @@ def parse_challenge(source: str, name: str, origin: str = "shipped") -> Challeng
         entry=_entry(meta, origin),
         reveal=_reveal(meta, origin),
     )
-
-
-def _split_front_matter(source: str, origin: str) -> tuple[dict[str, Any], str]:
-    lines = source.lstrip().split("\n")
-    if not markers.opens_front_matter(lines[0], origin):
-        if any(line.strip() == markers.FENCE for line in lines):
-            raise ConfigError(
-                f"the challenge {origin} has a line {markers.FENCE} and does not begin with one; front "
-                f"matter is TOML between two such lines, the first of them the file's first"
-            )
-        return {}, source
-    try:
-        end = next(i for i, line in enumerate(lines[1:], 1) if line.strip() == markers.FENCE)
-    except StopIteration:
-        raise ConfigError(f"the challenge {origin} opens front matter with +++ and never closes it") from None
-    matter = parse_toml("\n".join(lines[1:end]), f"the front matter of the challenge {origin}")
-    return matter, "\n".join(lines[end + 1 :])
 
 
 def _first_heading(text: str) -> str:
