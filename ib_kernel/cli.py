@@ -134,7 +134,11 @@ def _invite_parser(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", help="the model")
     parser.add_argument("--client", help="the client plugin")
-    parser.add_argument("--as", dest="persona", metavar="ROLE", help="interviewer or assistant")
+    parser.add_argument(
+        "--as", dest="persona", metavar="ROLE|FILE", help="what the AI is: interviewer, assistant, …"
+    )
+    parser.add_argument("--preset", metavar="NAME", help="[presets.NAME] of config.toml; the rest is added")
+    parser.add_argument("--keep-days", type=_number(int), metavar="N", help="due to be erased after N days")
     parser.add_argument("--gateway", action="store_true", help="the candidate's own tools may spend, too")
     parser.add_argument("--hours", type=_number(float), metavar="N", help="how long the code is valid; 48")
     parser.add_argument("--host", default="", metavar="URL", help="a host elsewhere (IB_HOST_TOKEN signs in)")

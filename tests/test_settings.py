@@ -219,7 +219,8 @@ def test_the_line_names_each_source(config: Any, monkeypatch: pytest.MonkeyPatch
     """A wrong value is blamed on the source it came from."""
     config('persona = "a judge"')
     assert refusal() == (
-        "persona (config.toml) cannot be 'a judge'; allowed: interviewer, assistant, a plugin's persona or a .md file"
+        "persona (config.toml) cannot be 'a judge'; allowed: interviewer, assistant, a plugin's persona or a "
+        ".md file"
     )
     monkeypatch.setenv("IB_PERSONA", "a jury")
     assert refusal().startswith("persona (IB_PERSONA) cannot be 'a jury'; allowed:")

@@ -21,7 +21,7 @@ _STEPS: dict[Kind, int] = {"question": 0, "cell": 1, "check": 1, "event": 2, "li
 _EVENTS = frozenset(
     [
         *("status", "budget", "time_limit", "refused", "warned", "withheld", "attached", "in_doubt"),
-        *("resolved", "written_off", "clock_stopped", "recording"),
+        *("resolved", "written_off", "clock_stopped", "recording", "phase"),
     ]
 )
 """Events that people want to see; the rest is bookkeeping."""
@@ -124,6 +124,8 @@ def _told_check(event: LedgerEvent, number: int) -> Moment:
 
 def _event(event: LedgerEvent) -> Moment:
     detail = {name: value for name, value in event.detail.items() if isinstance(value, str | int | float)}
+    if event.kind == "phase":
+        return Moment("event", event.created_at, f"phase: {detail.get('phase') or 'none'}")
     words = ", ".join(f"{name} {value}" for name, value in detail.items())
     ok = event.kind not in ("refused", "in_doubt", "withheld")
     return Moment("event", event.created_at, f"{event.kind}: {words}" if words else event.kind, ok)

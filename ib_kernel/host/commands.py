@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DETAILS = (
     "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes", "model",
-    "client", "persona", "charge", "accommodation",
+    "client", "persona", "charge", "accommodation", "preset", "keep_days",
 )  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from ib_kernel.budget.access import default_candidate
 from ib_kernel.errors import ConfigError, SessionInactive, UnknownName, UnknownSession
 from ib_kernel.host.tokens import hashed
 from ib_kernel.interview.challenges import list_challenges
+from ib_kernel.interview.personas import load_persona, persona_names
+from ib_kernel.interview.presets import with_preset
+from ib_kernel.interview.sessions import DAY_S
 from ib_kernel.values.host import Invitation
 from ib_kernel.values.joining import JoinLine, new_code
 
@@ -25,7 +28,7 @@ MOST_HOURS = 24 * 31
 
 OPTIONS = frozenset(
     {"role", "candidate", "candidate_id", "level", "challenge", "token_budget", "budget_usd", "minutes",
-     "model", "client", "api", "temperature", "persona", "charge", "accommodation"}
+     "model", "client", "api", "temperature", "persona", "charge", "accommodation", "preset", "keep_days"}
 )  # fmt: skip
 """What an invitation may say about the session that it opens."""
 
@@ -63,8 +66,11 @@ def invite(
     minutes = given.pop("minutes", None)
     if minutes is not None:
         given["time_limit_s"] = 60.0 * _number("minutes", minutes)
-    if host.settings.keep_days:
-        given["keep_until"] = host.clock() + 86_400.0 * host.settings.keep_days
+    if given.get("preset"):
+        given = with_preset(host.settings, given.pop("preset"), given)
+    days = given.pop("keep_days", None) or host.settings.keep_days
+    if days:
+        given["keep_until"] = host.clock() + DAY_S * _number("keep_days", days)
     if gateway:
         require_gateway_client(host, str(given.get("client") or host.settings.client_name))
     session = host.engine.beside(None).start(str(given.pop("role", "")), begin=False, **given)
@@ -148,6 +154,23 @@ def require_offered(host: Host, challenge: str) -> None:
             f"this host offers no challenge {challenge!r}; it has: {', '.join(names)}. Files and folders are "
             "for whoever runs the host: ib invite --data DIR --challenge PATH"
         )
+
+
+def require_persona(host: Host, name: str) -> str | None:
+    """Return the persona that somebody far away may choose, None for the host's own setting.
+
+    Raises:
+        UnknownName: It is neither shipped nor offered by a plugin, nor the host's own: files are not read.
+    """
+    settings, plugins = host.settings, host.service.plugins
+    if name.strip().lower() in persona_names(plugins):
+        return name
+    if name.strip() == load_persona(settings.persona, plugins).name:
+        return None
+    raise UnknownName(
+        f"this host offers no persona {name[:80]!r}; it has: {', '.join(persona_names(plugins))}. Files are "
+        "for whoever runs the host: ib invite --as FILE.md"
+    )
 
 
 def require_gateway_client(host: Host, client: str) -> None:

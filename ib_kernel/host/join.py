@@ -132,7 +132,7 @@ async def notice(request: Request) -> Response:
     """Record that the notice was shown."""
     host, session = host_of(request), await require_candidate(request)
     value = await read_json(request, 10_000)
-    current = notice_of(host.settings)
+    current = notice_of(host.settings, session)
     if text_of(value, "version", longest=100) != current.version:
         raise Refused(409, "notice", f"first read what is recorded: {current.text}")
     await run_in_threadpool(record_shown, host.store, session.session_id, current, session.candidate)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ib_kernel.settings import Settings
 from ib_kernel.text import plain
-from ib_kernel.values import BudgetStore, LedgerEvent
+from ib_kernel.values import BudgetStore, LedgerEvent, NewSession
 
-VERSION = "2"
+VERSION = "3"
 """The version of our own text. Raise it with every change: sessions record which one was shown."""
 
 _TEXT = (
@@ -18,7 +19,8 @@ _TEXT = (
     "%interview record off stops the recording of cells, and the interviewer sees that. What runs here: "
     "%interview check runs the task's visible tests, the interviewer's code, on your machine. Who sees it: "
     "the people who interview you, on their host. The text is also sent to the service whose model answers. "
-    "How long: {keep} Ask the interviewer if anything here is not all right for you, before the first turn."
+    "How long: {keep} You may ask the interviewer for a copy of all of it, or to erase it, at any time. Ask "
+    "them, too, if anything here is not all right for you, before the first turn."
 )
 
 
@@ -30,14 +32,17 @@ class Notice:
     text: str
 
 
-def notice_of(settings: Settings) -> Notice:
-    """Return the notice that this host shows."""
+def notice_of(settings: Settings, session: NewSession) -> Notice:
+    """Return the notice that this host shows for a session: ``{keep}`` in a text says how long it is kept."""
+    keep = "until somebody erases it."
+    if session.keep_until is not None:
+        day = datetime.fromtimestamp(session.keep_until, UTC)
+        keep = f"until {day:%Y-%m-%d} (UTC), then it is due to be erased."
     if settings.notice:
         text = plain(settings.notice).strip()
-        return Notice("own-" + hashlib.sha256(text.encode()).hexdigest()[:12], text)
-    days = settings.keep_days
-    keep = f"{days} days, then it may be deleted." if days else "until somebody deletes it."
-    return Notice(VERSION, _TEXT.format(keep=keep))
+        version = "own-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+        return Notice(version, text.replace("{keep}", keep))
+    return Notice(VERSION, _TEXT.replace("{keep}", keep))
 
 
 def was_shown(store: BudgetStore, session_id: str) -> bool:

@@ -22,7 +22,7 @@ def require_ready(host: Host, session: Session) -> None:
         Refused: Its candidate has not seen the notice.
     """
     if not was_shown(host.store, session.session_id):
-        raise Refused(428, "notice", f"first read what is recorded: {notice_of(host.settings).text}")
+        raise Refused(428, "notice", f"first read what is recorded: {notice_of(host.settings, session).text}")
     if session.status is Status.CREATED:
         try:
             with acting_as(session.candidate):

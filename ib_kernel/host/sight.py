@@ -73,7 +73,7 @@ class Sight:
         """Return all that the candidate of *session* may see of it."""
         service, session_id = self._host.service, session.session_id
         events = (event_value(event) for event in service.store.events(session_id))
-        notice = notice_of(self._host.settings)
+        notice = notice_of(self._host.settings, session)
         return {
             **self.status(session),
             "challenge": self.challenge(session),

@@ -75,4 +75,5 @@ def with_preset(settings: Settings, name: str, given: Mapping[str, Any]) -> dict
         given: Arguments of `Interview.start`; None and "" are not said.
     """
     said = {key: value for key, value in given.items() if value not in (None, "")}
-    return {**given, **read_preset(settings, name), **said}
+    meta = {**given.get("meta", {}), "preset": name}
+    return {**given, **read_preset(settings, name), **said, "meta": meta}

@@ -23,6 +23,7 @@ RESERVED = (
     "check",
     "hint",
     "timeline",
+    "phase",
     "record",
     "challenges",
     "status",

@@ -286,6 +286,7 @@ _WORDS = {
     "set_budget": "setting the budget",
     "set_money_budget": "setting the budget",
     "set_time_limit": "adding time",
+    "enter_phase": "choosing the phase",
     "write_off": "deciding about tokens in doubt",
     "resolve": "deciding about tokens in doubt",
     "counter": "counting by the host's counter",

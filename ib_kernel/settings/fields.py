@@ -116,7 +116,9 @@ class Settings:
         parse_temperature, None, "sampling temperature; unset: the model's default"
     )
     persona: str = _setting(
-        parse_persona, "interviewer", "what the AI is: interviewer, assistant, a plugin's persona or a .md file"
+        parse_persona,
+        "interviewer",
+        "what the AI is: interviewer, assistant, a plugin's persona or a .md file",
     )
     stream: str = _setting(
         parse_one_of("live", "final"), "live", "show a reply while it arrives, or once at its end"

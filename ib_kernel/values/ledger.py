@@ -298,7 +298,8 @@ class LedgerEvent:
     *reservation_id* and its figures), "warned" (*about* "turns", "time" or "budget"), "refused" (*reason*,
     *needed*, *left*), "counted" (what the calls to a model are made of from *turn* on; details *model*,
     *constructs*); of a host "invited", "joined", "revoked", "notice", "clock_stopped" (*seconds*, *reason*)
-    and "note" (an interviewer's private one).
+    and "note" (an interviewer's private one); "phase" (*phase*: the interview is in it from then on),
+    "exported" and "erased" (*seals*: what vouches for the rows that are left; see `ib_kernel.values.erasure`).
     """
 
     session_id: str

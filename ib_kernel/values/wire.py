@@ -50,6 +50,7 @@ EVENT_KINDS: Mapping[str, tuple[str, ...]] = {
     "check": ("suite", "passed", "total"),
     "attached": ("turn", "items"),
     "recording": ("on",),
+    "phase": ("phase",),
 }
 """The events that a candidate may see, and the details of each."""
 

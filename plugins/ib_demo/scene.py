@@ -10,7 +10,7 @@ from typing import Any
 from ib_demo import bank
 
 _HEADER = re.compile(r"^(Persona|Candidate|Role|Level|Challenge): (.+)$", re.MULTILINE)
-_LAST = re.compile(r"\s*\[From the interview system, not from the candidate: this is the last [^\]]*\]\s*$")
+_SYSTEM = re.compile(r"\s*\[From the interview system, not from the candidate: ([^\]]*)\]")
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
@@ -44,7 +44,7 @@ def read_scene(messages: Sequence[Mapping[str, Any]]) -> Scene:
     for key, value in _HEADER.findall(system):
         header.setdefault(key, value.strip())  # the first one counts: a challenge may contain such lines
     newest = next((_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
-    text = _LAST.sub("", newest)
+    text, told = _SYSTEM.sub("", newest), _SYSTEM.findall(newest)
     name, _, title = header.get("Challenge", "none").partition(" - ")
     return Scene(
         persona=header.get("Persona", "assistant"),
@@ -55,7 +55,7 @@ def read_scene(messages: Sequence[Mapping[str, Any]]) -> Scene:
         title=title or name,
         said=tuple(_text(m) for m in messages if m.get("role") == "assistant"),
         text=text,
-        last=text != newest,
+        last=any(line.startswith("this is the last ") for line in told),
     )
 
 

@@ -43,6 +43,7 @@ BODIES: Mapping[str, Schema] = {
     "end": fields({}),
     "line": fields({"text": text(MOST_LINE, least=1)}),
     "note": fields({"text": text(MOST_NOTE, least=1)}),
+    "phase": fields({"phase": text(40, least=1)}, _KEY),
     "resolve": fields({"reservation_id": text(200), "decision": choice("charge", "free")}, _KEY),
 }
 """What each action takes."""
@@ -112,6 +113,11 @@ def _note(host: Host, who: str, session: Session, value: Mapping[str, Any]) -> N
     host.store.add_event(LedgerEvent(session.session_id, "note", time.time(), who, {"text": words}))
 
 
+def _phase(host: Host, who: str, session: Session, value: Mapping[str, Any]) -> None:
+    name = text_of(value, "phase", longest=40)
+    host.interview(session.session_id).enter_phase(name, passphrase=_passphrase(value))
+
+
 def _resolve(host: Host, who: str, session: Session, value: Mapping[str, Any]) -> None:
     wanted = text_of(value, "reservation_id", longest=200)
     found = next(
@@ -137,6 +143,7 @@ _ACTIONS: Mapping[str, Callable[[Host, str, Session, Mapping[str, Any]], None]] 
     "end": _end,
     "line": _line,
     "note": _note,
+    "phase": _phase,
     "resolve": _resolve,
 }
 

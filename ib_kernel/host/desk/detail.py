@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.hiding import NameHider
 from ib_kernel.assessment.scores import Scorecards, hider_of, is_hidden
+from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.host.desk.course import COURSE, MOMENT, course, moments
 from ib_kernel.host.desk.rows import ROW, session_row
@@ -55,6 +56,8 @@ DETAIL = fields(
     {
         "session": ROW,
         "persona": TEXT,
+        "phase": TEXT,
+        "phases": array(TEXT),
         "client": TEXT,
         "charge": TEXT,
         "title": TEXT,
@@ -104,6 +107,7 @@ def detail(
     return {
         "session": session_row(service, session, open_),
         "persona": one_line(session.persona),
+        **_phases(host, session_id),
         "client": one_line(session.client),
         "charge": session.charge,
         "title": one_line(challenge.title) if challenge else "",
@@ -133,6 +137,15 @@ def name_hider(host: Host, session: Session, person: Person) -> NameHider | None
 
 def _without_names(replies: list[dict[str, Any]], hider: NameHider | None) -> list[dict[str, Any]]:
     return replies if hider is None else [{**one, "text": hider.hide(one["text"])} for one in replies]
+
+
+def _phases(host: Host, session_id: str) -> dict[str, Any]:
+    """Return the phase that a session is in, and those that there are: by name, without their texts."""
+    interview = host.interview(session_id)
+    try:
+        return {"phase": interview.phase(), "phases": interview.phases()}
+    except ConfigError:  # its persona is on another machine
+        return {"phase": "", "phases": []}
 
 
 def writing(host: Host, session_id: str, open_: Sequence[Reservation] | None = None) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from ib_kernel.host.openapi import (
 )
 from ib_kernel.interview.challenges import list_challenges
 from ib_kernel.interview.clients import default_model
-from ib_kernel.interview.prompts import VERSIONS
+from ib_kernel.interview.personas import load_persona, persona_names
 from ib_kernel.models.limits import list_models
 from ib_kernel.text import one_line
 
@@ -64,6 +64,7 @@ CHOICES = fields(
         "charges": array(TEXT),
         "may_adapt": FLAG,
         "personas": array(TEXT),
+        "presets": array(TEXT),
         "defaults": fields(
             {
                 "model": TEXT,
@@ -84,7 +85,7 @@ _INVITATIONS = fields({"invitations": array(INVITATION)})
 _MADE = fields({"line": TEXT, "session": ROW, "expires_at": NUMBER, "as_of": NUMBER})
 _TEXTS = (
     *("role", "candidate", "candidate_id", "level", "challenge", "model", "client", "persona", "charge"),
-    "accommodation",
+    *("accommodation", "preset"),
 )
 _FORM = fields(
     {},
@@ -92,6 +93,7 @@ _FORM = fields(
         **{name: text(LONGEST) for name in _TEXTS},
         "token_budget": whole(1, 10**9),
         "budget_usd": NUMBER,
+        "keep_days": whole(1, 100_000),
         "minutes": NUMBER,
         "hours": NUMBER,
         "gateway": FLAG,
@@ -115,6 +117,7 @@ def _choices(host: Host) -> dict[str, Any]:
         invite.require_gateway_client(host, settings.client_name)
     except BuddyError as error:
         why = str(error)
+    persona = load_persona(settings.persona, plugins).name
     model = default_model(host.engine.client(settings.client_name), settings)
     known = sorted({model, *(m.name for m in list_models())})
     limit = settings.time_limit_s
@@ -131,10 +134,11 @@ def _choices(host: Host) -> dict[str, Any]:
         ],
         "models": known,
         "charges": ["billed", "new"],
-        "personas": sorted(VERSIONS, key=lambda name: name != settings.persona),
+        "personas": list(dict.fromkeys([persona, *persona_names(plugins)])),
+        "presets": sorted(settings.presets),
         "defaults": {
             "model": model,
-            "persona": settings.persona,
+            "persona": persona,
             "token_budget": settings.token_budget,
             "minutes": None if limit is None else limit / 60,
             "client": settings.client_name,
@@ -143,7 +147,7 @@ def _choices(host: Host) -> dict[str, Any]:
         },
         "gateway": not why,
         "gateway_why": why,
-        "keep_days": getattr(settings, "keep_days", None),
+        "keep_days": settings.keep_days,
     }
 
 
@@ -164,7 +168,7 @@ async def create(request: Request) -> Response:
     options: dict[str, Any] = {
         name: text_of(value, name, longest=LONGEST).strip() for name in _TEXTS if value.get(name) is not None
     }
-    numbers = ("token_budget", "budget_usd", "minutes")
+    numbers = ("token_budget", "budget_usd", "minutes", "keep_days")
     options |= {name: value[name] for name in numbers if value.get(name) is not None}
     gateway, hours = value.get("gateway"), value.get("hours")
     if gateway is not None and not isinstance(gateway, bool):
@@ -178,6 +182,8 @@ async def create(request: Request) -> Response:
             else:
                 if options.get("challenge"):
                     invite.require_offered(host, options["challenge"])
+                if options.get("persona"):
+                    options["persona"] = invite.require_persona(host, options["persona"])
                 made = invite.invite(host, person.name, gateway=bool(gateway), hours=hours, **options)
         session = host.service.get_session(made.session.session_id)
         session = relative(session, factor_for(person, session))

@@ -186,6 +186,7 @@ ACTIONS = {
     "end": _action("end", "End it for good"),
     "line": _action("line", "Say a line to the candidate; it stands in the transcript under its own role"),
     "note": _action("note", "Keep a private note, which no candidate's token reads"),
+    "phase": _action("phase", "Bring it into another phase, which the model is told; off for none"),
     "resolve": _action("resolve", "Decide what a call in doubt has cost: charge it, or free it"),
 }
 

@@ -83,10 +83,17 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
         return completions(engine, kind)
     if kind == "sessions":
         return [s.session_id for s in engine.service.store.sessions(limit=50)]
+    if kind == "personas":
+        from ib_kernel.interview.personas import persona_names
+
+        return persona_names(engine.plugins)
+    if kind == "presets":
+        return sorted(engine.settings().presets)
+    if kind == "phases":
+        return [*engine.interview.phases(), "off"] if engine.session_id is not None else ()
     return {
         "apis": ("chat", "responses"),
         "charges": ("billed", "new"),
-        "personas": ("interviewer", "assistant"),
         "usage": ("session", "all", "accuracy"),
     }.get(kind, ())
 

@@ -14,7 +14,13 @@ from ib_kernel.notebook.commands.words import (
     parse_turns,
     parse_usage,
 )
-from ib_kernel.settings.parsing import parse_one_of, parse_temperature, parse_text, parse_usd
+from ib_kernel.settings.parsing import (
+    parse_one_of,
+    parse_persona,
+    parse_temperature,
+    parse_text,
+    parse_usd,
+)
 
 if TYPE_CHECKING:
     from ib_kernel.notebook.engine import Engine
@@ -59,11 +65,15 @@ START = Command(
         Option(
             "--as",
             "persona",
-            parse_one_of("interviewer", "assistant"),
-            "ROLE",
-            "what the AI is",
+            parse_persona,
+            "ROLE|FILE",
+            "what the AI is: interviewer, assistant, a plugin's persona or a .md file",
             completes="personas",
         ),
+        Option(
+            "--preset", "preset", parse_text, "NAME", "[presets.NAME] of config.toml", completes="presets"
+        ),
+        Option("--keep-days", "keep_days", parse_tokens, "N", "due to be erased after N days"),
         Option("--lock", "lock", help="ask for a passphrase that more tokens and more time then need"),
     ),
     positional="ROLE",
@@ -233,6 +243,13 @@ SUBCOMMANDS: dict[str, Command] = {
         (Option("--overwrite", "overwrite", help="replace an existing file"),),
         positional="FILE",
         example="%interview transcript ada.md",
+    ),
+    "phase": Command(
+        "%interview phase",
+        "Enter a phase of the interview, which the model is told; without a word, say which there are.",
+        positional="NAME|off",
+        completes="phases",
+        example="%interview phase design",
     ),
     "pause": Command("%interview pause", "Stop the clock and refuse turns until resume."),
     "resume": Command(

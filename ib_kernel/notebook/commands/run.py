@@ -17,6 +17,7 @@ from ib_kernel.values.table import table_html, table_text
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
     from ib_kernel.notebook.engine import Engine
+    from ib_kernel.settings import Settings
     from ib_kernel.values import Session
 
 
@@ -70,7 +71,8 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
         verb, session = "Going on with the same, untouched session", untouched
     else:
         notes += _active_one(interview)
-        session = _start_past_a_lock(interview, parsed.positional, _given(parsed))
+        given = _given(parsed, engine.settings())
+        session = _start_past_a_lock(interview, given.pop("role", ""), given)
         verb, engine.started_with = "Interview started", engine.settings()
         engine.last_start = parsed, session.session_id
     settings = engine.settings()
@@ -87,15 +89,21 @@ def _start(engine: Engine, parsed: Parsed) -> Output:
     return started(session, interview.challenge(session), totals, verb=verb, notes=notes)
 
 
-def _given(parsed: Parsed) -> dict[str, Any]:
+def _given(parsed: Parsed, settings: Settings) -> dict[str, Any]:
     """Return the arguments of `Interview.start`; asks for a passphrase where one is wanted."""
-    given: dict[str, Any] = dict(parsed.values)
+    given: dict[str, Any] = {**parsed.values, "role": parsed.positional}
     minutes = given.pop("minutes", None)
     if given.pop("lock", False):
         from ib_kernel.notebook.commands.passphrase import new_passphrase
 
         given["passphrase"] = new_passphrase()
-    return {**given, "time_limit_s": None if minutes is None else 60 * minutes}
+    given["time_limit_s"] = None if minutes is None else 60 * minutes
+    preset = given.pop("preset", None)
+    if preset is not None:
+        from ib_kernel.interview.presets import with_preset
+
+        return with_preset(settings, preset, given)
+    return given
 
 
 def _untouched(engine: Engine, parsed: Parsed) -> Session | None:
@@ -282,6 +290,7 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     **_in("work", "check", "hint", "record", "challenges"),
     **_in("assess", "score", "note", "scorecard", "rubric", "compare", "agreement"),
     **_in("timeline", "timeline"),
+    **_in("phase", "phase"),
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
