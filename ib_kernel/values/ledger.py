@@ -299,7 +299,7 @@ class LedgerEvent:
     *needed*, *left*), "counted" (what the calls to a model are made of from *turn* on; details *model*,
     *constructs*); of a host "invited", "joined", "revoked", "notice", "clock_stopped" (*seconds*, *reason*)
     and "note" (an interviewer's private one); "phase" (*phase*: the interview is in it from then on),
-    "exported" and "erased" (*seals*: what vouches for the rows that are left; see `ib_kernel.values.erasure`).
+    "exported" and "erased" (*seals*: what vouches for the rows that are left; see `values.erasure`).
     """
 
     session_id: str
