@@ -249,5 +249,5 @@ def _shipped_phases() -> Mapping[Kind, Mapping[str, str]]:
     from importlib import resources
 
     file = resources.files("ib_kernel").joinpath("interview/data/prompts/phases.toml")
-    found: Mapping[Kind, Mapping[str, str]] = parse_toml(file.read_text(encoding="utf-8"), "phases.toml")
-    return found
+    found: Any = parse_toml(file.read_text(encoding="utf-8"), "phases.toml")
+    return {"interviewer": found["interviewer"], "assistant": found["assistant"]}

@@ -94,7 +94,7 @@ def erase_rows(db: apsw.Connection, keys: Iterable[int], names: erasure.Names) -
                 continue
             sql = f"SELECT {', '.join(wanted)} FROM {table} WHERE session_key = ?"  # noqa: S608 (our names)
             for values in db.execute(sql, (key,)).fetchall():
-                row = dict(zip(wanted, values, strict=True))
+                row: dict[str, Any] = dict(zip(wanted, values, strict=True))
                 done.seen.add((table, row["seq"]))
                 changed = erasure.erased_row(table, row, names)
                 if changed:
