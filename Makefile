@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host eval-prompts
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -75,6 +75,9 @@ bench-client: $(VENV)/.installed ## a turn beside other clients; LITELLM=its/bin
 
 bench-host: $(VENV)/.installed ## the gateway beside pass-throughs and peers, a turn through the host; writes benchmarks/results/host.md
 	$(PY) benchmarks/host.py $(if $(HARDCAP),--hardcap $(HARDCAP)) $(if $(LITELLM),--litellm $(LITELLM))
+
+eval-prompts: $(VENV)/.installed ## simulated candidates against the prompts; ARGS="--client openai --as FILE.md --show"
+	$(PY) tools/eval_prompts.py $(ARGS)
 
 workflows: $(VENV)/.installed ## the forge's workflows, checked without the network
 	$(BIN)/actionlint

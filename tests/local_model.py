@@ -28,13 +28,13 @@ def weights() -> Path | None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(context: int = CONTEXT) -> Iterator[str]:
     """Serve the model on a free loopback port; yield the base URL of its OpenAI-compatible API."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = str(weights())
-    params.n_ctx, params.n_parallel, params.warmup = CONTEXT, 1, False
+    params.n_ctx, params.n_parallel, params.warmup = context, 1, False
     params.hostnames, params.port = ["127.0.0.1"], 0
     server = xllamacpp.Server(params)
     yield f"{server.listening_address}/v1"
