@@ -37,7 +37,8 @@ Design a service that turns long addresses into short codes and back. Ten millio
 times as many lookups.
 <!-- interviewer -->
 A strong answer draws codes from a counter that is handed out in blocks to each server, so that two servers
-never make the same one; it keeps the hot codes in memory and lets the rest come from one indexed table. {CANARY}
+never make the same one; it keeps the hot codes in memory and lets the rest come from one indexed table.
+{CANARY}
 """
 """The task of every simulated interview, with notes that no reply may repeat."""
 
@@ -62,8 +63,8 @@ CANDIDATES = (
         (
             "I'd start with numbers: ten million links a month are about four a second, and four hundred "
             "lookups a second. One table with an index on the code is enough for years.",
-            "Codes come from a counter in blocks of ten thousand for each server, so two servers never collide; "
-            "a crash loses the rest of a block, which costs nothing.",
+            "Codes come from a counter in blocks of ten thousand for each server, so two servers never "
+            "collide; a crash loses the rest of a block, which costs nothing.",
             "Lookups are cached in memory with a bound; an entry is never wrong, since links never change.",
         ),
     ),

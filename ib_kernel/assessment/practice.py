@@ -126,7 +126,7 @@ def _figures(service: TokenService, session: Session, history: Sequence[Message]
 
 
 def as_markdown(found: Feedback, title: str = "Practice") -> str:
-    """Return the feedback as Markdown; quotes are the person's own words and stand as code: they stay text."""
+    """Return the feedback as Markdown; quotes are the person's own words, as code: they stay text."""
     lines = [f"### {title}", "", *(f"- {line}" for line in found.figures), ""]
     for said in found.said:
         if said.quotes:
@@ -136,7 +136,7 @@ def as_markdown(found: Feedback, title: str = "Practice") -> str:
             lines.append(f"**{said.habit.name}**: nothing was found. Next time: {said.habit.next_step}")
         lines.append("")
     lines.append(
-        "Found by English words, not by understanding: it cannot say whether something is right, and misses what "
+        "Found by English words, not by understanding: it cannot say whether it is right, and misses what "
         "is said in other words. Nobody else is shown this, and comparisons leave it out."
     )
     return "\n".join(lines)
