@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ib_kernel.errors import StoreError
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
+from ib_kernel.values.reader import Reader
 from ib_kernel.values.results import QueryResult
 from ib_kernel.values.verified import Verification
 from ib_postgres.address import Address
@@ -111,7 +112,7 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         rows = self._database.read(_SPENT, (self._row(session_id)["session_key"],))
         return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
 
-    def sql(self, query: str) -> QueryResult:
+    def sql(self, query: str, *, reader: Reader | None = None) -> QueryResult:
         """Answer one read-only SQL query over all rows (see `BudgetStore.sql`)."""
         raise StoreError("this ledger does not answer SQL here yet; ask the database with psql")
 
