@@ -9,6 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_one_line_for_each_worker(host: RunningHost) -> None:
 def test_any_request_goes_to_any_worker(host: RunningHost, service: FaultServer) -> None:
     """A turn, its resuming, the page's news and a stop: no connection has to meet the worker of another."""
     wire = Wire.joined(host.invite("--budget", "500000"))
-    with signed_in(host) as page:
+    with closing(signed_in(host)) as page:
         session_id = wire.me["session"]["session_id"]
         for n in range(6):
             assert wire.whole("Hello", f"anywhere-{n:03}")[:2] == (WHOLE, "end")
