@@ -11,6 +11,7 @@ from ib_kernel.values import Message, chain
 from ib_kernel.values.domain import MOST_SMALL, clean, moment, whole
 from ib_postgres.database import Database
 from ib_postgres.keys import session_key
+from ib_postgres.news import News
 from ib_postgres.rows import Row, elapsed, unknown
 from ib_postgres.text import stored
 from ib_postgres.writer import Write, Writer
@@ -36,6 +37,7 @@ class Part:
     _most: float
     _news: threading.Condition
     _news_count: int
+    _others: News
 
     def _moment(self) -> float | None:
         """Return what a test says is now; None: the server knows."""
@@ -69,7 +71,12 @@ class Part:
         return answer
 
     def _changed(self) -> None:
-        """Wake who waits for changes in this process; called after every write, once it is durable."""
+        """Wake who waits for changes; called after every write, once it is durable."""
+        self._wake()
+        self._others.tell()
+
+    def _wake(self) -> None:
+        """Wake who waits for changes in this process."""
         with self._news:
             self._news_count += 1
             self._news.notify_all()

@@ -186,6 +186,10 @@ class Database:
             self._forget_one()
             raise
 
+    def connect(self) -> psycopg.Connection[Any]:
+        """Return a further connection, which its caller closes. `psycopg.Error` where none is to be had."""
+        return self._connect()
+
     def _connect(self) -> psycopg.Connection[Any]:
         import psycopg
 

@@ -10,12 +10,10 @@ from typing import Any
 from ib_kernel.values import Ceiling, Change, Message, Session
 from ib_kernel.values.domain import checked_seconds, clean, whole
 from ib_postgres.base import new_mark
+from ib_postgres.news import OFTEN_S
 from ib_postgres.sessions import Sessions
 from ib_postgres.text import given, stored
 from ib_postgres.writer import Write
-
-POLL_S = 0.1
-"""Seconds between two looks for changes by other processes."""
 
 _CEILING = "SELECT ib.ceiling_now(%s::jsonb) AS found"
 
@@ -95,6 +93,8 @@ class HostSessions(Sessions):
     def changes(self, cursor: str = "", wait_s: float = 0.0) -> tuple[list[Change], str]:
         """Return what has changed since *cursor*, and the cursor to go on with (see `HostStore.changes`)."""
         deadline = time.monotonic() + wait_s
+        if wait_s > 0:
+            self._others.listen()
         while True:
             seen = self._news_count
             found, cursor = self._changes_now(cursor)
@@ -103,7 +103,7 @@ class HostSessions(Sessions):
                 return found, cursor
             with self._news:
                 if self._news_count == seen:
-                    self._news.wait(min(POLL_S, left))
+                    self._news.wait(min(self._others.poll_s, left))
 
     async def achanges(self, cursor: str = "", wait_s: float = 0.0) -> tuple[list[Change], str]:
         """Do the same for a caller on an event loop, who may be cancelled at any time."""
@@ -113,7 +113,7 @@ class HostSessions(Sessions):
             left = deadline - time.monotonic()
             if found or left <= 0:
                 return found, cursor
-            await asyncio.sleep(min(POLL_S, left))
+            await asyncio.sleep(min(OFTEN_S, left))
 
     def _changes_now(self, cursor: str) -> tuple[list[Change], str]:
         seen = _snapshot(cursor)

@@ -20,6 +20,7 @@ from ib_postgres.host_people import People
 from ib_postgres.host_requests import Requests
 from ib_postgres.host_sessions import HostSessions
 from ib_postgres.migrate import require_current
+from ib_postgres.news import News
 from ib_postgres.reservations import Reservations
 from ib_postgres.rows import to_totals
 from ib_postgres.text import given, given_json, given_value
@@ -75,6 +76,7 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         self._news, self._news_count = threading.Condition(), 0
         self._database = Database(Address(url), size=pool_size, timeout_s=store_timeout_s, pooler=pooler)
         self._writer = Writer(self._database)
+        self._others = News(self._database, self._wake, direct=not pooler)
         self._closed = False
         with self._database.session() as db:
             require_current(db)
@@ -143,5 +145,6 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         self._closed = True
         if self._upkeep is not None:
             self._upkeep.stop()
+        self._others.close()
         self._writer.close()
         self._database.close()
