@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     restore = _command(commands, "restore", "bring a backup back into a new ledger", "restore")
     restore.add_argument("folder", type=Path, metavar="DIR", help="a folder that ib backup wrote")
     _person_parsers(commands)
+    store = _command(commands, "store", "make, migrate or check a ledger such as a database", "store")
+    store.add_argument("action", choices=("init", "migrate", "check"), help="what to do")
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
 

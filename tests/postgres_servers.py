@@ -150,7 +150,8 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop it and delete what it has written."""
-        self.stop()
+        with contextlib.suppress(OSError):
+            self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
 
 

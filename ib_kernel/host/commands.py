@@ -254,6 +254,14 @@ def _able(store: Any, name: str) -> Any:
     return found
 
 
+def store(given: argparse.Namespace) -> int:
+    """Make, bring forward or check a ledger that has to be set up."""
+    from ib_kernel.host import store_tools
+
+    status: int = getattr(store_tools, given.action)(settings_of(given), say)
+    return status
+
+
 def doctor(given: argparse.Namespace) -> int:
     """Print settings, the host's address and the ledger's health."""
     from ib_kernel.host.doctor import report

@@ -22,7 +22,7 @@ from ib_kernel.settings import Settings
 from ib_kernel.settings.fields import CORE_VARIABLES
 from ib_kernel.settings.plugins import NAME, plugin_fields
 from ib_kernel.settings.sources import env_name
-from ib_kernel.values import BudgetStore, LLMClient, TokenCounter, UsageFormat
+from ib_kernel.values import BudgetStore, LLMClient, StoreTools, TokenCounter, UsageFormat
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -113,6 +113,7 @@ class Catalog:
         self.counters: Registry[Factory[TokenCounter]] = Registry("counter")
         self.clients: Registry[Factory[LLMClient]] = Registry("client")
         self.stores: Registry[Factory[BudgetStore]] = Registry("store")
+        self.store_tools: Registry[Factory[StoreTools]] = Registry("set of tools of a store")
         self.providers: Registry[Provider] = Registry("provider")
         self.settings: Registry[type[Any]] = Registry("table of settings")
         self.commands: Registry[Command] = Registry("command")
@@ -152,18 +153,23 @@ class Catalog:
         self.clients.add(_named("client", name, factory), factory, self.plugin)
         self.providers.add(name, provider, self.plugin)
 
-    def add_store(self, name: str, factory: Factory[BudgetStore]) -> None:
+    def add_store(
+        self, name: str, factory: Factory[BudgetStore], *, tools: Factory[StoreTools] | None = None
+    ) -> None:
         """Offer a ledger.
 
         Args:
             name: What the setting ``store`` chooses it by.
             factory: Opens it as the settings say.
+            tools: Builds what ``ib store`` needs, for a ledger that has to be set up before it is opened.
 
         Raises:
             NameClash: Another plugin offers that name.
             ConfigError: *factory* is not callable, or *name* is empty.
         """
         self.stores.add(_named("store", name, factory), factory, self.plugin)
+        if tools is not None:
+            self.store_tools.add(name, tools, self.plugin)
 
     def add_settings(self, name: str, kind: type[Any]) -> None:
         """Declare settings of the plugin's own.

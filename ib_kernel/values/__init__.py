@@ -48,7 +48,7 @@ from ib_kernel.values.moving import LedgerRows, LedgerSource, LedgerTarget, Move
 from ib_kernel.values.reader import Reader
 from ib_kernel.values.reported import Reported
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
-from ib_kernel.values.store import BudgetStore
+from ib_kernel.values.store import BudgetStore, StoreTools
 
 __all__ = [
     "MAX_SHOWN",
@@ -93,6 +93,7 @@ __all__ = [
     "Source",
     "Spent",
     "Status",
+    "StoreTools",
     "StoredRequest",
     "Thinking",
     "TokenCounter",

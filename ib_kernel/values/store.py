@@ -264,3 +264,23 @@ class BudgetStore(Protocol):
     def close(self) -> None:
         """Flush and release files and threads. The store is not used afterwards. Idempotent."""
         ...
+
+
+@runtime_checkable
+class StoreTools(Protocol):
+    """What ``ib store`` does with a ledger that has to be set up before it is opened, such as a database.
+
+    Each returns lines for the person who asked, and raises `StoreError` with one line that says what to do.
+    """
+
+    def init(self) -> list[str]:
+        """Make the ledger where there is none; the whole schema."""
+        ...
+
+    def migrate(self) -> list[str]:
+        """Bring an older ledger forward; nothing recorded is lost. Refuses one that a newer version wrote."""
+        ...
+
+    def check(self) -> tuple[list[str], list[str]]:
+        """Return what was looked at, and what is wrong with it (empty: nothing)."""
+        ...

@@ -10,7 +10,7 @@ from ib_kernel.errors import ConfigError
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.registry import Catalog
 from ib_kernel.settings import Settings
-from ib_kernel.values import BudgetStore
+from ib_kernel.values import BudgetStore, StoreTools
 from ib_postgres.settings import PostgresSettings
 
 
@@ -30,6 +30,16 @@ def make_store(settings: Settings) -> BudgetStore:
     )
 
 
+def make_tools(settings: Settings) -> StoreTools:
+    """Return what sets that ledger up, for ``ib store``."""
+    require_psycopg()
+    from ib_postgres.tools import PostgresTools
+
+    mine = settings.plugin("postgres", PostgresSettings)
+    url = mine.url.reveal() if mine.url else ""
+    return PostgresTools(url, store_timeout_s=mine.store_timeout_s, pooler=mine.pooler)
+
+
 def require_psycopg() -> None:
     """Raise `ConfigError`, with what to type, unless the client of PostgreSQL is installed."""
     from importlib.util import find_spec
@@ -44,4 +54,4 @@ def require_psycopg() -> None:
 def ib_register(catalog: Catalog) -> None:
     """Offer the store ``postgres`` and its settings."""
     catalog.add_settings("postgres", PostgresSettings)
-    catalog.add_store("postgres", make_store)
+    catalog.add_store("postgres", make_store, tools=make_tools)

@@ -157,6 +157,19 @@ class Database:
             raise
 
     @contextmanager
+    def dedicated(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection of its own, outside the pool and without a deadline; it is closed afterwards."""
+        try:
+            db = self._connect()
+            try:
+                yield db
+            finally:
+                db.close()
+        except Exception as error:
+            faults.explain(error, self)
+            raise
+
+    @contextmanager
     def _connection(self, deadline: float, *, watch: bool = True) -> Iterator[psycopg.Connection[Any]]:
         db = self._take(deadline)
         try:

@@ -66,7 +66,7 @@ def _is_final(error: BaseException) -> bool:
     """Return True for what another attempt does not change: a server that has not let us in."""
     text = str(error)
     finals = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
-    return any(said in text for said in finals) or "does not exist" in text
+    return any(said in text for said in (*finals, "startup parameter", "does not exist"))
 
 
 def explain(error: BaseException, database: Database) -> None:
@@ -87,6 +87,8 @@ def explain(error: BaseException, database: Database) -> None:
         line = f"is not set up ({said}); run ib store init --store postgres"
     elif state == "42501":
         line = f"does not let this role do that ({said})"
+    elif "startup parameter" in said:
+        line = f"is reached through a pooler ({said}); set pooler = true in [plugins.postgres]"
     elif state.startswith("53"):
         line = f"is out of space or memory: nothing was recorded ({said})"
     else:

@@ -7,7 +7,7 @@ import secrets
 
 from ib_kernel.errors import ConfigError
 from ib_kernel.values.domain import clean
-from ib_kernel.values.host import Grant, GrantKind, Person, Role
+from ib_kernel.values.host import SEEN_S, Grant, GrantKind, HostAddress, Person, Role
 from ib_kernel.values.taken import grant_row, person
 from ib_postgres.base import Part
 from ib_postgres.rows import Row
@@ -18,6 +18,11 @@ SELECT token_hash, kind, subject, created_at, expires_at, revoked_at, created_by
 WHERE (%(subject)s::text IS NULL OR subject = %(subject)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
     AND (%(token)s::text IS NULL OR token_hash = %(token)s)
 ORDER BY created_at DESC, token_hash"""
+
+_HOSTS = """
+SELECT address, fingerprint, seen_at FROM ib.hosts
+WHERE seen_at > coalesce(%(now)s, extract(epoch FROM statement_timestamp())) - %(within)s
+ORDER BY seen_at DESC, address"""
 
 _MAKE_ONE = """
 WITH made AS (
@@ -89,6 +94,22 @@ class People(Part):
             raise ConfigError("say whose tokens are revoked: a subject, a kind or one token")
         asked = self._asked(who=stored(clean(who)), **told)
         return int(self._call("revoke_grants", asked, repeatable=False))
+
+    def announce_host(self, address: str, fingerprint: str) -> None:
+        """Say that a host serves this ledger at an address; called every few seconds."""
+        told = {"address": stored(clean(address)), "fingerprint": stored(clean(fingerprint))}
+        self._database.write("announce_host", self._asked(**told))
+
+    def withdraw_host(self, address: str) -> None:
+        """Say that a host serves no more."""
+        self._database.read(
+            "DELETE FROM ib.hosts WHERE address = %s RETURNING address", (stored(clean(address)),)
+        )
+
+    def hosts(self) -> list[HostAddress]:
+        """Return the hosts that were seen within `SEEN_S`, newest first."""
+        rows = self._database.read(_HOSTS, {"now": self._moment(), "within": SEEN_S})
+        return [HostAddress(**{name: given_value(value) for name, value in row.items()}) for row in rows]
 
     def host_secret(self) -> bytes:
         """Return the ledger's 32 random bytes, made once; they are listed and moved nowhere."""

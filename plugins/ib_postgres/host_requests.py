@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ib_kernel.errors import ConfigError, ReservationError
-from ib_kernel.values import Reservation, StoredRequest
+from ib_kernel.values import Message, Reservation, StoredRequest
 from ib_kernel.values.domain import clean, to_json
 from ib_kernel.values.host import RequestState
 from ib_kernel.values.ownership import owner_hash
 from ib_kernel.values.taken import REQUEST_STATES
-from ib_postgres.base import Part, bytea
+from ib_postgres.base import bytea
 from ib_postgres.keys import key_of, session_key
 from ib_postgres.rows import Row
+from ib_postgres.sessions import Sessions
 from ib_postgres.text import given, given_json, stored, stored_json
 from ib_postgres.writer import Write
 
@@ -24,7 +25,7 @@ _FIND = "SELECT ib.find_request(%(key)s, %(id)s, ib.moment(%(asked)s::jsonb)) AS
 _UNFINISHED = "SELECT ib.unfinished_requests(%(asked)s::jsonb) AS found"
 
 
-class Requests(Part):
+class Requests(Sessions):
     """The requests of `ib_kernel.values.HostStore`."""
 
     def request(self, session_id: str, request_id: str) -> StoredRequest | None:
@@ -86,6 +87,14 @@ class Requests(Part):
             result=None if result is None else stored_json(to_json(result)),
         )
         return Write("write_reply", asked)
+
+    def close_request(
+        self, session_id: str, request_id: str, messages: Sequence[Message], result: Mapping[str, Any]
+    ) -> bool:
+        """Write down that a request stays unfinished (see `HostStore.close_request`)."""
+        told = {"request_id": stored(clean(request_id)), "result": stored_json(to_json(result))}
+        asked = self._of(session_id, messages=self._texts(messages), **told)
+        return bool(self._known(session_id, self._call("close_request", asked))["done"])
 
     def _asked_now(self) -> str:
         return json.dumps(self._asked())

@@ -53,20 +53,25 @@ class HostSessions(Sessions):
     def _adding_message(self, session_id: str, message: Message) -> Write:
         return Write("add_message", self._of(session_id, messages=self._texts([message])))
 
-    def credit_time(self, session_id: str, seconds: float, reason: str, who: str = "") -> Session:
+    def credit_time(
+        self, session_id: str, seconds: float, reason: str, who: str = "", *, ending_now: bool = False
+    ) -> Session:
         """Give back time that the clock should not have run (see `HostStore.credit_time`)."""
-        said = self._write(self._crediting(session_id, seconds, reason, who))
+        said = self._write(self._crediting(session_id, seconds, reason, who, ending_now))
         return self._credited(session_id, said)
 
-    async def acredit_time(self, session_id: str, seconds: float, reason: str, who: str = "") -> Session:
+    async def acredit_time(
+        self, session_id: str, seconds: float, reason: str, who: str = "", *, ending_now: bool = False
+    ) -> Session:
         """Do the same for a caller on an event loop."""
-        said = await self._awrite(self._crediting(session_id, seconds, reason, who))
+        said = await self._awrite(self._crediting(session_id, seconds, reason, who, ending_now))
         return self._credited(session_id, said)
 
-    def _crediting(self, session_id: str, seconds: float, reason: str, who: str) -> Write:
+    def _crediting(self, session_id: str, seconds: float, reason: str, who: str, ending_now: bool) -> Write:
         back = checked_seconds("the time given back", seconds)
         told = {"reason": stored(clean(reason)), "who": stored(clean(who))}
-        return Write("credit_time", self._of(session_id, seconds=back, salt=new_mark(), **told))
+        asked = self._of(session_id, seconds=back, ending_now=ending_now, salt=new_mark(), **told)
+        return Write("credit_time", asked)
 
     def _credited(self, session_id: str, said: Any) -> Session:
         known = self._known(session_id, said)

@@ -154,6 +154,8 @@ class Reservations(Part):
         started["owner"] = stored(clean(owner)) or f"{_host()}:{os.getpid()}"
         lease = checked_seconds("lease_s", lease_s)
         asked = self._of(session_id, lease_s=lease, **started)
+        if call is not None and call.most_running is not None:
+            asked["most_running"] = whole("most_running", call.most_running)
         if call is not None and call.request_id:
             asked |= {"request_id": stored(clean(call.request_id)), "request_sha": clean(call.request_sha)}
         undo = Write("release", self._asked(**{name: asked[name] for name in _OWNED}))

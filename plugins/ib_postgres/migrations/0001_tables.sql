@@ -307,7 +307,7 @@ CREATE TABLE ib.requests (
     PRIMARY KEY (session_key, request_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX requests_by_rid ON ib.requests (session_key, rid);
-CREATE INDEX requests_running ON ib.requests (updated_at) WHERE state = 'running';
+CREATE INDEX requests_by_time ON ib.requests (updated_at);
 
 -- One row while there is a ceiling: what all sessions together may cost, and what they have. It is locked before any
 -- reservation or session.

@@ -73,7 +73,7 @@ BEGIN
 END $$;
 
 -- Let the time of active sessions go on while nobody writes; those that are being written need it not. Keeps what has
--- changed for an hour.
+-- changed for an hour, and requests for 30 days: nobody comes back for a reply of last month.
 CREATE FUNCTION ib.beat(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     now_s double precision := ib.moment(p_asked);
@@ -99,5 +99,8 @@ BEGIN
     ), newest AS (SELECT max(xid) AS xid FROM forgotten)
     UPDATE ib.ledger AS l SET forgotten = newest.xid FROM newest
     WHERE newest.xid IS NOT NULL AND (l.forgotten IS NULL OR l.forgotten < newest.xid);
+    DELETE FROM ib.requests WHERE ctid = ANY (ARRAY(
+        SELECT q.ctid FROM ib.requests AS q WHERE q.updated_at < now_s - 30 * 86400 ORDER BY q.updated_at LIMIT 1000
+    ));
     RETURN to_jsonb(coalesce(cardinality(stale), 0));
 END $$;

@@ -23,9 +23,9 @@ BEGIN
         WHEN s.status <> 'active' THEN 'inactive'
         WHEN s.charged_tokens + s.held + s.in_doubt + p_wanted.tokens > s.token_budget THEN 'budget'
         WHEN s.input_tokens + s.output_tokens + s.held_billed + p_wanted.billed_tokens > ib.most_billed(s) THEN 'billed'
+        WHEN s.running >= (p_asked ->> 'most_running')::integer THEN 'running'
         WHEN s.cost_nano_usd + s.held_nano_usd + p_wanted.nano_usd > s.budget_nano_usd THEN 'money'
         WHEN NOT p_fits THEN 'ceiling'
-        WHEN s.running >= (p_asked ->> 'most_running')::integer THEN 'running'
     END;
     IF reason = 'billed' THEN
         left_tokens := greatest(0, ib.most_billed(s) - s.input_tokens - s.output_tokens - s.held_billed);

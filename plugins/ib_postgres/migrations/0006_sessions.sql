@@ -180,6 +180,13 @@ BEGIN
     PERFORM ib.tick(s.session_key, now_s, most);
     SELECT * INTO s FROM ib.sessions AS f WHERE f.session_key = s.session_key;
     back := least(back, s.active_s);
+    IF (p_asked ->> 'ending_now')::boolean THEN  -- less what somebody else has given back of the same seconds
+        back := least(back, now_s - coalesce((SELECT max(e.created_at) FROM ib.events AS e
+            WHERE e.session_key = s.session_key AND e.kind = 'clock_stopped'), 0));
+        IF back <= 0 THEN
+            RETURN ib.row_of(s.session_key);
+        END IF;
+    END IF;
     UPDATE ib.sessions AS f SET active_s = f.active_s - back, changed_at = now_s WHERE f.session_key = s.session_key;
     PERFORM ib.append_event(s.session_key, 'clock_stopped', now_s, p_asked ->> 'who', jsonb_build_object(
         'seconds', round(back::numeric, 3), 'reason', p_asked ->> 'reason')::text, (p_asked ->> 'salt')::bytea);

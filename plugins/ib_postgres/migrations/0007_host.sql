@@ -45,7 +45,11 @@ END $$;
 CREATE FUNCTION ib.unfinished_requests(p_asked jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
 SELECT coalesce(jsonb_agg(found.request ORDER BY found.updated_at), '[]') FROM (
     SELECT q.updated_at, ib.find_request(q.session_key, q.request_id, ib.moment(p_asked)) AS request
-    FROM (SELECT * FROM ib.requests WHERE state = 'running' ORDER BY updated_at LIMIT 1000) AS q
+    FROM (
+        SELECT * FROM ib.requests AS r WHERE r.state = 'running' AND NOT EXISTS (
+            SELECT 1 FROM ib.calls AS c WHERE c.session_key = r.session_key AND c.rid = r.rid AND c.status = 'settled')
+        ORDER BY r.updated_at LIMIT 1000
+    ) AS q
 ) AS found
 WHERE found.request ->> 'state' = 'unfinished'
 $$;
@@ -68,6 +72,36 @@ BEGIN
     PERFORM 1 FROM ib.requests AS q WHERE q.session_key = key AND q.rid = p_asked ->> 'rid'
         AND q.owner_hash IS DISTINCT FROM (p_asked ->> 'owner_hash')::bytea;
     RETURN CASE WHEN FOUND THEN '{"error": "not_owner"}'::jsonb ELSE '{"done": false}' END;
+END $$;
+
+-- Write down that a request stays unfinished: only one caller can, and only when its worker is gone.
+CREATE FUNCTION ib.close_request(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    now_s double precision := ib.moment(p_asked);
+    s ib.sessions := ib.locked(p_asked);
+    found jsonb := ib.find_request(s.session_key, p_asked ->> 'request_id', now_s);
+BEGIN
+    IF s.session_key IS NULL THEN
+        RETURN '{"error": "unknown_session"}';
+    ELSIF found ->> 'state' IS DISTINCT FROM 'unfinished' OR (found ->> 'result')::jsonb ? 'kind' THEN
+        RETURN jsonb_build_object('done', p_asked ? 'again' AND found ->> 'result' = p_asked ->> 'result');
+    END IF;
+    UPDATE ib.requests AS q SET state = 'unfinished', result = p_asked ->> 'result', updated_at = now_s
+    WHERE q.session_key = s.session_key AND q.request_id = p_asked ->> 'request_id';
+    IF NOT ib.has_messages(s.session_key, (found ->> 'turn')::integer) THEN
+        PERFORM ib.add_messages(s.session_key, p_asked -> 'messages', (found ->> 'turn')::integer, now_s);
+    END IF;
+    PERFORM ib.say_changed(s.session_key, now_s, 'reply');
+    RETURN '{"done": true}';
+END $$;
+
+-- Say that a host runs.
+CREATE FUNCTION ib.announce_host(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ib.hosts AS h (address, fingerprint, started_at, seen_at)
+    VALUES (p_asked ->> 'address', p_asked ->> 'fingerprint', ib.moment(p_asked), ib.moment(p_asked))
+    ON CONFLICT (address) DO UPDATE SET fingerprint = excluded.fingerprint, seen_at = excluded.seen_at;
+    RETURN '{}';
 END $$;
 
 -- Let somebody in on the interviewer's side; {"done": false} when the name is there.
