@@ -15,7 +15,10 @@ from ib_kernel.host.answers import Refused, error_response
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
 
-VIEWS = ("/", "/new", "/sessions/{session_id}", "/invitations", "/people", "/doctor")
+VIEWS = (
+    *("/", "/new", "/sessions/{session_id}", "/compare", "/compare/{challenge}", "/invitations", "/people"),
+    "/doctor",
+)
 """The page's own addresses: each is the same document, and the module `app.js` shows what it names."""
 
 TYPES = {

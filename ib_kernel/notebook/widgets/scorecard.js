@@ -42,7 +42,8 @@ function makeCriterion(parent, name, keep) {
   const box = element("fieldset", "ib-crit", parent);
   const legend = element("legend", "ib-title", box);
   const levels = element("div", "ib-levels", box);
-  const group = `ib-level-${(groups += 1)}`;
+  groups += 1;
+  const group = `ib-level-${groups}`;
   const anchor = element("div", "ib-small", box);
   anchor.id = `${group}-anchor`;
   box.setAttribute("aria-describedby", anchor.id);
@@ -109,7 +110,11 @@ function makeCriterion(parent, name, keep) {
     const shown = row.others.length ? `Others: ${row.others.join("; ")}` : "Nobody else has rated it.";
     setText(others, row.level === null && open ? "What others gave stands here once you have rated." : shown);
   }
-  return { name, draw };
+  /** Take back what was chosen and refused. */
+  function forget() {
+    for (const input of inputs) input.checked = false;
+  }
+  return { name, draw, forget };
 }
 
 /** @param {{ model: import("@anywidget/types").AnyModel, el: HTMLElement }} context */
@@ -170,7 +175,11 @@ function render({ model, el }) {
     const missing = model.get("missing");
     const left = missing ? `${missing} of ${rows.length} to go` : "Every criterion is rated";
     const none = "This session has no criteria; give it some with %interview rubric FILE.toml";
-    setText(progress, model.get("trouble") || (rows.length ? `${left}. Others see a level of yours once they have given their own.` : none));
+    setText(
+      progress,
+      model.get("trouble") ||
+        (rows.length ? `${left}. Others see a level of yours once they have given their own.` : none),
+    );
     rows.forEach((row, i) => {
       criteria[i]?.draw(row, model.get("is_open"));
     });
@@ -181,16 +190,17 @@ function render({ model, el }) {
 
   function answer() {
     const { ok, text, n } = model.get("said");
-    if (n !== last || !last) return;
+    if (!last || n !== last) return;
+    last = 0;
     setText(said, ok ? `✓ Done: ${text}.` : `✗ Not done: ${text.replace(/\.$/, "")}.`);
-    if (!ok) draw();
+    if (!ok) for (const one of criteria) one.forget();
   }
-  const names = ["rated", "notes", "title", "missing", "is_open", "blind", "trouble"];
-  const ends = [follow(model, names, draw), follow(model, ["said"], answer)];
+  const end = follow(model, ["revision"], () => {
+    answer();
+    draw();
+  });
   draw();
-  return () => {
-    for (const end of ends) end();
-  };
+  return end;
 }
 
 export default { render };

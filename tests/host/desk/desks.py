@@ -71,6 +71,14 @@ class Place:
         self.host.service.mark_unresolved(held, "timeout")
         return held
 
+    def host_routes(self) -> list[str]:
+        """Return every address of the app that a GET may have, without those with parameters."""
+        from ib_kernel.host.openapi import described
+
+        routes = described(self.client.app.routes)  # type: ignore[attr-defined]
+        found = [path for path, methods, _ in routes if "GET" in methods and "{" not in path]
+        return [path for path in found if path.startswith("/v1/") and not path.endswith("/events")]
+
     def get(self, path: str, who: dict[str, str]) -> Any:
         """Return the answer to a good request."""
         answer = self.client.get(path, headers=who)

@@ -14,13 +14,15 @@ const CHOICES = {
     token_budget: 50_000,
     minutes: null,
     client: "demo",
+    ...{ charge: "billed", hours: 48 },
   },
+  ...{ charges: ["billed", "new"], may_adapt: false },
   ...{ gateway: false, gateway_why: "the client is demo" },
 };
 
-/** @param {any} answer */
-async function show(answer) {
-  const asked = host({ "/v1/desk/choices": CHOICES, "/v1/desk/invitations": answer });
+/** @param {any} answer @param {object} [more] */
+async function show(answer, more = {}) {
+  const asked = host({ "/v1/desk/choices": { ...CHOICES, ...more }, "/v1/desk/invitations": answer });
   const el = place();
   /** @type {string[]} */
   const went = [];
@@ -65,6 +67,43 @@ test("what the host refuses stands under the field that it is about", async () =
   await settled();
   assert.equal(find(el, "#token_budget-hint").textContent, message);
 });
+
+test("charge, money and hours go along, and a coordinator may adapt the time", async () => {
+  const made = { line: "%interview join CODE@https://h", session: ROW, expires_at: 9, as_of: 1 };
+  const { el, asked } = await show(made, { may_adapt: true });
+  find(el, "#candidate").value = "Ilse V.";
+  find(el, "#charge").value = "new";
+  find(el, "#budget_usd").value = "0,50";
+  find(el, "#hours").value = "24";
+  find(el, "#minutes").value = "40";
+  find(el, "#accommodation").value = "time=1.25";
+  find(el, "form").requestSubmit();
+  await settled();
+  const { body } = /** @type {any} */ (asked.at(-1));
+  assert.deepEqual(
+    [body.charge, body.budget_usd, body.hours, body.accommodation],
+    ["new", 0.5, 24, "time=1.25"],
+  );
+});
+
+test("an interviewer is not offered what coordinators decide", async () => {
+  const { el } = await show({});
+  assert.equal(el.querySelector("#accommodation"), null);
+});
+
+for (const [name, value] of [
+  ["budget_usd", "free"],
+  ["hours", "0"],
+])
+  test(`${name} that is ${value} is not sent`, async () => {
+    const { el, asked } = await show({});
+    find(el, "#candidate").value = "Ilse";
+    find(el, `#${name}`).value = value;
+    find(el, "form").requestSubmit();
+    await settled();
+    assert.equal(asked.length, 1);
+    assert.equal(find(el, `#${name}`).getAttribute("aria-invalid"), "true");
+  });
 
 test("lines are matched to the field that they speak of", () => {
   assert.equal(fieldOf("minutes: give a number above 0"), "minutes");

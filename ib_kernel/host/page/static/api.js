@@ -94,6 +94,8 @@
  * @property {Note[]} notes
  * @property {Invited[]} invitations
  * @property {number} as_of
+ * @property {string} [accommodation] "" unless a coordinator looks
+ * @property {boolean} [blind]
  */
 
 /** @typedef {{ name: string, role: "interviewer" | "coordinator", csrf: string, version: string }} Me */

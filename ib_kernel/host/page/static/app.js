@@ -4,6 +4,7 @@
 /** @import { News } from "./live.js" */
 
 import { ask, Refused, signIn } from "./api.js";
+import { makeCompare } from "./compare.js";
 import { makeCreate } from "./create.js";
 import { makeDoctor } from "./doctor.js";
 import { makeInvitations } from "./invitations.js";
@@ -39,6 +40,7 @@ function announce(text) {
 /** @type {[path: string, label: string][]} */
 const NAV = [
   ["/", "Sessions"],
+  ["/compare", "Compare"],
   ["/invitations", "Invitations"],
   ["/people", "People"],
   ["/doctor", "Doctor"],
@@ -46,7 +48,8 @@ const NAV = [
 
 function drawTop() {
   const nav = el("nav", { "aria-label": "Main" });
-  const here = location.pathname.startsWith("/sessions/") ? "/" : location.pathname;
+  const path = location.pathname;
+  const here = path.startsWith("/sessions/") ? "/" : path.startsWith("/compare/") ? "/compare" : path;
   for (const [path, label] of NAV) {
     const current =
       path === here ? { "aria-current": location.pathname === "/" || path !== "/" ? "page" : "true" } : {};
@@ -157,6 +160,8 @@ function makeView() {
   const given = { now, announce, failed, me: /** @type {Me} */ (me), go };
   const session = /^\/sessions\/([^/]+)$/.exec(path)?.[1];
   if (session) return makeSession(main, { ...given, id: decodeURIComponent(session) });
+  const compared = /^\/compare(?:\/([^/]+))?$/.exec(path);
+  if (compared) return makeCompare(main, given, decodeURIComponent(compared[1] ?? ""));
   if (path === "/new") return makeCreate(main, given);
   if (path === "/invitations") return makeInvitations(main, given);
   if (path === "/people") return makePeople(main, given);

@@ -51,7 +51,8 @@ import { heading } from "./table.js";
  * @property {number} left_out
  */
 
-const NO_RANK = "in the order of their interviews. There is no total and no ranking: read across one criterion.";
+const NO_RANK =
+  "in the order of their interviews. There is no total and no ranking: read across one criterion.";
 const SCALE =
   "Levels: 0 not shown, 1 needs the gap pointed out, 2 does it when asked, 3 does it unasked and says what it costs";
 const [WIDTH, HEIGHT, TOP, BOTTOM, CELLS] = [176, 64, 4, 44, 54];
@@ -83,9 +84,13 @@ function choiceNodes(challenges) {
   const items = names.map(([name, count]) =>
     el("li", null, el("a", { href: addressOf(name), text: name }), ` ${number(count)} interviews`),
   );
-  const none = "Interviews on one challenge stand side by side here, once there are any. Practice is left out.";
+  const none =
+    "Interviews on one challenge stand side by side here, once there are any. Practice is left out.";
   return [
-    heading("Compare", "One challenge at a time: candidates under equal conditions, and what differs by name."),
+    heading(
+      "Compare",
+      "One challenge at a time: candidates under equal conditions, and what differs by name.",
+    ),
     names.length ? el("ul", { class: "card list-of" }, ...items) : el("p", { class: "card m", text: none }),
   ];
 }
@@ -99,8 +104,7 @@ export function comparisonNodes(comparison, now) {
   const words = `${number(count)} ${count === 1 ? "candidate" : "candidates"}, ${NO_RANK}`;
   const other = el("a", { class: "btn", href: "/compare", text: "Another challenge" });
   const key = el("p", { class: "s m", text: `${SCALE}. Two levels mean that raters differ.` });
-  if (comparison.left_out)
-    add(key, ` Left out: ${number(comparison.left_out)} (practice, or not begun).`);
+  if (comparison.left_out) add(key, ` Left out: ${number(comparison.left_out)} (practice, or not begun).`);
   return [
     heading(comparison.title || comparison.challenge, words, [other]),
     ...comparison.groups.map((group) => groupNode(comparison, group, now)),
@@ -117,7 +121,12 @@ function groupNode(comparison, group, now) {
   const first = group.name === "A";
   const title = `${first ? "Same" : "Other"} conditions: set ${group.name}`;
   const about = group.conditions.map(([name, value]) => `${name} ${value}`).join(", ");
-  const warning = el("p", { class: "m" }, icon("attention"), " Do not read these next to set A without the differences.");
+  const warning = el(
+    "p",
+    { class: "m" },
+    icon("attention"),
+    " Do not read these next to set A without the differences.",
+  );
   const head = el(
     "tr",
     null,
@@ -149,9 +158,13 @@ function groupNode(comparison, group, now) {
       ...percentile(one, "charged_tokens"),
     ]),
     row("Turns", (one) => [number(one.turns)]),
-    row("Hints taken", (one) => [one.hints_of === null ? number(one.hints) : `${one.hints} of ${one.hints_of}`]),
+    row("Hints taken", (one) => [
+      one.hints_of === null ? number(one.hints) : `${one.hints} of ${one.hints_of}`,
+    ]),
     row("Refusals", (one) => [number(one.refusals)]),
-    row("On the way", (one) => (one.marks.length ? one.marks.map((mark) => el("div", { text: mark })) : ["nothing changed"])),
+    row("On the way", (one) =>
+      one.marks.length ? one.marks.map((mark) => el("div", { text: mark })) : ["nothing changed"],
+    ),
     row("Budget and time used", (one) => [rails(one)]),
     row("Course", (one) => [picture(one)]),
   );
@@ -161,7 +174,8 @@ function groupNode(comparison, group, now) {
   const section = el("section", { class: "grp" }, el("h2", { text: title }));
   if (!first) add(section, warning);
   add(section, el("p", { class: "m", text: about }));
-  for (const line of group.differences) add(section, el("p", null, el("b", { text: `Differs from set A in ${line}` })));
+  for (const line of group.differences)
+    add(section, el("p", null, el("b", { text: `Differs from set A in ${line}` })));
   add(section, el("div", { class: "card flush", tabindex: "0", role: "group", "aria-label": title }, table));
   return section;
 }
@@ -209,7 +223,8 @@ function rails(one) {
  */
 function picture(one) {
   const x = (/** @type {number} */ share) => (2 + (WIDTH - 4) * Math.min(1, Math.max(0, share))).toFixed(1);
-  const y = (/** @type {number} */ share) => (BOTTOM - (BOTTOM - TOP) * Math.min(1, Math.max(0, share))).toFixed(1);
+  const y = (/** @type {number} */ share) =>
+    (BOTTOM - (BOTTOM - TOP) * Math.min(1, Math.max(0, share))).toFixed(1);
   const node = shape("svg", {
     ...{ class: "tl multiple", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" },
     "aria-label": one.picture_words,
@@ -223,9 +238,7 @@ function picture(one) {
   }
   for (const [at, ok] of one.picture.cells) {
     const cx = Number(x(at));
-    const d = ok
-      ? `M${cx} ${CELLS - 5}v10`
-      : `M${cx - 3} ${CELLS - 3}l6 6m0-6l-6 6`;
+    const d = ok ? `M${cx} ${CELLS - 5}v10` : `M${cx - 3} ${CELLS - 3}l6 6m0-6l-6 6`;
     shape("path", { class: ok ? "tl-c" : "tl-x", d }, node);
   }
   return /** @type {Node} */ (node);

@@ -9,7 +9,9 @@ import { add, el, field, number, setText, wholeNumber } from "./parts.js";
  * @property {{ name: string, title: string, level: string, roles: string[] }[]} challenges
  * @property {string[]} models
  * @property {string[]} personas
- * @property {{ model: string, persona: string, token_budget: number, minutes: number | null, client: string }} defaults
+ * @property {string[]} charges
+ * @property {boolean} may_adapt
+ * @property {{ model: string, persona: string, token_budget: number, minutes: number | null, client: string, charge: string, hours: number }} defaults
  * @property {boolean} gateway
  * @property {string} gateway_why
  * @property {number | null} keep_days
@@ -29,6 +31,10 @@ const PERSONAS = {
 export function fieldOf(message) {
   /** @type {[RegExp, string][]} */
   const known = [
+    [/accommodation/i, "accommodation"],
+    [/budget_usd|money|price|dollar/i, "budget_usd"],
+    [/hours/i, "hours"],
+    [/charge/i, "charge"],
     [/minutes|time.?limit/i, "minutes"],
     [/model/i, "model"],
     [/challenge/i, "challenge"],
@@ -57,7 +63,7 @@ export function makeCreate(place, given) {
 }
 
 /** The form's fields. */
-function makeParts(/** @type {Choices} */ { defaults, challenges, models, personas }) {
+function makeParts(/** @type {Choices} */ { defaults, challenges, models, personas, charges, may_adapt }) {
   const input = (/** @type {string} */ id, value = "", more = {}) =>
     el("input", { id, name: id, value, autocomplete: "off", ...more });
   const tasks = challenges.map((c) => /** @type {[string, string]} */ ([c.name, c.title]));
@@ -86,11 +92,40 @@ function makeParts(/** @type {Choices} */ { defaults, challenges, models, person
       hint: "Starts with the first question. Empty: no limit.",
       unit: "min",
     }),
+    charge: field("What counts", select("charge", charges.map(chargeOption), defaults.charge)),
+    budget_usd: field("Money", input("budget_usd", "", { class: "n", inputmode: "decimal" }), {
+      hint: "Optional: about what the service bills, beside the tokens.",
+      unit: "US dollars",
+    }),
+    hours: field(
+      "The line is valid",
+      input("hours", String(defaults.hours), { class: "n", inputmode: "decimal" }),
+      {
+        hint: "It lets one person in, once.",
+        unit: "hours",
+      },
+    ),
+    ...(may_adapt
+      ? {
+          accommodation: field("Accommodation", input("accommodation", "", { placeholder: "time=1.25" }), {
+            hint: "Optional: more time for this person. Counts as equal; only coordinators see it.",
+          }),
+        }
+      : {}),
     persona: field("The AI is", select("persona", roles, defaults.persona), { wide: true }),
   };
 }
 
 /** @typedef {ReturnType<typeof makeParts>} Parts */
+
+/** @type {Record<string, string>} */
+const CHARGES = {
+  billed: "All that the service bills",
+  new: "What each turn adds: question, attachments, reply",
+};
+
+/** @param {string} name @returns {[string, string]} */
+const chargeOption = (name) => [name, CHARGES[name] ?? name];
 
 /**
  * The gateway's box, with why it may not be ticked.
@@ -114,14 +149,18 @@ function makeGateway(choices) {
  * @returns {[string, string][]}
  */
 function summaryLines(parts, choices, gateway) {
-  const value = (/** @type {keyof Parts} */ name) => parts[name].control.value.trim();
+  const value = (/** @type {keyof Parts} */ name) => parts[name]?.control.value.trim() ?? "";
   const tokens = wholeNumber(value("token_budget"));
+  const money = value("budget_usd");
   const challenge = choices.challenges.find((c) => c.name === value("challenge"));
   const kept = choices.keep_days ? `, kept ${choices.keep_days} days` : "";
   return [
     ["AI", `${value("model")}, as ${value("persona")}`],
     ["Task", challenge ? challenge.title : "none: the AI chooses one"],
-    ["Budget", tokens > 0 ? `${number(tokens)} tokens` : "not set, see Tokens"],
+    [
+      "Budget",
+      tokens > 0 ? `${number(tokens)} tokens${money ? `, and $${money}` : ""}` : "not set, see Tokens",
+    ],
     ["Time", value("minutes") ? `${value("minutes")} min from the first question` : "no limit"],
     ["Own tools", gateway ? "through the gateway, from the same budget" : "not through us"],
     ["Notice", `what is recorded${kept}, before the first question`],
@@ -135,24 +174,32 @@ function summaryLines(parts, choices, gateway) {
  * @param {Choices["defaults"]} defaults
  */
 function readForm(parts, defaults) {
-  const value = (/** @type {keyof Parts} */ name) => parts[name].control.value.trim();
+  const value = (/** @type {keyof Parts} */ name) => parts[name]?.control.value.trim() ?? "";
   const tokens = wholeNumber(value("token_budget"));
   const minutes = value("minutes");
+  const [money, hours] = [amount(value("budget_usd")), amount(value("hours"))];
   const time = Number(minutes.replace(",", "."));
   let good = true;
   if (!(tokens >= 1))
     good = wrong(parts.token_budget, `Type a whole number, such as ${number(defaults.token_budget)}.`);
   if (minutes && !(time > 0))
     good = wrong(parts.minutes, "Type minutes above 0, such as 45, or leave it empty.");
+  if (value("budget_usd") && !(money > 0))
+    good = wrong(parts.budget_usd, "Type US dollars above 0, such as 0.50, or leave it empty.");
+  if (!(hours > 0)) good = wrong(parts.hours, "Type hours above 0, such as 48.");
   if (!value("candidate")) good = wrong(parts.candidate, "Type a name or a code, such as A-17.");
   if (!good) return null;
   const texts = /** @type {const} */ ([
-    ...["candidate", "candidate_id", "role", "level", "challenge", "model", "persona"],
+    ...["candidate", "candidate_id", "role", "level", "challenge", "model", "persona", "charge"],
   ]);
+  const adapted = value("accommodation");
   return {
     ...Object.fromEntries(texts.map((name) => [name, value(/** @type {keyof Parts} */ (name))])),
     token_budget: tokens,
+    hours,
     ...(minutes ? { minutes: time } : {}),
+    ...(money > 0 ? { budget_usd: money } : {}),
+    ...(adapted ? { accommodation: adapted } : {}),
   };
 }
 
@@ -209,13 +256,16 @@ function form(place, choices, given) {
   }
 }
 
+/** @param {string} text a number with a point or a comma */
+const amount = (text) => (text ? Number(text.replace(",", ".")) : Number.NaN);
+
 /**
- * @param {ReturnType<typeof field>} part
+ * @param {ReturnType<typeof field> | undefined} part
  * @param {string} line
  */
 function wrong(part, line) {
-  part.say(line);
-  part.control.focus();
+  part?.say(line);
+  part?.control.focus();
   return false;
 }
 

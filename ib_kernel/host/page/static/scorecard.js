@@ -116,7 +116,12 @@ function makeCriterion(criterion, keep, announce) {
   const quotes = el("div");
   const others = el("div", { class: "s m" });
   const words = "Quote from the conversation";
-  const quote = el("button", { class: "btn sm", type: "button", onclick: addQuote }, icon("plus"), ` ${words}`);
+  const quote = el(
+    "button",
+    { class: "btn sm", type: "button", onclick: addQuote },
+    icon("plus"),
+    ` ${words}`,
+  );
   const node = el(
     "div",
     { class: "crit" },
@@ -189,7 +194,10 @@ function makeCriterion(criterion, keep, announce) {
       return;
     }
     const more = level < 3 ? ` ${level + 1} adds: ${anchors[level + 1]}` : "";
-    anchor.replaceChildren(el("b", { text: `${level}: ${anchors[level]}` }), el("span", { class: "m", text: more }));
+    anchor.replaceChildren(
+      el("b", { text: `${level}: ${anchors[level]}` }),
+      el("span", { class: "m", text: more }),
+    );
   }
 
   /**
@@ -249,9 +257,19 @@ export function makeScorecard(given) {
     hidden: true,
     onclick: () => askFirst(QUESTION, async () => draw(await ask(`${path}/unfold${query()}`, {}))),
   });
-  const file = el("input", { type: "file", id: "rubric", accept: ".toml", onchange: () => void giveRubric() });
+  const file = el("input", {
+    type: "file",
+    id: "rubric",
+    accept: ".toml",
+    onchange: () => void giveRubric(),
+  });
   const said = el("p", { class: "said s", role: "alert" });
-  const words = el("span", null, "Hide names ", el("span", { class: "m", text: "until every criterion is rated" }));
+  const words = el(
+    "span",
+    null,
+    "Hide names ",
+    el("span", { class: "m", text: "until every criterion is rated" }),
+  );
   const node = el(
     "section",
     { class: "card", "aria-labelledby": "scorecard" },
@@ -296,7 +314,9 @@ export function makeScorecard(given) {
     if (names !== shown || !criteria.size) {
       shown = names;
       const made = card.rated.map(({ criterion }) => makeCriterion(criterion, keep, given.announce));
-      criteria = new Map(card.rated.map(({ criterion }, i) => [criterion.name, /** @type {any} */ (made[i])]));
+      criteria = new Map(
+        card.rated.map(({ criterion }, i) => [criterion.name, /** @type {any} */ (made[i])]),
+      );
       list.replaceChildren(...made.map((one) => one.node));
       if (!made.length)
         add(list, el("p", { class: "m", text: "This session has no criteria. Give it some below." }));

@@ -14,11 +14,12 @@ import { add, el, note, wholeNumber } from "./parts.js";
 import { makeReplayCard } from "./replay.js";
 import { safeNodes } from "./safe.js";
 import { makeNotes, makeSayForm } from "./say.js";
+import { isBlind, makeScorecard } from "./scorecard.js";
 import { makeStats } from "./stats.js";
 import { makeTalk, momentWords } from "./talk.js";
 import { makeTimeline } from "./timeline.js";
 
-/** @typedef {{ now: () => number, announce: (text: string) => void, failed: (error: unknown) => void, me: Me, id: string }} Given */
+/** @typedef {{ now: () => number, announce: (text: string) => void, failed: (error: unknown) => void, me: Me, id: string, go?: (path: string) => void }} Given */
 
 /** Part of the page that is made anew only when what it shows has changed. */
 function makeSlot(/** @type {string} */ name) {
@@ -73,6 +74,7 @@ export function makeSession(place, given) {
 
   const head = makeHead(press);
   const doubts = makeSlot("doubts");
+  const adapted = makeSlot("adapted");
   const invitation = makeSlot("invitation");
   const stats = makeStats();
   const courseCard = card("course", "Course of the interview");
@@ -81,12 +83,15 @@ export function makeSession(place, given) {
   const talk = makeTalk(talkCard);
   const say = makeSayForm(send);
   const notes = makeNotes(send);
+  const again = () => given.go?.(location.pathname);
+  const { id, announce, failed } = given;
+  const scorecard = makeScorecard({ id, announce, failed, again });
   const task = makeTask();
   const replay = makeReplayCard(path);
   const left = el("div", { class: "col gap" }, talkCard, replay.node, task.node);
-  const right = el("div", { class: "col gap" }, say.node, notes.node);
+  const right = el("div", { class: "col gap" }, say.node, scorecard.node, notes.node);
   const columns = el("div", { class: "cols" }, left, right);
-  const parts = [head.node, doubts.node, invitation.node, stats.node, courseCard, columns];
+  const parts = [head.node, doubts.node, adapted.node, invitation.node, stats.node, courseCard, columns];
   const whole = el("div", { hidden: true }, ...parts);
   add(place, whole);
 
@@ -133,6 +138,11 @@ export function makeSession(place, given) {
     line.draw(detail.course, row);
     talk.draw(detail);
     notes.draw(detail.notes);
+    adapted.draw(detail.accommodation, () =>
+      detail.accommodation
+        ? [note("", "Accommodation:", `${detail.accommodation}. Coordinators see it.`)]
+        : [],
+    );
     say.node.hidden = row.group === "ended" && row.status !== "expired";
     task.draw(detail.task);
     document.title = `${row.candidate || "Session"} – Interview Buddy`;
@@ -140,7 +150,8 @@ export function makeSession(place, given) {
 
   const refresh = oneAtATime(async () => {
     try {
-      const detail = await ask(`${path}?known=${talk.known()}`);
+      const blind = isBlind() ? "&blind=1" : "";
+      const detail = await ask(`${path}?known=${talk.known()}${blind}`);
       if (closed) return;
       draw(detail);
       replay.changed();
@@ -158,12 +169,16 @@ export function makeSession(place, given) {
     }
   });
 
+  const refreshCard = oneAtATime(scorecard.refresh);
   void refresh();
+  void refreshCard();
   return {
     /** @param {News} news */
     hear(news) {
-      if (news.changed?.some((one) => one === given.id || one === "*")) void refresh();
-      else if (news.writing?.includes(given.id)) void pen();
+      if (news.changed?.some((one) => one === given.id || one === "*")) {
+        void refresh();
+        void refreshCard();
+      } else if (news.writing?.includes(given.id)) void pen();
     },
     tick: () => shown && stats.draw(shown, given.now()),
     close() {

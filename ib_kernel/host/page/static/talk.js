@@ -116,7 +116,12 @@ function makeSaid(said) {
   add(text, ...safeNodes(said.html ?? "", `Code of turn ${said.turn}`));
   return el(
     "article",
-    { class: `turn${role}`, "data-key": said.key, "aria-label": `${who}, ${onClock(said)}` },
+    {
+      class: `turn${role}`,
+      "data-said-in": said.role === "user" ? said.turn : null,
+      "data-key": said.key,
+      "aria-label": `${who}, ${onClock(said)}`,
+    },
     label,
     text,
   );
