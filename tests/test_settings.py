@@ -100,6 +100,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "stream": ("final", "final"),
     "allow_network_fs": ("yes", True),
     "store_transcript": ("off", False),
+    "judge": ("strict", "strict"),
     "challenges": ("/here:/there:/here", (Path("/here"), Path("/there"))),
     "warn_at": ("0.9, 0.5,0.5", (0.5, 0.9)),
     "notice": ("We keep what you type.", "We keep what you type."),

@@ -134,6 +134,7 @@ class Turns:
         model: str | None = None,
         temperature: float | None = None,
         extra: Mapping[str, Any] | None = None,
+        request_id: str = "",
     ) -> Reply:
         """Send messages as they are, under the session's budget; the transcript keeps the last of them.
 
@@ -148,6 +149,7 @@ class Turns:
             extra: Further request fields by their API names; ``{"stream": False}`` asks for the reply in one
                 piece. Several choices (`n`) and a cap of the reply by any of its names are read from it: what
                 is reserved follows from them.
+            request_id: An id of the caller's own: the same in the same session is admitted once.
 
         Returns:
             The reply, as from `ask`.
@@ -155,6 +157,7 @@ class Turns:
         Raises:
             ConfigError: A field is there that nobody could count.
             Locked: The session is locked, and a system message is not its own.
+            RepeatedRequest: Its id was admitted before (from reading the reply).
             NoSession: No session is in use.
         """
         session = self._active()
@@ -163,7 +166,7 @@ class Turns:
         if is_locked(session):
             self._require_own_prompt(session, messages)
         question = replace(question, content=text_of_message(messages[-1]) or question.content)
-        wishes = Wishes(max_tokens, model, temperature, well_formed_value(extra or {}))
+        wishes = Wishes(max_tokens, model, temperature, well_formed_value(extra or {}), request_id)
         parts = self._parts
         asked = compose(
             session, messages, question, wishes, parts.settings, parts.plugins, hosted=parts.hosted

@@ -25,6 +25,7 @@ RESERVED = (
     "timeline",
     "phase",
     "record",
+    "judge",
     "challenges",
     "status",
     "transcript",

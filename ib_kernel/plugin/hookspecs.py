@@ -35,7 +35,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def ib_register(catalog: Catalog) -> None:
-    """Offer counters, clients, stores, settings, commands, challenges, personas and models.
+    """Offer counters, clients, stores, judges, settings, commands, challenges, personas and models.
 
     Import what is heavy inside a factory or a command, not here.
     """

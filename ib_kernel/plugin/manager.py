@@ -22,6 +22,7 @@ from ib_kernel.plugin.registry import Catalog, Factory, Registry, did_you_mean
 from ib_kernel.settings import Settings
 from ib_kernel.settings.plugins import PluginValue, plugin_values
 from ib_kernel.values import BudgetStore, LLMClient, TokenCounter
+from ib_kernel.values.judging import Judge
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -149,6 +150,18 @@ class Plugins:
             ConfigError: There is no such store, or it cannot be built; the line says why.
         """
         return self._build(self.catalog.stores, settings.store, settings)
+
+    def judge(self, settings: Settings, name: str) -> Judge:
+        """Build a judge that a plugin offers.
+
+        Args:
+            settings: What the user chose; the factory gets them.
+            name: Which judge.
+
+        Raises:
+            ConfigError: There is no such judge, or it cannot be built; the line says why.
+        """
+        return self._build(self.catalog.judges, name, settings)
 
     def model(self, name: str, settings: Settings, client: str = "") -> ModelInfo:
         """Return the limits of a model, and whose price it has.

@@ -1,4 +1,4 @@
-"""What plugins offer, by name: counters, clients and stores, and what a plugin may need besides.
+"""What plugins offer, by name: counters, clients, stores and judges, and what a plugin may need besides.
 
 Asked by name, imported late: a factory runs the first time somebody asks for its product. A clash of two
 names raises and names both plugins; an unknown name raises and says what is installed.
@@ -23,6 +23,7 @@ from ib_kernel.settings.fields import CORE_VARIABLES
 from ib_kernel.settings.plugins import NAME, plugin_fields
 from ib_kernel.settings.sources import env_name
 from ib_kernel.values import BudgetStore, LLMClient, StoreTools, TokenCounter, UsageFormat
+from ib_kernel.values.judging import Judge
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -32,6 +33,9 @@ _PERSONA = re.compile(r"[a-z][a-z0-9-]{0,39}")
 T = TypeVar("T")
 Factory = Callable[[Settings], T]
 """Builds one product from the settings. Heavy imports belong inside it."""
+
+DEFAULT_JUDGE = "model"
+"""The name of the judge that is built in."""
 
 Provider = str | Callable[[Settings], str]
 """Whose models a client serves: a provider of genai-prices ("anthropic") or the address of its API, or a
@@ -114,6 +118,7 @@ class Catalog:
         self.clients: Registry[Factory[LLMClient]] = Registry("client")
         self.stores: Registry[Factory[BudgetStore]] = Registry("store")
         self.store_tools: Registry[Factory[StoreTools]] = Registry("set of tools of a store")
+        self.judges: Registry[Factory[Judge]] = Registry("judge")
         self.providers: Registry[Provider] = Registry("provider")
         self.settings: Registry[type[Any]] = Registry("table of settings")
         self.commands: Registry[Command] = Registry("command")
@@ -170,6 +175,21 @@ class Catalog:
         self.stores.add(_named("store", name, factory), factory, self.plugin)
         if tools is not None:
             self.store_tools.add(name, tools, self.plugin)
+
+    def add_judge(self, name: str, factory: Factory[Judge]) -> None:
+        """Offer a judge: what proposes levels for an interview, each with quotes that are then looked up.
+
+        Args:
+            name: What the setting ``judge`` and ``--judge`` choose it by.
+            factory: Builds it from the settings (see `ib_kernel.values.Judge`).
+
+        Raises:
+            NameClash: Another plugin offers that name, or it is the default judge's.
+            ConfigError: *factory* is not callable, or *name* is empty.
+        """
+        if name == DEFAULT_JUDGE:
+            raise NameClash(f"the judge {name!r} is built in; give yours another name", "judge", name)
+        self.judges.add(_named("judge", name, factory), factory, self.plugin)
 
     def add_settings(self, name: str, kind: type[Any]) -> None:
         """Declare settings of the plugin's own.

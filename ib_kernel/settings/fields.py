@@ -76,6 +76,9 @@ class Settings:
     )
     counter: str = _setting(parse_text, "tiktoken", "token counter by plugin name")
     store: str = _setting(parse_text, "duckdb", "ledger by plugin name")
+    judge: str | None = _setting(
+        parse_text, None, "judge by plugin name; unset: the model's, or the demo's where the demo answers"
+    )
     model: str = _setting(parse_text, "gpt-5.4-mini", "model asked for when none is named")
     api_key: Secret | None = _setting(parse_secret, None, "API key of the model service")
     base_url: str | None = _setting(parse_url, None, "address of an OpenAI-compatible service")

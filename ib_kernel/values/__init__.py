@@ -29,6 +29,7 @@ from ib_kernel.values.host import (
     Person,
     StoredRequest,
 )
+from ib_kernel.values.judging import Case, Judge, JudgeRequest, Opinion, Passage, Quote
 from ib_kernel.values.ledger import (
     TRANSITIONS,
     CallEnd,
@@ -56,6 +57,7 @@ __all__ = [
     "BudgetStore",
     "CallEnd",
     "CallStart",
+    "Case",
     "Ceiling",
     "Cell",
     "Change",
@@ -68,6 +70,8 @@ __all__ = [
     "Grant",
     "HostStore",
     "Invitation",
+    "Judge",
+    "JudgeRequest",
     "KeepAlive",
     "KeptChallenge",
     "LLMClient",
@@ -79,9 +83,12 @@ __all__ = [
     "Moved",
     "NewSession",
     "NextTurn",
+    "Opinion",
+    "Passage",
     "Person",
     "Piece",
     "QueryResult",
+    "Quote",
     "RateLimits",
     "Reader",
     "Refusal",

@@ -19,7 +19,7 @@ from typing import Any
 from ib_kernel.plugin.hookspecs import hookimpl
 from ib_kernel.plugin.registry import Catalog
 from ib_kernel.settings import Settings, parsing, setting
-from ib_kernel.values import ChatRequest, Done, LLMClient, Piece, ReplyStream
+from ib_kernel.values import ChatRequest, Done, Judge, LLMClient, Piece, ReplyStream
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ class DemoSettings:
 
 @hookimpl
 def ib_register(catalog: Catalog) -> None:
-    """Offer the client under the name ``demo``, and its setting."""
+    """Offer the client and the judge under the name ``demo``, and the client's setting."""
     catalog.add_settings("demo", DemoSettings)
     catalog.add_client("demo", make_client)
+    catalog.add_judge("demo", make_judge)
 
 
 def make_client(settings: Settings) -> LLMClient:
@@ -43,6 +44,13 @@ def make_client(settings: Settings) -> LLMClient:
     if settings.stream == "final":
         return DemoClient(delay_s=0)
     return DemoClient(delay_s=settings.plugin("demo", DemoSettings).delay_s)
+
+
+def make_judge(settings: Settings) -> Judge:
+    """Build the judge that the demo client answers for: labelled as a demo wherever its levels are shown."""
+    from ib_kernel.assessment.judge.model import ModelJudge
+
+    return ModelJudge("demo", client="demo")
 
 
 class DemoClient:
@@ -75,8 +83,10 @@ class DemoClient:
         """Do nothing: there is no connection."""
 
     async def _pieces(self, body: Mapping[str, Any]) -> AsyncGenerator[Piece | Done, None]:
+        from ib_demo import judging
         from ib_demo.script import reply  # the question bank is read when it is first needed
 
+        pause = 0.0 if judging.is_asked(body["messages"]) else self.delay_s
         left = int(body.get("max_completion_tokens") or 10**9)
         finish = "stop"
         for text in re.findall(r"\s*\S+\s*?", reply(body["messages"])):
@@ -84,7 +94,7 @@ class DemoClient:
             if left < 0:
                 finish = "length"
                 break
-            await asyncio.sleep(self.delay_s)
+            await asyncio.sleep(pause)
             yield Piece(text)
         yield Done(finish, model=str(body.get("model", "")))
 

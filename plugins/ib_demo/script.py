@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ib_demo import assistant, bank
+from ib_demo import assistant, bank, judging
 from ib_demo.bank import Question
 from ib_demo.scene import Scene, extract, read_scene
 
@@ -36,7 +36,9 @@ _DONE = re.compile(
 
 
 def reply(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Return the next reply, Markdown, labelled as a demo."""
+    """Return the next reply, Markdown, labelled as a demo; a judge's is JSON, and labelled within."""
+    if judging.is_asked(messages):
+        return judging.answer(messages)
     scene = read_scene(messages)
     text = assistant.answer(scene) if scene.persona == "assistant" else interview(scene)
     return f"{bank.script()['label']} · {text}"

@@ -81,6 +81,10 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
         from ib_kernel.notebook.commands.assess import completions
 
         return completions(engine, kind)
+    if kind == "judges":
+        from ib_kernel.assessment.judge.find import judge_names
+
+        return judge_names(engine.plugins)
     if kind == "sessions":
         return [s.session_id for s in engine.service.store.sessions(limit=50)]
     if kind == "personas":

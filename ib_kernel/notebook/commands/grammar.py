@@ -274,6 +274,26 @@ SUBCOMMANDS: dict[str, Command] = {
     ),
     "sessions": Command("%interview sessions", "List the sessions of this ledger."),
     "use": Command("%interview use", "Go on with an earlier session.", positional="ID", completes="sessions"),
+    "judge": Command(
+        "%interview judge",
+        "Let a model propose levels for the session in use, with quotes that are looked up.",
+        (
+            Option(
+                "--judge",
+                "judge",
+                parse_text,
+                "NAME",
+                "the judge; model, demo or a plugin's",
+                completes="judges",
+            ),
+            Option("--client", "client", parse_text, "CLIENT", "the client plugin", completes="clients"),
+            Option("--model", "model", parse_text, "MODEL", "the model", completes="models"),
+            Option("--budget", "budget", parse_tokens, "N", "tokens of the judge's own session"),
+            Option("--dry-run", "dry_run", help="ask nothing; show what it would take"),
+            Option("--again", "again", help="judge anew what was judged"),
+        ),
+        example="%interview judge --dry-run",
+    ),
     "models": Command(
         "%interview models",
         "List the known models and their limits.",

@@ -291,6 +291,7 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     **_in("assess", "score", "note", "scorecard", "rubric", "compare", "agreement"),
     **_in("timeline", "timeline"),
     **_in("phase", "phase"),
+    **_in("judge", "judge"),
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
