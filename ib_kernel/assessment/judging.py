@@ -170,6 +170,11 @@ class Judging:
             raise ConfigError("the candidate has said and run nothing yet, so there is nothing to judge")
         return found
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the same was asked about the same, and all of it is answered."""
+        return self._judges is not None and self._judges.status is Status.COMPLETED
+
     # --- what it will take
 
     def estimate(self) -> Estimate:

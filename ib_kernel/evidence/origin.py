@@ -164,8 +164,7 @@ def origin_of(cells: Sequence[Cell], messages: Sequence[Message], challenge: Cha
         challenge: What the session was given; its task and starter code are left out.
     """
     ran = [cell for cell in cells if cell.kind == "python"]
-    entry = challenge.entry if challenge else ()
-    code = gather([c.source for c in ran if c.ok], entry).code if entry else "\n".join(c.source for c in ran)
+    code = final_code(cells, challenge)
     moments = [(cell.ended_at, Said(cell.source)) for cell in ran]
     moments += [
         (m.created_at, Said(m.content, m.turn if m.role == "assistant" else 0))
@@ -176,6 +175,20 @@ def origin_of(cells: Sequence[Cell], messages: Sequence[Message], challenge: Cha
     said = [one for at, one in sorted(moments, key=lambda moment: moment[0]) if at <= until]
     given = (challenge.starter, challenge.text) if challenge else ()
     return origin(code, said, given)
+
+
+def final_code(cells: Sequence[Cell], challenge: Challenge | None) -> str:
+    """Return a session's final code: the latest definitions of what the challenge asks for, or all that ran.
+
+    Args:
+        cells: The session's cells.
+        challenge: What it was given.
+    """
+    ran = [cell for cell in cells if cell.kind == "python"]
+    entry = challenge.entry if challenge else ()
+    if entry:
+        return gather([c.source for c in ran if c.ok], entry).code
+    return "\n".join(c.source for c in ran)
 
 
 def blocks(text: str) -> list[str]:

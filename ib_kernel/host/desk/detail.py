@@ -15,7 +15,8 @@ from ib_kernel.assessment.hiding import NameHider
 from ib_kernel.assessment.scores import Scorecards, hider_of, is_hidden
 from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.clock import ActiveClock
-from ib_kernel.host.desk.course import COURSE, MOMENT, course, moments
+from ib_kernel.evidence.course import course
+from ib_kernel.host.desk.course import COURSE, MOMENT, moments
 from ib_kernel.host.desk.rows import ROW, session_row
 from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, fields, maybe

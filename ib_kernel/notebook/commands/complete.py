@@ -98,6 +98,7 @@ def _values(engine: Engine, kind: str) -> Iterable[str]:
     return {
         "apis": ("chat", "responses"),
         "charges": ("billed", "new"),
+        "editions": ("interviewer", "candidate"),
         "usage": ("session", "all", "accuracy"),
     }.get(kind, ())
 

@@ -292,6 +292,8 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     **_in("timeline", "timeline"),
     **_in("phase", "phase"),
     **_in("judge", "judge"),
+    **_in("report", "report", "feedback"),
+    "object": _in("report", "object_")["object_"],
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,

@@ -1,0 +1,81 @@
+"""Where things stand in an interview: its turns and cells, their times, and the words that are quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ib_kernel.assessment.report.values import Quoted, Said
+from ib_kernel.evidence.clock import ActiveClock
+from ib_kernel.text import cut, one_line, plain
+from ib_kernel.values import Cell, Message
+
+MOST_TEXT = 1_200
+"""Characters of one quoted turn or cell that a report shows."""
+
+MOST_SAID = 24
+"""Quoted turns and cells that a report shows."""
+
+
+class Places:
+    """The candidate's turns and cells, by the names that quotes have.
+
+    Args:
+        messages: The transcript.
+        cells: What was run.
+        clock: The candidate's clock.
+        candidate: The name that headings have.
+    """
+
+    def __init__(
+        self, messages: Sequence[Message], cells: Sequence[Cell], clock: ActiveClock, candidate: str
+    ) -> None:
+        self._said: dict[str, Said] = {}
+        self._at: dict[str, str] = {}
+        for message in messages:
+            if message.role == "user" and message.turn > 0:
+                at = message.asked_at if message.asked_at is not None else message.created_at
+                self._add(
+                    f"turn {message.turn}", minutes(clock.seconds(at)), candidate, message.content, False
+                )
+        for cell in cells:
+            at = minutes(clock.seconds(cell.ended_at))
+            self._add(f"cell {cell.n}", at, candidate, cell.source, True)
+
+    def _add(self, place: str, at: str, who: str, text: str, is_code: bool) -> None:
+        shown = cut(plain(text).strip(), MOST_TEXT)
+        title = ", ".join(part for part in (place.capitalize(), at, one_line(who)) if part)
+        self._said[place], self._at[place] = Said(place, title, shown, is_code), at
+
+    def quoted(self, rows: Iterable[Mapping[str, Any]]) -> list[Quoted]:
+        """Return the quotes of a score, each with its time; one without words points to its turn.
+
+        Args:
+            rows: As scores keep them.
+        """
+        return [self._quoted(row) for row in rows]
+
+    def _quoted(self, row: Mapping[str, Any]) -> Quoted:
+        cell = row.get("cell")
+        place = f"cell {cell}" if isinstance(cell, int) and cell else f"turn {row.get('turn', 0)}"
+        words = cut(" ".join(plain(str(row.get("words") or "")).split()), 600)
+        return Quoted(words, place, self._at.get(place, ""), one_line(str(row.get("after") or "")))
+
+    def said(self, places: Iterable[str]) -> list[Said]:
+        """Return what was said or run at some places, in their order, each once.
+
+        Args:
+            places: Such as "turn 3".
+        """
+        wanted = set(places)
+        return [said for place, said in self._said.items() if place in wanted][:MOST_SAID]
+
+
+def minutes(seconds: float) -> str:
+    """Return seconds as minutes and seconds: "23:20".
+
+    Args:
+        seconds: Active seconds.
+    """
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
