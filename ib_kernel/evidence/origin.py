@@ -37,6 +37,9 @@ different challenges, half then share at most 0.02 and the most alike 0.24; by s
 MOST_CHARS = 200_000
 """Characters of one text that are compared; the rest is left out."""
 
+MOST_SAID = 400_000
+"""Characters of all that came before the code; of more, the newest are compared."""
+
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)(?:^\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _LOOSE = re.compile(r"\w+|[^\w\s]")
 _SKIPPED = frozenset(
@@ -172,9 +175,19 @@ def origin_of(cells: Sequence[Cell], messages: Sequence[Message], challenge: Cha
         if m.role in ("assistant", "user") and m.turn > 0
     ]
     until = max((cell.ended_at for cell in ran), default=0.0)
-    said = [one for at, one in sorted(moments, key=lambda moment: moment[0]) if at <= until]
+    said = _newest([one for at, one in sorted(moments, key=lambda moment: moment[0]) if at <= until])
     given = (challenge.starter, challenge.text) if challenge else ()
     return origin(code, said, given)
+
+
+def _newest(said: list[Said]) -> list[Said]:
+    """Return the newest texts that together are not too long to compare, in their order."""
+    size = 0
+    for at in range(len(said) - 1, -1, -1):
+        size += min(len(said[at].text), MOST_CHARS)
+        if size > MOST_SAID:
+            return said[at + 1 :]
+    return said
 
 
 def final_code(cells: Sequence[Cell], challenge: Challenge | None) -> str:

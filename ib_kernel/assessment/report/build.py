@@ -178,7 +178,7 @@ def shown(record: RecordOf, criteria: Sequence[Rated]) -> list[str]:
     if unrated:
         found.append(f"Nobody has rated: {', '.join(unrated)}.")
     if record.flagged:
-        found.append(f"{several(len(record.flagged), 'passage')} flagged: see what was seen.")
+        found.append(f"Evidence flagged: {several(len(record.flagged), 'finding')}, listed below.")
     return found
 
 

@@ -50,7 +50,7 @@ def course_words(course: Mapping[str, Any]) -> str:
         parts.append(several(len(course["hints"]), "hint"))
     left = course["left"][-1] if course["left"] else [0, 0, 0]
     tokens = f"{left[1]:.0f} of {left[2]:.0f} tokens left"
-    return f"Timeline to {minutes(_longest(course))}: {', '.join(parts)}. {tokens}."
+    return f"Timeline to {minutes(_latest(course))}: {', '.join(parts)}. {tokens}."
 
 
 def timeline(course: Mapping[str, Any], width: int) -> Markup:
@@ -207,9 +207,13 @@ def rails(usage: Usage) -> Markup:
     return _svg("", 420, 18, words, parts)
 
 
-def _longest(course: Mapping[str, Any]) -> float:
+def _latest(course: Mapping[str, Any]) -> float:
     moments = [one["at_s"] for kind in ("questions", "cells", "checks", "hints") for one in course[kind]]
-    return float(max(course["limit_s"] or 0.0, course["now_s"] or 0.0, *moments, 60.0))
+    return float(max(course["now_s"] or 0.0, *moments, 0.0))
+
+
+def _longest(course: Mapping[str, Any]) -> float:
+    return float(max(course["limit_s"] or 0.0, _latest(course), 60.0))
 
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:

@@ -5,6 +5,7 @@ The figures are those of the ledger's views, so that a report says what SQL says
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from typing import Any
 
@@ -13,13 +14,23 @@ from ib_kernel.errors import NotHere, QueryError, StoreError
 from ib_kernel.text import several
 from ib_kernel.values import Cell, LedgerEvent
 
-_QUERIES = {
-    "think": "SELECT think_s FROM think_time WHERE session_id = '{}' AND turn > 1",
-    "facts": "SELECT words, has_code, has_attachment FROM prompt_facts WHERE session_id = '{}'",
-    "again": "SELECT turn, earlier_turn FROM re_asks WHERE session_id = '{}' ORDER BY turn",
-    "checked": "SELECT verified, replies FROM verification WHERE session_id = '{}'",
-    "phases": "SELECT phase, charged_tokens FROM tokens_by_phase WHERE session_id = '{}' ORDER BY began_at",
-}
+_Row = tuple[Any, ...]
+
+_QUERY = """
+SELECT 'think' AS what, CAST(think_s AS DOUBLE PRECISION) AS a, NULL AS b, NULL AS c, NULL AS said
+FROM think_time WHERE session_id = '{id}' AND turn > 1
+UNION ALL
+SELECT 'facts', words, CASE WHEN has_code THEN 1 ELSE 0 END, CASE WHEN has_attachment THEN 1 ELSE 0 END, NULL
+FROM prompt_facts WHERE session_id = '{id}'
+UNION ALL
+SELECT 'again', turn, earlier_turn, NULL, NULL FROM re_asks WHERE session_id = '{id}'
+UNION ALL
+SELECT 'checked', verified, replies, NULL, NULL FROM verification WHERE session_id = '{id}'
+UNION ALL
+SELECT 'phases', charged_tokens, row_number() OVER (ORDER BY began_at), NULL, phase
+FROM tokens_by_phase WHERE session_id = '{id}'
+"""
+"""One query for all of them: each one costs a look at the whole ledger's views."""
 
 
 def figures(
@@ -34,22 +45,22 @@ def figures(
         events: All of its events.
         questions: How many questions were asked.
     """
-    rows = {
-        name: _ask(store, query.format(session_id.replace("'", "''"))) for name, query in _QUERIES.items()
-    }
+    rows = _ask(store, _QUERY.format(id=session_id.replace("'", "''")))
     found = [_questions(questions, rows["facts"]), _think(rows["think"]), _again(rows["again"])]
     found += [_checked(rows["checked"]), _cells(cells), _phases(rows["phases"]), *_counted(events)]
     return [line for line in found if line is not None]
 
 
-def _ask(store: Any, query: str) -> list[tuple[Any, ...]]:
-    try:
-        return list(store.sql(query).rows)
-    except (StoreError, QueryError, NotHere, TypeError, NotImplementedError):
-        return []  # a ledger of another kind, or a busy file: the report says nothing of it
+def _ask(store: Any, query: str) -> dict[str, list[_Row]]:
+    """Return the rows of each view; nothing of a ledger that has none, or while another tool keeps it."""
+    found: dict[str, list[_Row]] = {name: [] for name in ("think", "facts", "again", "checked", "phases")}
+    with contextlib.suppress(StoreError, QueryError, NotHere, TypeError, NotImplementedError):
+        for what, *row in store.sql(query).rows:
+            found[str(what)].append(tuple(row))
+    return found
 
 
-def _questions(questions: int, facts: list[tuple[Any, ...]]) -> Line | None:
+def _questions(questions: int, facts: list[_Row]) -> Line | None:
     if not facts:
         return None
     words = statistics.median(int(row[0] or 0) for row in facts)
@@ -59,7 +70,7 @@ def _questions(questions: int, facts: list[tuple[Any, ...]]) -> Line | None:
     return Line("Questions", value, "How long a question is says nothing about how good it is.")
 
 
-def _think(rows: list[tuple[Any, ...]]) -> Line | None:
+def _think(rows: list[_Row]) -> Line | None:
     seconds = [float(row[0]) for row in rows if row[0] is not None]
     if not seconds:
         return None
@@ -68,18 +79,19 @@ def _think(rows: list[tuple[Any, ...]]) -> Line | None:
     return Line("Between a reply and the next question", value, note)
 
 
-def _again(rows: list[tuple[Any, ...]]) -> Line | None:
+def _again(rows: list[_Row]) -> Line | None:
     if not rows:
         return None
-    pairs = ", ".join(f"turn {turn} as turn {earlier}" for turn, earlier in rows[:5])
+    ordered = sorted((int(row[0]), int(row[1])) for row in rows)
+    pairs = ", ".join(f"turn {turn} as turn {earlier}" for turn, earlier in ordered[:5])
     note = "The same words may ask another thing, and other words the same."
     return Line("Asked again in much the same words", f"{several(len(rows), 'time')}: {pairs}", note)
 
 
-def _checked(rows: list[tuple[Any, ...]]) -> Line | None:
+def _checked(rows: list[_Row]) -> Line | None:
     if not rows or not rows[0][1]:
         return None
-    verified, replies = rows[0]
+    verified, replies = int(rows[0][0]), int(rows[0][1])
     note = "What was run need not have had to do with the reply; what was tried elsewhere is not seen."
     of = "1 reply" if replies == 1 else f"{replies:,} replies"
     return Line("Something was run before asking on", f"after {verified} of {of}", note)
@@ -93,8 +105,8 @@ def _cells(cells: list[Cell]) -> Line | None:
     return Line("Cells run", f"{len(ran):,}, {failed:,} ended with an error", "Errors are part of working.")
 
 
-def _phases(rows: list[tuple[Any, ...]]) -> Line | None:
-    parts = [f"{int(tokens or 0):,} {phase}" for phase, tokens in rows]
+def _phases(rows: list[_Row]) -> Line | None:
+    parts = [f"{int(row[0] or 0):,} {row[3]}" for row in sorted(rows, key=lambda row: int(row[1]))]
     note = "The phases are cut at the first cell and at the first check that passed in full."
     return Line("Tokens", ", ".join(parts), note) if len(parts) > 1 else None
 

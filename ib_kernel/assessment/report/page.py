@@ -52,12 +52,21 @@ from markupsafe import Markup
 
 from ib_kernel.assessment.report import drawn
 from ib_kernel.assessment.report.values import Quoted, Rated, Report, Said, Signed, View
+from ib_kernel.show.classes import with_classes
+from ib_kernel.show.highlight import highlight
+from ib_kernel.show.render import nested, to_html
 from ib_kernel.text import one_line, without_controls
 
 LEVELS = (
     "0 not shown, 1 needs the gap pointed out, 2 does it when asked, 3 does it unasked and says what it costs"
 )
 """What the levels mean, for people."""
+
+_NEST = 3
+"""Levels by which headings inside somebody's words go down."""
+
+_CPU_S = 0.1
+"""Seconds that one quoted turn may cost; past them it is shown as it is."""
 
 _ICONS = {
     "info": '<circle cx="8" cy="8" r="6"/><path d="M8 7.2v3.6M8 5v.1"/>',
@@ -71,7 +80,7 @@ _DEMO = (
 )
 
 
-def to_html(report: Report) -> str:
+def to_page(report: Report) -> str:
     """Return a report as one HTML document.
 
     Args:
@@ -258,8 +267,8 @@ def _course(report: Report) -> Node:
     )  # fmt: skip
     return section(".keep")[
         h2["Course"],
-        div(".wide")[drawn.timeline(report.course, 772)],
-        div(".narrow")[drawn.timeline(report.course, 372)],
+        div(".large")[drawn.timeline(report.course, 772)],
+        div(".small")[drawn.timeline(report.course, 372)],
         p(".s.m.row")[[span[word] for word in legend]],
         p(".s.m")[drawn.course_words(report.course)],
     ]
@@ -268,7 +277,7 @@ def _course(report: Report) -> Node:
 def _tests(report: Report) -> Node:
     if not report.tests:
         return None
-    rows = [
+    rows: list[list[Node]] = [
         [
             one_line(test.name),
             test.suite,
@@ -353,7 +362,7 @@ def _usage(report: Report) -> Node:
         "Tokens per turn: in below, out above. The amount in grows because each turn sends the conversation "
         "again; it says nothing about the candidate."
     )
-    picture = [drawn.bars(u), p(".s.m")[words]] if u.per_turn else None
+    picture: Node = fragment[drawn.bars(u), p(".s.m")[words]] if u.per_turn else None
     return section(".keep")[h2["Usage and cost"], div(".rails")[drawn.rails(u)], p(".row.s.m")[keys], picture]
 
 
@@ -364,8 +373,10 @@ def _said(title: str, rows: Sequence[Said]) -> Node:
 
 
 def _one_said(one: Said) -> Node:
-    text = pre(tabindex="0")[code[one.text]] if one.is_code else pre(".text", tabindex="0")[one.text]
-    return div(".said", id=_anchor(one.place))[b[one.title], text]
+    text: Node = pre(tabindex="0")[code[highlight(one.text, "python")]]
+    if not one.is_code:
+        text = with_classes(nested(to_html(one.text, _CPU_S), _NEST))
+    return div(".said", id=_anchor(one.place))[h3[one.title], text]
 
 
 def _method(report: Report) -> Node:

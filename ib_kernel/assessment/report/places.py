@@ -34,13 +34,12 @@ class Places:
         self._at: dict[str, str] = {}
         for message in messages:
             if message.role == "user" and message.turn > 0:
-                at = message.asked_at if message.asked_at is not None else message.created_at
-                self._add(
-                    f"turn {message.turn}", minutes(clock.seconds(at)), candidate, message.content, False
-                )
+                asked = message.asked_at if message.asked_at is not None else message.created_at
+                at = minutes(clock.seconds(asked))
+                self._add(f"turn {message.turn}", at, candidate, message.content, False)
         for cell in cells:
-            at = minutes(clock.seconds(cell.ended_at))
-            self._add(f"cell {cell.n}", at, candidate, cell.source, True)
+            ran = minutes(clock.seconds(cell.ended_at))
+            self._add(f"cell {cell.n}", ran, candidate, cell.source, True)
 
     def _add(self, place: str, at: str, who: str, text: str, is_code: bool) -> None:
         shown = cut(plain(text).strip(), MOST_TEXT)

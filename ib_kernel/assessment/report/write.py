@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ib_kernel.assessment.report.markdown import to_markdown
-from ib_kernel.assessment.report.page import to_html
+from ib_kernel.assessment.report.page import to_page
 from ib_kernel.assessment.report.release import to_json
 from ib_kernel.assessment.report.values import Report
 from ib_kernel.errors import ConfigError
 from ib_kernel.secrets import scrub_keys
 from ib_kernel.values.files import write_private
 
-WRITERS: dict[str, Callable[[Report], str]] = {".html": to_html, ".md": to_markdown, ".json": to_json}
+WRITERS: dict[str, Callable[[Report], str]] = {".html": to_page, ".md": to_markdown, ".json": to_json}
 """What writes a report, by the end of the file's name."""
 
 
