@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.host import desk, entry, gateway, hub, join, page, turns, work
+from ib_kernel.host import desk, entry, gateway, hub, join, page, report, turns, work
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.host.openapi import TEXT, fields, operation
 from ib_kernel.host.proxy import seen_through
@@ -78,6 +78,7 @@ def all_routes(host: Host) -> list[BaseRoute]:
         *hub.routes(host),
         *turns.routes(host),
         *work.routes(host),
+        *report.routes(host),
         *entry.routes(host),
         *desk.routes(host),
         *page.routes(host),

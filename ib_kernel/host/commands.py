@@ -14,6 +14,7 @@ from ib_kernel.text import several
 
 if TYPE_CHECKING:
     from ib_kernel.assessment.privacy import Person
+    from ib_kernel.assessment.report.values import Report
     from ib_kernel.host.host import Host
     from ib_kernel.settings import Settings
     from ib_kernel.values.privacy import PrivacyStore
@@ -119,6 +120,51 @@ def verify(given: argparse.Namespace) -> int:
         if not problems:
             say("the chain and what was sent agree")
     return 1 if problems else 0
+
+
+def report(given: argparse.Namespace) -> int:
+    """Write a session's report, and release it where that was asked."""
+    from ib_kernel.assessment.report.release import release
+    from ib_kernel.assessment.report.write import suffix_of, write_report
+    from ib_kernel.host.invite import find_session_id
+
+    suffix_of(given.file)
+    if given.release and given.whom != "candidate":
+        raise ConfigError("--release is for the candidate's edition: add --for candidate")
+    with _ledger(given, running=False) as host:
+        session_id = find_session_id(host, given.session)
+        made = _report(host, session_id, given)
+        say(f"the report is in {write_report(given.file, made, overwrite=given.overwrite)}")
+        if given.release:
+            release(host.service, made)
+            say("released: the candidate can read it with %interview report FILE.html")
+    return 0
+
+
+def _report(host: Host, session_id: str, given: argparse.Namespace) -> Report:
+    """Return the report that was asked for, after a judge where one was named."""
+    from ib_kernel.assessment.judge.find import find_judge
+    from ib_kernel.assessment.judging import Judging
+    from ib_kernel.assessment.report.build import build
+    from ib_kernel.assessment.report.candidate import build_for_candidate
+    from ib_kernel.assessment.scores import Scorecards
+    from ib_kernel.interview.interview import Interview
+
+    session, model = host.service.get_session(session_id), not given.no_model
+    if given.judge:
+        with Interview(host.settings, service=host.service) as engine:
+            rubric = Scorecards(engine, guarded=False).rubric(session)
+            judge = find_judge(engine.plugins, engine.settings, given.judge)
+            judging = Judging(engine, session, rubric, judge)
+            if not judging.is_done:
+                estimate = judging.estimate()
+                say(
+                    f"{estimate.calls} calls, about {estimate.tokens:,} tokens, {estimate.most:,} at the most"
+                )
+                judging.run(lambda step: say(f"{step.done} of {step.total}: {step.look.criterion}"))
+    if given.whom == "candidate":
+        return build_for_candidate(host.engine, session, model=model, guarded=False)
+    return build(host.engine, session, rater=given.rater, blind=given.blind, model=model, guarded=False)
 
 
 def backup(given: argparse.Namespace) -> int:

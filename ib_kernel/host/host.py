@@ -22,6 +22,7 @@ from ib_kernel.errors import BuddyError
 from ib_kernel.evidence.hidden import HiddenChecks
 from ib_kernel.evidence.work import Work
 from ib_kernel.host.address import read_addresses
+from ib_kernel.host.judging import Judges
 from ib_kernel.host.pacing import Pacing
 from ib_kernel.host.rates import RateLimit
 from ib_kernel.host.repair import Repair
@@ -188,6 +189,11 @@ class Host:
 
         return Gateway(self)
 
+    @functools.cached_property
+    def judges(self) -> Judges:
+        """The judges that are asked in the background."""
+        return Judges(self)
+
     def interview(self, session_id: str) -> Interview:
         """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""
         return self.engine.beside(session_id)
@@ -240,6 +246,8 @@ class Host:
 
     def close(self) -> None:
         """Close the engine and the ledger."""
+        if "judges" in self.__dict__:
+            self.judges.close()
         if "engine" in self.__dict__:
             self.engine.close()
         self.service.close()

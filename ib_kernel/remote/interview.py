@@ -11,6 +11,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
+from ib_kernel.assessment.report.release import from_value
+from ib_kernel.assessment.report.values import Report
 from ib_kernel.errors import ConfigError, NotHere
 from ib_kernel.interview.challenges import Challenge
 from ib_kernel.plugin.events import SessionChanged
@@ -103,6 +105,24 @@ class RemoteInterview:
         told = self.me().get("events")
         found = [{**e, "session_id": self.session_id} for e in told or [] if isinstance(e, Mapping)]
         return read_list(LedgerEvent, found)
+
+    def report(self) -> Report:
+        """Return the report that was released to this candidate.
+
+        Raises:
+            HostRefused: None was yet; the line says whom to ask.
+        """
+        return from_value(self.connection.get("/v1/report"))
+
+    def object_to(self, text: str) -> int:
+        """Keep an objection at the host; return how many there are now.
+
+        Args:
+            text: What is wrong.
+        """
+        if not text.strip():
+            raise ConfigError('say what you object to: %interview object "turn 4 was cut off by an outage"')
+        return int(self.connection.post("/v1/objections", {"text": text}).get("objections", 1))
 
     def challenge(self, session: NewSession) -> Challenge | None:
         """Return the task, None when there is none.

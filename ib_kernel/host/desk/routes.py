@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from ib_kernel.host import openapi
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of
-from ib_kernel.host.desk import assessment, doctor, export, invitations, people, sessions, sql
+from ib_kernel.host.desk import assessment, doctor, export, invitations, people, report, sessions, sql
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -43,6 +43,12 @@ def routes(host: Host) -> list[BaseRoute]:
         Route(f"{one}/score", assessment.score, methods=["POST"]),
         Route(f"{one}/rubric", assessment.rubric, methods=["POST"]),
         Route(f"{one}/unfold", assessment.unfold, methods=["POST"]),
+        Route(f"{one}/report", report.report),
+        Route(f"{one}/report/state", report.state),
+        Route(f"{one}/release", report.release_report, methods=["POST"]),
+        Route(f"{one}/feedback", report.feedback, methods=["POST"]),
+        Route(f"{one}/judge", report.estimate_judge, methods=["GET"]),
+        Route(f"{one}/judge", report.judge, methods=["POST"]),
         Route(f"{desk}/compare", assessment.comparison),
         Route(f"{desk}/choices", invitations.choices),
         Route(f"{desk}/invitations", invitations.list_invitations, methods=["GET"]),

@@ -23,6 +23,7 @@ from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, choice, fields, operation, text
 from ib_kernel.values import Person, Reservation, Session, Status
+from ib_kernel.values.judging import is_judges
 
 MOST_ROWS = 1_000
 """Sessions that one answer has, the newest; the list says how many there are."""
@@ -55,7 +56,7 @@ async def list_sessions(request: Request) -> Response:
 
 
 def _list(host: Host, person: Person, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
-    every = host.store.sessions() if ids is None else _named(host, ids)
+    every = [s for s in host.store.sessions() if not is_judges(s)] if ids is None else _named(host, ids)
     found = [
         s
         for s in every
