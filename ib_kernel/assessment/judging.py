@@ -392,7 +392,7 @@ class Judging:
                     prompt_version=self.judge.version,
                 )
             )
-        made = Judgement(
+        judgement = Judgement(
             self.session.session_id,
             session.session_id,
             self.judge.name,
@@ -401,11 +401,11 @@ class Judging:
             tuple(looks),
             levels,
         )
-        detail = {"judge_session": session.session_id, "kept": made.kept, "dropped": made.dropped}
+        detail = {"judge_session": session.session_id, "kept": judgement.kept, "dropped": judgement.dropped}
         detail |= {"looks": len(looks), "unusable": sum(bool(look.problem) for look in looks)}
         self._service.record(LedgerEvent(self.session.session_id, MADE, 0.0, actor(), detail))
         self._service.complete(session.session_id)
-        return made
+        return judgement
 
     # --- the plan
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ib_kernel.assessment.judge.model import NAME, ModelJudge
+from ib_kernel.errors import UnknownName
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values.judging import Judge
@@ -27,7 +28,12 @@ def find_judge(plugins: Plugins, settings: Settings, name: str = "", client: str
         ConfigError: There is no such judge, or it cannot be built.
     """
     wanted = name or settings.judge or (DEMO if client == DEMO else NAME)
-    return ModelJudge() if wanted == NAME else plugins.judge(settings, wanted)
+    if wanted == NAME:
+        return ModelJudge()
+    try:
+        return plugins.judge(settings, wanted)
+    except UnknownName as error:
+        raise UnknownName(str(error).replace("; installed: ", f"; installed: {NAME}, ", 1)) from None
 
 
 def judge_names(plugins: Plugins) -> list[str]:

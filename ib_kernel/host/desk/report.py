@@ -214,6 +214,7 @@ def _built(host: Host, session_id: str, whom: str, person: str, blind: bool, mod
 
 
 def _state(host: Host, session_id: str, person: str) -> dict[str, Any]:
+    judging = host.judges.progress(session_id)  # before the events: what is said to be over is in them
     session, events = host.service.get_session(session_id), host.store.events(session_id)
     card = Scorecards(host.engine, guarded=False).card(session_id, person)
     told, last = released(events), next((e for e in reversed(events) if e.kind == RELEASED), None)
@@ -227,5 +228,5 @@ def _state(host: Host, session_id: str, person: str) -> dict[str, Any]:
         "edition": edition,
         "objections": len(objections_of(events)),
         "judged": any(event.kind == "judgement" for event in events),
-        "judging": host.judges.progress(session_id),
+        "judging": judging,
     }
