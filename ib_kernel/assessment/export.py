@@ -48,7 +48,10 @@ def collect(store: Any, person: Person, now: float) -> dict[str, Any]:
     Raises:
         ConfigError: The ledger cannot say.
     """
-    tables = {name: list(rows) for name, rows in privacy_store(store).rows_about(person.session_ids)}
+    tables = {
+        name: [{column: value for column, value in row.items() if column not in _UNTOLD} for row in rows]
+        for name, rows in privacy_store(store).rows_about(person.session_ids)
+    }
     shas = dict.fromkeys(_sha_of(row) for row in tables.get("sessions", ()))
     kept = (store.challenge(sha) for sha in shas if sha) if hasattr(store, "challenge") else ()
     tasks = [
@@ -64,6 +67,12 @@ def collect(store: Any, person: Person, now: float) -> dict[str, Any]:
         "tables": tables,
         "tasks": tasks,
     }
+
+
+_UNTOLD = frozenset(
+    [*("session_key", "seq", "salt", "commitment", "link", "link_n", "chain_n", "chain_head", "owner_hash")]
+)
+"""Columns that say nothing about the person: keys, hashes and links."""
 
 
 def _sha_of(row: Mapping[str, Any]) -> str:

@@ -119,6 +119,12 @@ def verify(given: argparse.Namespace) -> int:
             say(line)
         if not problems:
             say("the chain and what was sent agree")
+        counted = getattr(host.store, "verification", None)
+        erased = counted(session_id).erased if counted is not None else 0
+        if erased:
+            say(
+                f"{several(erased, 'row')} of people who were erased: texts are gone, figures are vouched for"
+            )
     return 1 if problems else 0
 
 

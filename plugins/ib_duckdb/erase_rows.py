@@ -6,8 +6,10 @@ numbers of rows stay, so that sums and watermarks do.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +78,18 @@ def sessions_of(db: apsw.Connection, keys: Iterable[int]) -> dict[int, dict[str,
 
 
 def names_of(sessions: Iterable[Mapping[str, Any]]) -> erasure.Names:
-    """Return what the person of some sessions is called."""
-    rows = list(sessions)
+    """Return what the person of some sessions is called; one about another session names nobody."""
+    rows = [row for row in sessions if not about(row.get("meta"))]
     return erasure.Names.of(
         [str(row["candidate"]) for row in rows], [str(row.get("external_id") or "") for row in rows]
     )
+
+
+def about(meta: Any) -> str:
+    """Return the session that a session is about, by its `meta`; "" for none."""
+    with suppress(ValueError, TypeError, AttributeError):
+        return str(json.loads(meta).get("about") or "")
+    return ""
 
 
 def erase_rows(db: apsw.Connection, keys: Iterable[int], names: erasure.Names) -> Erased:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ib_kernel.text import several
 from ib_postgres.database import Database
 from ib_postgres.rows import Row
 from ib_postgres.text import given
@@ -51,6 +52,9 @@ SELECT c.held, c.total_spent, found.held AS held_found, found.spent AS spent_fou
 ) AS found"""
 
 
+_BEGUN = "SELECT count(*) AS begun FROM ib.erasing"
+
+
 def check(database: Database) -> list[str]:
     """Return one line per disagreement between the sums and the rows; empty when the ledger adds up."""
     from psycopg.rows import dict_row
@@ -71,10 +75,14 @@ def check(database: Database) -> list[str]:
                     strays.add(key)
         repeated = ask.execute(_REPEATED).fetchall()
         money = ask.execute(_CEILING).fetchone()
+        begun = ask.execute(_BEGUN).fetchall()[0]["begun"]
     lines = [f"rows of a session that does not exist (key {key})" for key in sorted(strays)]
     lines += [_twice(sessions, row) for row in repeated]
     for key, row in sessions.items():
         lines += _differences(row, found[key])
+    if begun:
+        what = several(begun, "session")
+        lines.append(f"the erasure of {what} was begun and not finished; ib erase --resume goes on")
     return lines + _ceiling(money)
 
 

@@ -61,11 +61,16 @@ def _chains(ask: Any, keys: Sequence[int]) -> Iterator[SessionChain]:
         yield SessionChain(name, row["chain_n"], row["chain_head"], found[row["session_key"]])
 
 
-def _linked(table: str, row: Row) -> LinkedRow:
-    values = [
-        chain.microseconds(row[column], scale) if scale else given_value(row[column])
+def canonical_values(table: str, row: Row) -> list[Any]:
+    """Return a row's values, given or stored, in the order and units of its canonical bytes."""
+    return [
+        chain.microseconds(row[column], scale) if scale else row[column]
         for column, scale in (US.get(name, (name, 0.0)) for name in chain.FIELDS[table])
     ]
+
+
+def _linked(table: str, row: Row) -> LinkedRow:
+    values = [given_value(value) for value in canonical_values(table, row)]
     texts = [
         text if (text := row[name]) is None else given_json(text) if name in _JSON else given(text)
         for name in chain.TEXTS[table]

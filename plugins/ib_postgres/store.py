@@ -21,6 +21,7 @@ from ib_postgres.host_requests import Requests
 from ib_postgres.host_sessions import HostSessions
 from ib_postgres.migrate import require_current
 from ib_postgres.news import News
+from ib_postgres.privacy import Privacy
 from ib_postgres.reservations import Reservations
 from ib_postgres.rows import to_totals
 from ib_postgres.text import given, given_json, given_value
@@ -40,7 +41,7 @@ FROM ib.calls WHERE session_key = %s AND status = 'settled' AND input_tokens + o
 ORDER BY seq"""
 
 
-class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Requests, HostSessions):
+class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Requests, HostSessions, Privacy):
     """The ledger (`ib_kernel.values.BudgetStore`) in a PostgreSQL database that several hosts share.
 
     Args:
