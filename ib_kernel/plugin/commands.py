@@ -24,6 +24,7 @@ RESERVED = (
     "hint",
     "timeline",
     "phase",
+    "practice",
     "record",
     "judge",
     "scorecard",

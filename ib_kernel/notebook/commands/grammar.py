@@ -135,6 +135,21 @@ SUBCOMMANDS: dict[str, Command] = {
         (Option("--show", "show", help="print the token, which the output then keeps"),),
     ),
     "invite": INVITE,
+    "practice": Command(
+        "%interview practice",
+        "Start a session for yourself; %interview end then shows feedback in your own words.",
+        (
+            *(
+                option
+                for option in START.options
+                if option.name
+                in ("--level", "--budget", "--charge", "--minutes", "--model", "--client", "--as")
+            ),
+        ),
+        positional="CHALLENGE",
+        completes="challenges",
+        example="%interview practice rate-limiter --minutes 30",
+    ),
     "check": Command(
         "%interview check",
         "Run the challenge's tests beside what this notebook defines.",

@@ -6,6 +6,7 @@ Begin
   %interview start --budget 20000 --minutes 45 --model gpt-5.4-mini
   %interview start --as assistant          the AI helps the candidate instead of interviewing
   %interview start --lock                  more tokens or time then need a passphrase
+  %interview practice rate-limiter         for yourself: %interview end shows feedback in your own words
 
 An interview at a host (docs: a remote interview)
   %interview join CODE@https://host        the line that you were sent; alone it goes back; --test HOST tries

@@ -57,6 +57,10 @@ def end(engine: Engine, parsed: Parsed) -> Output:
     ):
         return show_lines("Nothing was ended.")
     interview.service.complete(session.session_id)
+    if session.meta.get("practice") is True:
+        from ib_kernel.notebook.commands.practice import feedback
+
+        return feedback(interview)
     totals = interview.service.totals(session.session_id)
     return show_lines(
         f"Interview ended: {session.candidate} · {several(totals.turns, 'turn')} · {totals.used:,} of "

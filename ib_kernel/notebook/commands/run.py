@@ -294,6 +294,7 @@ _ACTIONS: dict[str, Callable[[Engine, Parsed], Output]] = {
     **_in("judge", "judge"),
     **_in("report", "report", "feedback"),
     "object": _in("report", "object_")["object_"],
+    **_in("practice", "practice"),
     "status": _status,
     "transcript": _transcript,
     "pause": _pause,
