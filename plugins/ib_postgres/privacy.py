@@ -82,7 +82,10 @@ class Privacy(Part):
         rows = self._database.read(f"SELECT {names} FROM ib.sessions ORDER BY created_at DESC")  # noqa: S608
         return [
             KnownSession(
-                *(given(row[name]) for name in ("session_id", "candidate", "external_id", "status")),
+                given(row["session_id"]),
+                given(row["candidate"]),
+                given(row["external_id"]),
+                row["status"],
                 row["created_at"],
                 row["keep_until"],
                 _about(row["meta"]),

@@ -74,13 +74,15 @@ def test_practice_is_in_no_comparison(nb: Notebook) -> None:
     nb.ok("%interview practice rate-limiter")
     nb.ok("%%interview\nI assume something.")
     nb.ok("%interview end --yes")
-    assert "nothing to compare" in nb.ok("%interview compare rate-limiter").text
+    compared = nb.ok("%interview compare rate-limiter").text
+    assert "0 sessions" in compared
+    assert "Left out: 1 session (practice" in compared
 
 
 def test_a_mistake_is_one_line(nb: Notebook) -> None:
     """Without a challenge, or with one that is not there."""
     assert "needs a challenge" in nb.fails("%interview practice")
-    assert "no challenge called" in nb.fails("%interview practice nothing-like-it")
+    assert "No challenge called" in nb.fails("%interview practice nothing-like-it")
 
 
 def test_hostile_words_stay_words() -> None:
