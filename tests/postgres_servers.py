@@ -209,7 +209,9 @@ class Databases:
 
     def _empty(self, name: str) -> str:
         fresh = "UPDATE ib.ledger SET ledger_id = replace(gen_random_uuid()::text, '-', '')"
-        rows = [f"DELETE FROM ib.{table}" for table in self._tables if table != "ledger"]
+        kept = {"ledger": None, "secrets": "name <> 'usage'"}  # what a ledger is made with
+        wheres = {table: kept.get(table, "true") for table in self._tables}
+        rows = [f"DELETE FROM ib.{table} WHERE {where}" for table, where in wheres.items() if where]
         self.server.execute("; ".join([*rows, fresh]), database=name)
         return name
 

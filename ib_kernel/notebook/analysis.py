@@ -43,10 +43,7 @@ def connect_usage(
     if host is not None:
         return _copied(service, host, settings)
     store = service.store
-    connect = getattr(store, "connect", None)
-    exported = _exported(service) if connect is None else None
-    if exported is not None:  # who reads what there is its server's to say
-        return exported()
+    connect = getattr(store, "connect", _exported(service))
     if connect is None:
         raise StoreError(
             f"the ledger {store.name!r} offers no connection for other tools; %%usage answers SQL"
@@ -55,12 +52,12 @@ def connect_usage(
     return connect(reader=owner_reader(actor(), opened))
 
 
-def _exported(service: TokenService) -> Callable[[], Any] | None:
+def _exported(service: TokenService) -> Callable[..., Any] | None:
     """Return what connects to a copy of a ledger that has a server; None where it cannot be copied."""
     store, form = service.store, _duckdb(service)
     if form is None or not isinstance(store, LedgerTarget):
         return None
-    return lambda: form.connect(store.usage_rows())
+    return lambda reader: form.connect(store.usage_rows(reader=reader))
 
 
 def _copied(service: TokenService, host: str, settings: Settings | None) -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ib_kernel.values.reader import Reader
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerRows:
@@ -89,8 +91,12 @@ class LedgerTarget(Protocol):
         """
         ...
 
-    def usage_rows(self) -> Iterator[LedgerRows]:
-        """Return the documented tables as SQL shows them, at one moment, in pieces."""
+    def usage_rows(self, *, reader: Reader | None = None) -> Iterator[LedgerRows]:
+        """Return the documented tables as SQL shows them, at one moment, in pieces.
+
+        Args:
+            reader: Who asks (None: all there is may be read).
+        """
         ...
 
 

@@ -17,6 +17,7 @@ from ib_postgres.settings import PostgresSettings
 def make_store(settings: Settings) -> BudgetStore:
     """Open the ledger that ``[plugins.postgres]`` names. `StoreError` when it is not there."""
     require_psycopg()
+    from ib_postgres.asking import Limits
     from ib_postgres.store import PostgresStore
 
     mine = settings.plugin("postgres", PostgresSettings)
@@ -27,6 +28,7 @@ def make_store(settings: Settings) -> BudgetStore:
         store_timeout_s=mine.store_timeout_s,
         pooler=mine.pooler,
         tick_s=mine.tick_s,
+        limits=Limits(mine.query_s, mine.query_memory_mb * 1_000_000, mine.query_rows),
     )
 
 

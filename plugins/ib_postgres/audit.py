@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ib_kernel.text import several
+from ib_postgres import quarantine
 from ib_postgres.database import Database
 from ib_postgres.rows import Row
 from ib_postgres.text import given
@@ -76,7 +77,8 @@ def check(database: Database) -> list[str]:
         repeated = ask.execute(_REPEATED).fetchall()
         money = ask.execute(_CEILING).fetchone()
         begun = ask.execute(_BEGUN).fetchall()[0]["begun"]
-    lines = [f"rows of a session that does not exist (key {key})" for key in sorted(strays)]
+        apart = quarantine.listed(db)
+    lines = apart + [f"rows of a session that does not exist (key {key})" for key in sorted(strays)]
     lines += [_twice(sessions, row) for row in repeated]
     for key, row in sessions.items():
         lines += _differences(row, found[key])

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from ib_kernel.errors import StoreError
+from ib_postgres import people
 
 _LOCK = 0x1B5C4E3A
 """The advisory lock that a migration holds; a number of our own."""
@@ -79,12 +80,15 @@ def migrate(db: Any) -> list[str]:
         if not applied(db):
             db.execute(_FIRST)
         pending = missing(db)
+        if pending:
+            people.remove(db)
         for migration in pending:
             db.execute(migration.sql)
             db.execute(
                 "INSERT INTO ib.migrations (number, name) VALUES (%s, %s)", (migration.number, migration.name)
             )
-    return [migration.name for migration in pending]
+        made = people.install(db)
+    return [*(migration.name for migration in pending), *(["the views of ib_usage"] if made else [])]
 
 
 def require_current(db: Any) -> None:
@@ -96,4 +100,9 @@ def require_current(db: Any) -> None:
         raise StoreError(
             f"the ledger's schema lacks {', '.join(migration.name for migration in pending)}; "
             "ib store migrate --store postgres brings it forward (nothing is deleted)"
+        )
+    if not people.is_current(db):
+        raise StoreError(
+            "the views that people ask are of another version; ib store migrate --store postgres makes them "
+            "anew"
         )

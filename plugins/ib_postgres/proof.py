@@ -8,6 +8,7 @@ from typing import Any
 
 from ib_kernel.values import chain
 from ib_kernel.values.verified import LinkedRow, SessionChain, Verification
+from ib_postgres import quarantine
 from ib_postgres.database import Database
 from ib_postgres.rows import Row
 from ib_postgres.text import given, given_json, given_value
@@ -55,6 +56,8 @@ def _chains(ask: Any, keys: Sequence[int]) -> Iterator[SessionChain]:
         sql = f"SELECT * FROM ib.{table} WHERE session_key = ANY (%s)"  # noqa: S608 (our own names)
         for row in ask.execute(sql, (list(keys),)).fetchall():
             found[row["session_key"]].append(_linked(table, row))
+    for key, row in quarantine.linked_rows(ask.connection, keys):
+        found[key].append(row)
     sql = "SELECT session_key, session_id, chain_n, chain_head FROM ib.sessions WHERE session_key = ANY (%s)"
     for row in ask.execute(sql, (list(keys),)).fetchall():
         name = given(row["session_id"])

@@ -43,3 +43,6 @@ class PostgresSettings:
         120.0,
         "seconds a session's clock gains at most between two looks at it: what is more, no host was there",
     )
+    query_s: float = setting(parse_duration, 60.0, "seconds after which a query of somebody's is stopped")
+    query_rows: int = setting(parse_whole(1), 1_000_000, "rows of a query's result at most")
+    query_memory_mb: int = setting(parse_whole(1), 1_000, "megabytes of a query's result at most")

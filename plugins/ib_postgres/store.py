@@ -6,12 +6,11 @@ import json
 import threading
 from collections.abc import Callable
 
-from ib_kernel.errors import StoreError
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
-from ib_kernel.values.reader import Reader
-from ib_kernel.values.results import QueryResult
 from ib_kernel.values.verified import Verification
 from ib_postgres.address import Address
+from ib_postgres.asking import Limits
+from ib_postgres.asking_part import Asking
 from ib_postgres.database import Database
 from ib_postgres.endings import Endings
 from ib_postgres.evidence import Evidence
@@ -20,6 +19,7 @@ from ib_postgres.host_people import People
 from ib_postgres.host_requests import Requests
 from ib_postgres.host_sessions import HostSessions
 from ib_postgres.migrate import require_current
+from ib_postgres.moving_part import Moving
 from ib_postgres.news import News
 from ib_postgres.privacy import Privacy
 from ib_postgres.reservations import Reservations
@@ -41,7 +41,9 @@ FROM ib.calls WHERE session_key = %s AND status = 'settled' AND input_tokens + o
 ORDER BY seq"""
 
 
-class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Requests, HostSessions, Privacy):
+class PostgresStore(
+    Reservations, Endings, Evidence, People, Invitations, Requests, HostSessions, Asking, Moving, Privacy
+):
     """The ledger (`ib_kernel.values.BudgetStore`) in a PostgreSQL database that several hosts share.
 
     Args:
@@ -51,6 +53,7 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         pool_size: Connections of this process at most.
         store_timeout_s: Seconds after which a ledger that does not answer refuses.
         pooler: It is reached through pgbouncer in transaction mode.
+        limits: What one query of somebody's may take.
         tick_s: Seconds that a running session's clock gains at most between two looks at it.
         background: False lets nothing look at running sessions on its own.
 
@@ -72,15 +75,21 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         pooler: bool = False,
         tick_s: float = 120.0,
         background: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self._clock, self._keep_text, self._most = clock, store_transcript, tick_s
         self._news, self._news_count = threading.Condition(), 0
         self._database = Database(Address(url), size=pool_size, timeout_s=store_timeout_s, pooler=pooler)
         self._writer = Writer(self._database)
         self._others = News(self._database, self._wake, direct=not pooler)
+        self._limits = limits or Limits()
         self._closed = False
-        with self._database.session() as db:
-            require_current(db)
+        try:
+            with self._database.session() as db:
+                require_current(db)
+        except BaseException:
+            self._database.close()
+            raise
         self._upkeep = Upkeep(self._database, tick_s) if background else None
 
     def location(self) -> str:
@@ -114,10 +123,6 @@ class PostgresStore(Reservations, Endings, Evidence, People, Invitations, Reques
         """Return the session's settled attempts that used tokens, in order."""
         rows = self._database.read(_SPENT, (self._row(session_id)["session_key"],))
         return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
-
-    def sql(self, query: str, *, reader: Reader | None = None) -> QueryResult:
-        """Answer one read-only SQL query over all rows (see `BudgetStore.sql`)."""
-        raise StoreError("this ledger does not answer SQL here yet; ask the database with psql")
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""

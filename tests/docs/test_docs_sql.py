@@ -3,84 +3,23 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from usage_ledger import EXAMPLES, PAGE, PYTHON, planted
 
 from ib_duckdb.columns import TABLES
 from ib_duckdb.store import DuckDBStore
 from ib_duckdb.views import definitions, needed
-from ib_kernel.values import CallEnd, CallStart, Cell, Check, LedgerEvent, Message, NewSession, Score, Status
-
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sql.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.M | re.S)
-PYTHON = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+from ib_kernel.values import CallEnd, CallStart, NewSession, Status
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     """A ledger with two candidates, growing prompts, a failure, a retry and a call in doubt."""
-    store = DuckDBStore(tmp_path_factory.mktemp("asked"), background=False)
-    for name, growth in (("ada-1", 50), ("ben-1", 400)):
-        store.open_session(
-            NewSession(
-                name, name[:3], 100_000, "gpt-5.4-mini", challenge="rate-limiter", budget_nano_usd=10**9
-            )
-        )
-        store.set_status(name, Status.ACTIVE)
-        for turn in range(1, 9):
-            held = store.reserve(name, 9_000, lease_s=60, call=_start(turn, 1))
-            assert held
-            if turn == 3:
-                store.release(held, CallEnd(0, 0, error="ServerFailed"))
-                held = store.reserve(name, 9_000, lease_s=60, call=_start(turn, 2))
-                assert held
-            prompt = 300 + growth * turn
-            end = CallEnd(prompt, 100, cost_nano_usd=prompt * 250, latency_ms=900.0, first_piece_ms=200.0)
-            store.settle(
-                held,
-                end,
-                messages=[Message(turn, "user", "hello"), Message(turn, "assistant", "hi", asked_at=1.0)],
-            )
-    doubt = store.reserve("ada-1", 500, lease_s=60, call=_start(9, 1))
-    assert doubt
-    store.mark_unresolved(doubt, "TimedOut")
-    store.set_budget("ada-1", tokens=90_000, who="tester")
-    made_of = {"turn": 1, "model": "gpt-5.4-mini", "constructs": ["user message"]}
-    store.add_event(LedgerEvent("ada-1", "counted", 0.0, detail=made_of))
-    rejected = {"turn": 2, "attempt": 1, "problems": ["zero input"], "raw_usage": '{"prompt_tokens": 0}'}
-    store.add_event(LedgerEvent("ada-1", "usage_rejected", 0.0, detail=rejected))
-    _work(store)
-    yield store
-    store.close()
-
-
-def _work(store: DuckDBStore) -> None:
-    """Add what a candidate does beside asking."""
-    store.open_session(NewSession("cy-1", "Cy", 9_000, "gpt-5.4-mini"))
-    store.set_status("cy-1", Status.ACTIVE)
-    now = time.time()
-    question = "Why does the bucket let two requests through?"
-    for turn, text in ((11, question), (12, f"But {question}")):
-        held = store.reserve("cy-1", 900, lease_s=60, call=_start(turn, 1))
-        assert held
-        said = [Message(turn, "user", text, asked_at=now + turn), Message(turn, "assistant", "A race.")]
-        store.settle(held, CallEnd(300, 100), messages=said)
-    store.add_cell(Cell("cy-1", "1 / 0", ok=False, error="ZeroDivisionError", started_at=now, ended_at=now))
-    store.add_check(Check("cy-1", "visible", 1, 3, started_at=now, ended_at=now))
-    store.add_event(LedgerEvent("cy-1", "hint", 0.0, detail={"rung": 1, "of": 2}))
-    for rater, level in (("Ann", 2), ("Bob", 3)):
-        store.add_score(Score("cy-1", "races", rater, "person", level=level, reason="Names the race"))
-    store.add_score(Score("cy-1", "races", "judge", "model", level=3))
-    store.add_score(Score("cy-1", "races", "Ann", "person", level=3, saw_model=True))
-    refused = {"reason": "budget", "needed": 900, "left": 100}
-    store.add_event(LedgerEvent("cy-1", "refused", 0.0, detail=refused))
-
-
-def _start(turn: int, attempt: int) -> CallStart:
-    return CallStart(turn, attempt, "openai", "gpt-5.4-mini", counted_tokens=300, counted_exact=True)
+    folder = tmp_path_factory.mktemp("asked")
+    yield from planted(lambda clock: DuckDBStore(folder, clock=clock, background=False))
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["hot", "moved"])
