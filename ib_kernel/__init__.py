@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ib_kernel.notebook.widgets.board import SessionsWidget
     from ib_kernel.notebook.widgets.budget import BudgetWidget
     from ib_kernel.notebook.widgets.replay import ReplayWidget
+    from ib_kernel.notebook.widgets.scorecard import ScorecardWidget
     from ib_kernel.plugin.hookspecs import hookimpl
     from ib_kernel.plugin.manager import Plugins
     from ib_kernel.settings import Settings
@@ -36,6 +37,7 @@ _WHERE = {
     "Interview": "interview.interview",
     "Plugins": "plugin.manager",
     "ReplayWidget": "notebook.widgets.replay",
+    "ScorecardWidget": "notebook.widgets.scorecard",
     "SessionsWidget": "notebook.widgets.board",
     "Settings": "settings",
     "TokenService": "budget.service",
@@ -57,6 +59,7 @@ __all__ = [
     "Interview",
     "Plugins",
     "ReplayWidget",
+    "ScorecardWidget",
     "SessionsWidget",
     "Settings",
     "TokenService",

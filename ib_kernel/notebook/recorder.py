@@ -37,6 +37,9 @@ FLUSH_S = 5.0
 """Seconds that a flush waits at most."""
 
 _MAGIC = re.compile(r"\s*%{1,2}(interview|budget|usage)(?!\w)")
+_PRIVATE = re.compile(r"(%interview[ \t]+(?:score|note)(?!\w))(?:\\\n|.)*")
+"""Lines whose words are for nobody who reads cells: what somebody concludes is kept elsewhere."""
+
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
 
 
@@ -117,7 +120,7 @@ class Recorder:
 
         cell = Cell(
             interview.session_id,
-            source[:MOST_SOURCE],
+            _PRIVATE.sub(r"\1 (kept apart)", source[:MOST_SOURCE]),
             error is None,
             began,
             self._clock(),
