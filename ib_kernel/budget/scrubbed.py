@@ -45,7 +45,7 @@ class ScrubbedStore:
 
         @functools.wraps(found)
         def write(*args: Any, **kwargs: Any) -> Any:
-            if holds_no_key((args, kwargs)):  # nearly always
+            if holds_no_key(([arg for arg in args if type(arg) is not Reservation], kwargs)):  # nearly always
                 return found(*args, **kwargs)
             clean = (arg if isinstance(arg, Reservation) else scrub_value(arg) for arg in args)
             return found(*clean, **{key: scrub_value(value) for key, value in kwargs.items()})

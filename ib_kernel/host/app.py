@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -58,14 +59,23 @@ SECURITY_HEADERS = {
 
 def build_app(host: Host) -> Starlette:
     """Return the application that serves *host*; the caller closes the host."""
-    app = Starlette(
+    app = HostApp(
         routes=all_routes(host),
         exception_handlers={BuddyError: _failed, 404: _not_found, 405: _not_found},
         lifespan=_lifespan,
     )
     app.state.host = host
-    app.add_middleware(Border, host=host)
     return app
+
+
+class HostApp(Starlette):
+    """The routes of a host behind its border, which answers whatever goes wrong inside."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the border around the routes; it answers for itself what they do not."""
+        host: Host = self.state.host
+        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        return Border(routed, host, gateway.doors(host))
 
 
 def all_routes(host: Host) -> list[BaseRoute]:
@@ -106,31 +116,37 @@ async def version(request: Request) -> Response:
 
 
 class Border:
-    """The middleware around all routes (see the module's docstring)."""
+    """The middleware around all routes (see the module's docstring).
 
-    def __init__(self, app: ASGIApp, host: Host) -> None:
-        self._app, self._host = app, host
-        self._names = allowed_names(host.options.address, host.options.listen)
-        self._origins = {f"{scheme}://{name}" for scheme, name in self._names}
+    *doors* are asked before the routes, by method and path: what is asked often and answered by itself.
+    """
+
+    def __init__(self, app: ASGIApp, host: Host, doors: Mapping[tuple[str, str], ASGIApp]) -> None:
+        self._app, self._host, self._doors = app, host, doors
+        names = allowed_names(host.options.address, host.options.listen)
+        self._names = {name.encode("latin-1", "replace") for _, name in names}
+        self._origins = {f"{scheme}://{name}".encode("latin-1", "replace") for scheme, name in names}
         self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
         self._headers.append((b"ib-version", host.version.encode()))
         if host.options.is_secure:
             self._headers.append((b"strict-transport-security", b"max-age=31536000"))
+        self._own = frozenset(name for name, _ in self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.monotonic(), 0
+        started, status, asked = time.monotonic(), 0, scope
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                have = {key.lower() for key, _ in message["headers"]}
-                extra = [pair for pair in self._headers if pair[0] not in have]
-                message = {**message, "headers": [*message["headers"], *extra]}
+                headers = message["headers"]
+                have = self._own.intersection([key.lower() for key, _ in headers])
+                extra = [pair for pair in self._headers if pair[0] not in have] if have else self._headers
+                message = {**message, "headers": [*headers, *extra]}
             await send(message)
 
         try:
@@ -140,28 +156,43 @@ class Border:
             if refusal is not None:
                 await error_response(refusal)(scope, receive, send_with_headers)
             else:
-                await self._app(inner or scope, _limited(receive), send_with_headers)
+                scope = inner or scope
+                app = self._doors.get((scope["method"], scope["path"]), self._app)
+                await app(scope, _limited(receive), send_with_headers)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is one line to whoever asked
             failed = error_response(error)
             if not status:
                 await failed(scope, receive, send_with_headers)
         finally:
-            took = 1000 * (time.monotonic() - started)
-            access.info("%s %s %d %.0f ms", scope["method"], _path(scope), status, took)
+            if access.isEnabledFor(logging.INFO):
+                took = 1000 * (time.monotonic() - started)
+                access.info("%s %s %d %.0f ms", scope["method"], _path(asked), status, took)
 
     def _refusal(self, scope: Scope) -> Refused | None:
-        headers = {key.lower(): value for key, value in scope["headers"]}
-        name = headers.get(b"host", b"").decode("latin-1").lower()
-        if not any(name == known for _, known in self._names):
+        name = origin = b""
+        length: bytes | None = None
+        for key, value in scope["headers"]:
+            key = key.lower()
+            if key == b"host":
+                name = value.lower()
+            elif key == b"origin":
+                origin = value.lower()
+            elif key == b"content-length" and length is None:
+                length = value
+        if name not in self._names:
             return Refused(421, "host", "this host does not serve that name; use the address it was given")
-        origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if origin and origin not in self._origins:
             return Refused(403, "origin", "requests from other pages are not answered")
-        return _too_large(scope)
+        return _too_long(b"0" if length is None else length)
 
 
 def _too_large(scope: Scope) -> Refused | None:
-    length = next((value for key, value in scope["headers"] if key.lower() == b"content-length"), b"0")
+    return _too_long(
+        next((value for key, value in scope["headers"] if key.lower() == b"content-length"), b"0")
+    )
+
+
+def _too_long(length: bytes) -> Refused | None:
     if not length.isdigit() or int(length[:20]) > MOST_BYTES:
         return Refused(413, "too_large", f"a request has at most {MOST_BYTES:,} bytes here")
     return None

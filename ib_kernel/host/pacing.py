@@ -11,8 +11,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from ib_kernel.errors import ClientError, RateLimited
 from ib_kernel.host.clock_stops import ClockStops
@@ -65,24 +64,14 @@ class Pacing:
         self._queue: OrderedDict[str, deque[_Waiter]] = OrderedDict()
         self._windows: dict[str, RateWindow] = {}
 
-    @asynccontextmanager
-    async def place(self, session_id: str, say: Callable[[str], object] = str) -> AsyncIterator[PacedCall]:
-        """Take one of the session's places for a whole call; wait for one where all are taken.
+    def place(self, session_id: str, say: Callable[[str], object] = str) -> PacedCall:
+        """Return a call that takes one of the session's places while it is entered (``async with``).
 
         Args:
             session_id: The session.
             say: Gets a line to show for a wait.
-
-        Raises:
-            RateLimited: Too many calls of the session wait already.
         """
-        await self.places.take(session_id, say)
-        call = PacedCall(self, session_id)
-        try:
-            yield call
-        finally:
-            call.end()
-            self.places.leave(session_id)
+        return PacedCall(self, session_id, say)
 
     def waiting(self) -> int:
         """Return how many calls wait for the service right now."""
@@ -192,14 +181,26 @@ class Pacing:
 
 
 class PacedCall:
-    """A call that has its place: `admit` each attempt, then say `heard`, and `answered` or `failed`."""
+    """A call that has its place: `admit` each attempt, then say `heard`, and `answered` or `failed`.
 
-    def __init__(self, pacing: Pacing, session_id: str) -> None:
-        self._pacing, self._session_id = pacing, session_id
+    Entering it waits for a place where all are taken, and raises `RateLimited` when too many calls of the
+    session wait already.
+    """
+
+    def __init__(self, pacing: Pacing, session_id: str, say: Callable[[str], object]) -> None:
+        self._pacing, self._session_id, self._say = pacing, session_id, say
         self._sent: tuple[str, int] | None = None
         self._unheard = False
         self._began = 0.0
         self._lost_since: float | None = None
+
+    async def __aenter__(self) -> PacedCall:
+        await self._pacing.places.take(self._session_id, self._say)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+        self._pacing.places.leave(self._session_id)
 
     async def admit(self, model: str, tokens: int, say: Callable[[str], None] | None = None) -> None:
         """Wait until an attempt may be sent.

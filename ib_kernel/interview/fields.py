@@ -96,8 +96,8 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
             raise ConfigError(
                 f"a message is a dict with a role and a content, not of type {type(message).__name__}"
             )
-        unknown = set(message) - IN_A_MESSAGE
-        if unknown:
+        if not message.keys() <= IN_A_MESSAGE:
+            unknown = set(message) - IN_A_MESSAGE
             name = str(sorted(map(str, unknown))[0])[:60]
             known = ", ".join(sorted(IN_A_MESSAGE))
             raise ConfigError(
@@ -132,13 +132,20 @@ def _check(name: Any, value: Any, api: str) -> None:
     if name not in allowed:
         hint = did_you_mean(str(name), allowed) or f"; allowed: {', '.join(sorted(allowed))}"
         raise ConfigError(f"a request cannot have the field {str(name)[:60]!r}: nobody could count it{hint}")
-    if name not in COUNTED:
+    if name not in COUNTED and not _is_small(value):
         size = _size(name, _uncounted(name, value))
         if size > LARGEST:
             raise ConfigError(
                 f"the field {name!r} has {size:,} characters that are not counted; at most {LARGEST:,} are "
                 "sent"
             )
+
+
+def _is_small(value: Any) -> bool:
+    """Return True if *value* cannot be larger than `LARGEST`, however it is written."""
+    if isinstance(value, str):
+        return len(value) <= LARGEST // 8  # a character is written with six at most
+    return type(value) in (bool, float) or (type(value) is int and -(2**63) < value < 2**63)
 
 
 def _uncounted(name: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ or tier has no price (None and a note), never 0 and never somebody else's price.
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, localcontext
@@ -202,7 +203,14 @@ def _prices(
     model: str, provider: str, service_tier: str | None, when: datetime.datetime | None
 ) -> tuple[ModelPrice | None, str]:
     """Return the list's prices for *model* on a tier at a time, or None and why there are none."""
-    tier, moment = (service_tier or "default").strip().lower(), _utc(when)
+    return _prices_of_minute(model, provider, service_tier, _utc(when).replace(second=0, microsecond=0))
+
+
+@functools.lru_cache(maxsize=512)  # the list's prices change at whole minutes, and every call has one
+def _prices_of_minute(
+    model: str, provider: str, service_tier: str | None, moment: datetime.datetime
+) -> tuple[ModelPrice | None, str]:
+    tier = (service_tier or "default").strip().lower()
     owner = price_list.provider_id(provider)
     if not owner:
         return None, f"no price: it is not known whose model {model!r} is"

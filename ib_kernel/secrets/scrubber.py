@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -104,25 +106,40 @@ def holds_no_key(value: object) -> bool:
     return not is_hinted(text)
 
 
-def _add_texts(value: object, texts: list[str]) -> None:
-    if value is None or isinstance(value, (int, float)):
-        return
+_NO_TEXT = frozenset({int, float, bool, bytes, type(None)})
+"""Types of values that hold no text; most values of a row are of one of them."""
+
+
+def _add_texts(value: Any, texts: list[str]) -> None:
     if isinstance(value, str):
         texts.append(value)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            _add_texts(key, texts)
-            _add_texts(item, texts)
+        _add_all(value, texts)
+        _add_all(value.values(), texts)
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            _add_texts(item, texts)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for name in _field_names(type(value)):
-            item = getattr(value, name)
-            if isinstance(item, str):
-                texts.append(item)
-            elif item is not None and not isinstance(item, (int, float)):
-                _add_texts(item, texts)
+        _add_all(value, texts)
+    elif (fields_of := _reader(type(value))) is not None:  # type: ignore[arg-type]
+        _add_all(fields_of(value), texts)
+
+
+def _add_all(values: Iterable[Any], texts: list[str]) -> None:
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind not in _NO_TEXT:
+            _add_texts(value, texts)
+
+
+@functools.cache
+def _reader(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+    """Return what gives the values of all fields of a dataclass at once; None for another type."""
+    if not is_dataclass(kind):
+        return None
+    names = _field_names(kind)
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda value: [getattr(value, name) for name in names]
 
 
 @functools.cache

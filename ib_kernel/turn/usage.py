@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,14 +76,17 @@ class UsageRecorder:
         """
         checked = self._checked(attempt, done.usage, done.raw_usage)
         usage, source = self._figures(attempt, checked, done.finish_reason)
-        end = self._row(attempt, usage, source, raw_usage=done.raw_usage)
-        end = dataclasses.replace(
-            end,
+        return self._row(
+            attempt,
+            usage,
+            source,
+            served_as=done.model,
+            tier=done.service_tier,
+            raw_usage=done.raw_usage,
             model_returned=done.model[:SHOWN_CHARS],
             finish_reason=done.finish_reason[:SHOWN_CHARS],
             response_id=done.response_id[:SHOWN_CHARS],
         )
-        return self._priced(end, usage, done.model, done.service_tier)
 
     def reported(self, attempt: Attempt, error: ClientError) -> CallEnd | None:
         """Return the row of an attempt that failed with usage that can be believed.
@@ -102,9 +104,13 @@ class UsageRecorder:
         if checked.missing:
             return None
         usage, source = self._figures(attempt, checked, "")
-        end = self._row(attempt, usage, source, raw_usage=error.raw_usage)
-        return self._priced(
-            dataclasses.replace(end, error=type(error).__name__), usage, self.model.name, None
+        return self._row(
+            attempt,
+            usage,
+            source,
+            served_as=self.model.name,
+            raw_usage=error.raw_usage,
+            error=type(error).__name__,
         )
 
     def failed(self, attempt: Attempt, error: str, *, prompt_billed: bool) -> CallEnd:
@@ -117,12 +123,17 @@ class UsageRecorder:
         """
         usage = Usage(self._prompt(attempt) if prompt_billed else 0, 0)
         source: Source = "counted" if prompt_billed else "api"
-        latency = _ms(attempt.started, time.monotonic())
-        charged = _charged(attempt.plan, usage)
-        end = CallEnd(
-            usage.input_tokens, 0, charged_tokens=charged, source=source, error=error, latency_ms=latency
+        nano, price_source = self._price(usage, "", None) if prompt_billed else (None, None)
+        return CallEnd(
+            usage.input_tokens,
+            0,
+            charged_tokens=_charged(attempt.plan, usage),
+            source=source,
+            error=error,
+            latency_ms=_ms(attempt.started, time.monotonic()),
+            cost_nano_usd=nano,
+            price_source=price_source,
         )
-        return self._priced(end, usage, "", None) if prompt_billed else end
 
     def worst_case(self, plan: Plan) -> int | None:
         """Return what a planned turn may cost at most.
@@ -194,7 +205,17 @@ class UsageRecorder:
         made = self.count_text("".join([*attempt.reasoning, attempt.text])) if output else 0
         return Usage(self._prompt(attempt), made), "counted"
 
-    def _row(self, attempt: Attempt, usage: Usage, source: Source, *, raw_usage: str | None) -> CallEnd:
+    def _row(
+        self,
+        attempt: Attempt,
+        usage: Usage,
+        source: Source,
+        *,
+        served_as: str,
+        tier: str | None = None,
+        **more: str | None,
+    ) -> CallEnd:
+        nano, price_source = self._price(usage, served_as, tier)
         return CallEnd(
             usage.input_tokens,
             usage.output_tokens,
@@ -202,20 +223,23 @@ class UsageRecorder:
             cached_tokens=usage.cached_tokens,
             reasoning_tokens=usage.reasoning_tokens,
             source=source,
+            cost_nano_usd=nano,
+            price_source=price_source,
             latency_ms=_ms(attempt.started, time.monotonic()),
             first_piece_ms=None if attempt.first_piece is None else _ms(attempt.started, attempt.first_piece),
-            raw_usage=raw_usage,
+            **more,  # type: ignore[arg-type]
         )
 
     def _prompt(self, attempt: Attempt) -> int:
         expected = attempt.plan.expected
         return attempt.plan.prompt if expected is None else expected
 
-    def _priced(self, end: CallEnd, usage: Usage, served_as: str, tier: str | None) -> CallEnd:
+    def _price(self, usage: Usage, served_as: str, tier: str | None) -> tuple[int | None, str | None]:
+        """Return what *usage* costs in nano-dollars, and whose price that is; None twice without one."""
         if not self.billed:
-            return end
+            return None, None
         price = prices.price_call(self.model, usage, served_as=served_as, service_tier=tier)
-        return dataclasses.replace(end, cost_nano_usd=price.nano_usd, price_source=price.source)
+        return price.nano_usd, price.source
 
 
 def _charged(plan: Plan, usage: Usage) -> int | None:

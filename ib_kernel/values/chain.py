@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -100,7 +100,27 @@ def link(previous: bytes, row: bytes) -> bytes:
     return hashlib.sha256(previous + row).digest()
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+def _encoder() -> Callable[[list[Any]], str]:
+    """Return what writes plain JSON without spaces; ``JSONEncoder`` builds its C part anew for each value."""
+    slow = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return slow.encode
+    write = make(
+        None,
+        slow.default,
+        json.encoder.encode_basestring,
+        None,
+        ":",
+        ",",
+        False,
+        False,
+        True,
+    )
+    return lambda values: "".join(write(values, 0))
+
+
+_encode = _encoder()
 
 
 def _json(values: list[Any]) -> bytes:

@@ -23,6 +23,8 @@ LATEST = 253_402_300_800.0
 
 def clean(text: str) -> str:
     """Return *text* with lone surrogates, which no file can store, replaced by U+FFFD."""
+    if type(text) is str and text.isascii():  # nearly always, and asked a dozen times for each call
+        return text
     if not isinstance(text, str):
         raise ConfigError(f"what is recorded here must be text, not {_shown(text)}")
     return well_formed(text)
@@ -30,6 +32,8 @@ def clean(text: str) -> str:
 
 def whole(name: str, value: Any, *, low: int = 0, high: int = MOST) -> int:
     """Return *value* as an `int` if it is a whole number from *low* to *high*; `ConfigError` otherwise."""
+    if type(value) is int and low <= value <= high:
+        return value
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -49,6 +53,8 @@ def checked_seconds(name: str, value: Any) -> float:
 
 def moment(name: str, value: Any) -> float:
     """Return *value* if it is a time in seconds since 1970; `ConfigError` otherwise."""
+    if type(value) is float and 0 <= value < LATEST:
+        return value
     number = _real(value)
     if number is None or not 0 <= number < LATEST:
         raise ConfigError(f"{name} must be a time in seconds since 1970, not {_shown(value)}")
@@ -72,6 +78,8 @@ def to_json(detail: Mapping[str, Any]) -> str:
 
 
 def _real(value: Any) -> float | None:
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, (bool, str, bytes)):
         return None
     try:

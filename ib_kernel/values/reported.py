@@ -131,11 +131,20 @@ def _number(text: str) -> float | int | None:
 
 
 def _first(names: tuple[str, ...], *places: Mapping[str, Any]) -> Any:
-    return next((place[name] for place in places for name in names if place.get(name) is not None), None)
+    for place in places:  # loops, not generators: every call's usage comes through here
+        for name in names:
+            value = place.get(name)
+            if value is not None:
+                return value
+    return None
 
 
 def _group(raw: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
-    return next((raw[name] for name in names if isinstance(raw.get(name), Mapping)), {})
+    for name in names:
+        if isinstance(raw.get(name), Mapping):
+            found: Mapping[str, Any] = raw[name]
+            return found
+    return {}
 
 
 def usages_in(answer: Mapping[str, Any], known: frozenset[str]) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, get_args
@@ -108,16 +109,15 @@ _NUMBERS = (
 )
 NO_FIGURES: Mapping[str, Any] = dict.fromkeys((*_NUMBERS, *_TEXTS_OR_NONE)) | dict.fromkeys(_TEXTS, "")
 """The columns of an attempt of which nobody knows what it has used."""
+_figures_of = operator.attrgetter(*NO_FIGURES)
 
 
 def figures(end: CallEnd) -> Row:
     """Return the columns of an attempt's end."""
-    found: Row = {name: getattr(end, name) for name in (*_NUMBERS, *_TEXTS_OR_NONE)}
-    for name in _TEXTS_OR_NONE:
-        if found[name] is not None:
+    found: Row = dict(zip(NO_FIGURES, _figures_of(end), strict=True))
+    for name in (*_TEXTS_OR_NONE, *_TEXTS):
+        if found[name]:
             found[name] = clean(found[name])
-    for name in _TEXTS:
-        found[name] = clean(getattr(end, name))
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb import forks, migrate, private, schema
-from ib_duckdb.faults import hot_explained
+from ib_duckdb.faults import HotExplained
 from ib_duckdb.files import Guard, Readers, identity
 from ib_duckdb.locks import FairLock
 from ib_kernel.errors import StoreError
@@ -33,9 +33,9 @@ CHECKPOINT_PAGES = 1_000
 """Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
 
 
-def _undo(db: apsw.Connection) -> None:
+def _undo(db: apsw.Connection | None) -> None:
     """End a transaction that is still open: an interrupt can come between any two statements."""
-    if db.in_transaction:
+    if db is not None and db.in_transaction:
         db.execute("ROLLBACK")
 
 
@@ -61,6 +61,7 @@ class Hot:
         make_folder(folder)
         self._tick_s, self._clock = tick_s, clock
         self.path = folder / "hot.sqlite3"
+        self._explained = HotExplained(self.path, BUSY_S)
         self.ledger_id = ""
         self._closed = False
         self._db: apsw.Connection | None = None
@@ -87,7 +88,8 @@ class Hot:
 
         With *wait_s* 0, yields False when another process has the ledger at this moment.
         """
-        with self._mine(), self._faults_explained():
+        self.fork.refuse(self.path)
+        with self.fork.writing, self._explained:
             try:
                 free = self._lock.acquire(wait_s)
                 if not free and wait_s > 0:
@@ -100,23 +102,36 @@ class Hot:
         """Return True if another process waits until this one, which is `alone`, is done."""
         return self._lock.wanted()
 
-    @contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
-        """Yield the connection inside one durable transaction; for who is `alone`. See `write`."""
-        with self._faults_explained():
+    def transaction(self) -> _Transaction:
+        """Return the block of one durable transaction, for who is `alone`; it yields the connection.
+
+        See `write`.
+        """
+        return _Transaction(self)
+
+    def _begin(self) -> apsw.Connection:
+        try:
             db = self._in_place()
-            try:
-                _undo(db)
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                _undo(db)
-                raise
-            if not self._guard.in_place():
-                self._in_place()  # raises when the ledger is gone
-                raise self._moved(in_a_write=True)
-            self._checkpoint(db)
+            _undo(db)
+            db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            _undo(self._db)
+            raise
+        return db
+
+    def _end(self, well: bool) -> None:
+        """Make a transaction durable, or undo it; raise where its files are no longer the ones on disk."""
+        db = self._connection()
+        try:
+            if not well:
+                return
+            db.execute("COMMIT")
+        finally:
+            _undo(db)
+        if not self._guard.in_place():
+            self._in_place()  # raises when the ledger is gone
+            raise self._moved(in_a_write=True)
+        self._checkpoint(db)
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
@@ -326,8 +341,29 @@ class Hot:
             f"{saved}put it back, or restart the kernel"
         )
 
-    def _faults_explained(self) -> Any:
-        return hot_explained(self.path, BUSY_S)
+    def _faults_explained(self) -> HotExplained:
+        return self._explained
+
+
+class _Transaction:
+    """The block of `Hot.transaction`: it ends durable, or as if it had not begun.
+
+    No generator, which costs four times as much. An interrupt can come between any two statements.
+    """
+
+    __slots__ = ("_hot",)
+
+    def __init__(self, hot: Hot) -> None:
+        self._hot = hot
+
+    def __enter__(self) -> apsw.Connection:
+        with self._hot._explained:
+            return self._hot._begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        with self._hot._explained:
+            self._hot._end(error is None)
+        self._hot._explained.__exit__(kind, error, trace)
 
 
 _READ = apsw.SQLITE_OPEN_READONLY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import apsw
@@ -60,7 +61,12 @@ class Chain:
         self._db.execute(_SAVE, (self.n, self.head, events, messages, self.key))
 
 
-_READ = {table: tuple(US.get(name, (name, 0.0)) for name in names) for table, names in chain.FIELDS.items()}
+_COLUMNS = {table: [US.get(name, (name, 0.0))[0] for name in names] for table, names in chain.FIELDS.items()}
+_PICK = {table: operator.itemgetter(*columns) for table, columns in _COLUMNS.items()}
+_SCALED = {
+    table: [(at, *US[name]) for at, name in enumerate(names) if name in US]
+    for table, names in chain.FIELDS.items()
+}
 
 
 def in_units(table: str, row: Row, whole: frozenset[str] = frozenset()) -> list[Any]:
@@ -68,7 +74,8 @@ def in_units(table: str, row: Row, whole: frozenset[str] = frozenset()) -> list[
 
     *whole* are columns that are in microseconds already.
     """
-    return [
-        chain.microseconds(row[column], scale) if scale and column not in whole else row[column]
-        for column, scale in _READ[table]
-    ]
+    values = list(_PICK[table](row))
+    for at, column, scale in _SCALED[table]:
+        if column not in whole:
+            values[at] = chain.microseconds(values[at], scale)
+    return values

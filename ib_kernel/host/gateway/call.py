@@ -165,7 +165,8 @@ class GatewayCall:
             body = self._asked.body(self._passage, attempt.plan.cap)
         answer = self._answer = self._passage.answer(self._asked.api)
         attempt.pieces, attempt.reasoning = answer.pieces, answer.others
-        async with self._gateway.upstream.post(self._passage, self._asked.api, body) as response:
+        response = await self._gateway.upstream.post(self._passage, self._asked.api, body)
+        try:
             self.running.last_sign = time.monotonic()
             place.heard(self._limits(response))
             if self._asked.stream:
@@ -174,6 +175,8 @@ class GatewayCall:
             answer.whole(self._whole)
             attempt.first_piece = time.monotonic()
             return answer.done()
+        finally:
+            response.release()
 
     async def _stream(
         self,

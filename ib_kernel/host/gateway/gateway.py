@@ -32,7 +32,7 @@ from ib_kernel.values import CallEnd, Session, Totals, Usage
 from ib_kernel.values.passage import Api, Passage
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ib_kernel.host.host import Host
 
@@ -49,6 +49,9 @@ KNOWN = 4_096
 
 SEEN_S = 10.0
 """Seconds after which a session's sums are looked at again."""
+
+WATCH_AFTER_S = 0.05
+"""Seconds after which a call is ended when its client leaves; one that left sooner is noticed then."""
 
 WARN_EVERY = 0.01
 """The share of a budget after whose use the sums are looked at again for a warning."""
@@ -204,11 +207,11 @@ class Gateway:
             await _refuse(error, send)
             return
         call = GatewayCall(self, known, asked, send)
-        watch = asyncio.get_running_loop().create_task(_watch(receive, call))
+        watch = _Watch(receive, call)
         try:
             await call.run(len(raw))
         finally:
-            watch.cancel()
+            watch.end()
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer which models the session was invited to, or one of them."""
@@ -236,6 +239,18 @@ _ASKED: Mapping[Api, Mapping[str, Any]] = {
     "chat": {"messages": array({"type": "object"})},
     "responses": {"input": {}},
 }
+
+
+def doors(host: Host) -> dict[tuple[str, str], ASGIApp]:
+    """Return what is asked with every call, by method and path: it needs no routing."""
+
+    def door(api: Api) -> ASGIApp:
+        return lambda scope, receive, send: host.gateway.serve(api, scope, receive, send)
+
+    return {
+        ("POST", "/openai/v1/chat/completions"): door("chat"),
+        ("POST", "/openai/v1/responses"): door("responses"),
+    }
 
 
 def routes(host: Host) -> Sequence[BaseRoute]:
@@ -286,11 +301,27 @@ def _limited(body: bytes) -> bytes:
     return body
 
 
-async def _watch(receive: Receive, call: GatewayCall) -> None:
-    """End the call when its client leaves."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    call.running.stop(None)
+class _Watch:
+    """Ends the call when its client leaves. It begins late, since most calls are over before that."""
+
+    def __init__(self, receive: Receive, call: GatewayCall) -> None:
+        self._receive, self._call = receive, call
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._call.running.stop(None)
 
 
 def _models(session: Session, wanted: str | None) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,24 +45,24 @@ class Upstream:
         )
         self._proxies: dict[str, str | None] = {}
 
-    @asynccontextmanager
-    async def post(
-        self, passage: Passage, api: Api, body: Mapping[str, Any]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send *body* and yield the open answer; leaving early ends it, and its connection.
+    async def post(self, passage: Passage, api: Api, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """Send *body* and return the open answer, which its reader releases.
+
+        Releasing it ends its connection too, unless it was read to its end.
 
         Raises:
             ClientError: It was not sent, or there was no answer, or one with an error status.
         """
         problem: ClientError | None = None
         response: aiohttp.ClientResponse | None = None
+        url = passage.url(api)
         try:
             response = await self._http.post(
-                passage.url(api),
+                url,
                 data=json.dumps(body).encode(),
                 headers=passage.headers(),
                 allow_redirects=False,
-                proxy=self._proxy(passage.url(api)),
+                proxy=self._proxy(url),
             )
             if response.status != 200:
                 problem = await _refusal(passage, api, response)
@@ -78,10 +77,7 @@ class Upstream:
                 response.close()
             raise problem
         assert response is not None  # noqa: S101 - for the type checker
-        try:
-            yield response
-        finally:
-            response.release()  # closes the connection unless the answer was read to its end
+        return response
 
     async def aclose(self) -> None:
         """Close all connections."""
