@@ -19,6 +19,9 @@ SHORTEST = 8
 """Characters of the shortest text that is remembered as a secret, half of it where it is not all letters: a
 shorter one would be found in words."""
 
+START = 4
+"""Characters of a secret's beginning from which on a text may be one: fewer stand in many words."""
+
 PLACEHOLDERS = frozenset(
     {"lm-studio", "not-needed", "no-key-required", "sk-no-key-required", "placeholder", "no-key", "not-used",
      "any-key", "dummy-key", "api-key", "your-key"}
@@ -37,12 +40,17 @@ _LIKE_ASCII = "\u0130\u0131\u017f"
 class Known:
     """The secrets of this process. The texts sit in a closure, so that a dump of attributes shows none."""
 
-    __slots__ = ("add", "beginnings", "environment_read", "has_spaces", "longest", "may_be_in", "pattern")
+    __slots__ = (
+        *("add", "beginnings", "environment_read", "has_spaces", "longest", "may_be_in", "may_be_in_bytes"),
+        *("pattern", "starts"),
+    )
 
     add: Callable[[Iterable[str]], None]
     pattern: Callable[[], re.Pattern[str] | None]
     may_be_in: Callable[[str], bool]
+    may_be_in_bytes: Callable[[bytes], bool]
     beginnings: Callable[[], set[str]]
+    starts: Callable[[], tuple[str, ...]]
     longest: int
     has_spaces: bool
     environment_read: bool
@@ -52,6 +60,8 @@ class Known:
         beginnings: set[str] = set()
         compiled: list[re.Pattern[str] | None] = [None]
         lowered: list[tuple[str, ...]] = [()]
+        in_bytes: list[tuple[bytes, ...]] = [()]
+        starts: list[tuple[str, ...]] = [()]
         only_ascii = [True]
         lock = threading.Lock()
         self.longest, self.has_spaces, self.environment_read = 0, False, False
@@ -66,18 +76,33 @@ class Known:
                 longest_first = sorted(spellings, key=len, reverse=True)  # one may begin with another
                 compiled[0] = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
                 lowered[0] = tuple({text.lower() for text in spellings})
+                in_bytes[0] = tuple(text.encode() for text in lowered[0] if text.isascii())
+                starts[0] = tuple({text[:START] for text in lowered[0]})
                 only_ascii[0] = all(map(str.isascii, spellings))
                 self.longest = len(longest_first[0])
                 self.has_spaces = any(text.strip(WORD) for text in spellings)
 
         def may_be_in(text: str) -> bool:
             lower = text.lower()
-            return any(one in lower for one in lowered[0]) or not (
-                only_ascii[0] and (text.isascii() or not any(letter in text for letter in _LIKE_ASCII))
-            )
+            for one in lowered[0]:  # loops, not generators: every row and every piece of a stream comes by
+                if one in lower:
+                    return True
+            if only_ascii[0] and text.isascii():
+                return False
+            return not only_ascii[0] or any(letter in text for letter in _LIKE_ASCII)
 
-        self.add, self.pattern, self.may_be_in = add, lambda: compiled[0], may_be_in
-        self.beginnings = lambda: beginnings
+        def may_be_in_bytes(block: bytes) -> bool:
+            if not block.isascii():
+                return may_be_in(block.decode("utf-8", "surrogateescape"))
+            lower = block.lower()
+            for one in in_bytes[0]:
+                if one in lower:
+                    return True
+            return not only_ascii[0]
+
+        self.add, self.pattern = add, lambda: compiled[0]
+        self.may_be_in, self.may_be_in_bytes = may_be_in, may_be_in_bytes
+        self.beginnings, self.starts = lambda: beginnings, lambda: starts[0]
 
 
 def _is_worth_hiding(text: str) -> bool:

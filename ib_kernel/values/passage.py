@@ -32,6 +32,13 @@ class PassingAnswer(Protocol):
         """Whether nothing more can follow."""
         ...
 
+    def plain(self, events: bytes, at: int) -> tuple[list[str], int]:
+        """Return the texts of the events from *at* on that hold nothing else, and where they end.
+
+        Nothing is noted: whoever passes them on adds the texts to `pieces`. ``([], at)`` is always right.
+        """
+        ...
+
     def feed(self, events: bytes) -> None:
         """Read some whole events of a stream. Raises a `ClientError` for an error event or junk."""
         ...

@@ -41,19 +41,22 @@ class _Passing:
         """Whether nothing more can follow."""
         return self._reader.complete
 
+    def plain(self, events: bytes, at: int) -> tuple[list[str], int]:
+        """Return the texts of the events from *at* on that hold nothing else, and where they end."""
+        return [], at
+
     def feed(self, events: bytes) -> None:
         """Read some whole events of a stream. Raises a `ClientError` for an error event or junk."""
         while events and not self._reader.complete:
-            events = self._plain(events)
+            texts, at = self.plain(events, 0)
+            if at:
+                self.pieces += texts
+                events = events[at:]
             end = events.find(b"\n\n") + 2
             if end < 2:
                 end = len(events)
             self._parse(events[:end])
             events = events[end:]
-
-    def _plain(self, events: bytes) -> bytes:
-        """Take what needs no parsing off the front of *events*; return the rest."""
-        return events
 
     def _parse(self, events: bytes) -> None:
         for event in self._decoder.feed(events):
@@ -95,19 +98,15 @@ class PassingChat(_Passing):
         self._reader: _Chat = _Chat(key, self.others)
         self._shape: PlainChunk | None = None
 
-    def _plain(self, events: bytes) -> bytes:
-        """Take events off the front that are like one that was parsed, but for their text.
+    def plain(self, events: bytes, at: int) -> tuple[list[str], int]:
+        """Return the texts of the events from *at* on that are like one that was parsed, but for their text.
 
         The reader learns nothing from them but the text: it has seen one, and they have no finish reason, no
         usage and no field that that one had not.
         """
-        if self._shape is None:
-            return events
-        at = 0
-        while found := self._shape.match(events, at):
-            text, at = found
-            self.pieces.append(text)
-        return events[at:] if at else events
+        if self._shape is None or self._reader.complete:
+            return [], at
+        return self._shape.texts(events, at)
 
     def _parse(self, events: bytes) -> None:
         super()._parse(events)

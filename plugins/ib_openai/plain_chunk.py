@@ -24,24 +24,33 @@ class PlainChunk:
     middle: bytes
     tail: bytes | None
 
-    def match(self, events: bytes, at: int) -> tuple[str, int] | None:
-        """Return the text of the event at *at* and where it ends; None for one of another shape."""
-        if not events.startswith(self.head, at):
-            return None
-        start = at + len(self.head)
-        end = events.find(b'"', start)
-        quoted = events[start:end]
-        if end <= start or b"\\" in quoted or not events.startswith(self.middle, end):
-            return None
-        end += len(self.middle)
-        if self.tail is not None:
-            last = events.find(b'"', end)
-            if last < 0 or not (last == end or events[end:last].isalnum()):
-                return None
-            if not events.startswith(self.tail, last):
-                return None
-            end = last + len(self.tail)
-        return quoted.decode("utf-8", "replace"), end
+    def texts(self, events: bytes, at: int) -> tuple[list[str], int]:
+        """Return the texts of the events of this shape from *at* on, and where they end.
+
+        The whole block is cut at once where events begin, and each is looked at without being copied: this
+        runs for every event of every stream.
+        """
+        head, middle, tail = self.head, self.middle, self.tail
+        texts: list[str] = []
+        if not events.startswith(head, at):
+            return texts, at
+        end, after = at, len(middle)
+        for part in events[at + len(head) :].split(head):
+            close = part.find(b'"')
+            if close <= 0 or not part.startswith(middle, close) or part.find(b"\\", 0, close) >= 0:
+                break
+            if tail is None:
+                if len(part) != close + after:
+                    break
+            elif not (part.endswith(tail) and _is_padding(part, close + after, len(part) - len(tail))):
+                break
+            texts.append(part[:close].decode("utf-8", "replace"))
+            end += len(head) + len(part)
+        return texts, end
+
+
+def _is_padding(part: bytes, start: int, end: int) -> bool:
+    return start == end or (start < end and part[start:end].isalnum())
 
 
 def plain_chunk(events: bytes) -> PlainChunk | None:

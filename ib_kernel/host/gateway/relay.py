@@ -41,12 +41,13 @@ class Events:
         return rest + b"\n\n" if rest.strip() else b""
 
 
-def split_events(block: bytes) -> list[bytes]:
-    """Return the events of *block*, each with the blank line that ends it."""
+def event_end(block: bytes, at: int) -> int:
+    """Return where the event of *block* that begins at *at* ends, with the blank line that ends it."""
     for end in (b"\r\n\r\n", b"\n\n", b"\r\r"):
-        if end in block:
-            return [event + end for event in block.split(end) if event]
-    return [block]
+        found = block.find(end, at)
+        if found >= 0:
+            return found + len(end)
+    return len(block)
 
 
 class Meter:
@@ -65,6 +66,16 @@ class Meter:
         """Return True if *size* more bytes of events may have more tokens than are left of the cap."""
         return self._unread() + size > self._cap - self._tokens
 
+    def takes(self, texts: list[str]) -> bool:
+        """Note further *texts* of the answer; False, and nothing is noted, where they may fill the cap."""
+        size = _bytes("".join(texts))
+        if self.may_fill(size):
+            return False
+        self._answer.pieces += texts
+        self._pieces += len(texts)
+        self._unsure += size
+        return True
+
     def full(self) -> bool:
         """Return True if what was read so far has more tokens than the cap."""
         if self._unread() <= self._cap - self._tokens:
@@ -76,10 +87,10 @@ class Meter:
     def _unread(self) -> int:
         """Return the bytes of text since the last count."""
         pieces, others = self._answer.pieces, self._answer.others
-        for text in pieces[self._pieces :]:
-            self._unsure += _bytes(text)
+        if len(pieces) != self._pieces:
+            self._unsure += _bytes("".join(pieces[self._pieces :]))
         if len(others) != self._others:
-            self._unsure += sum(map(_bytes, others[self._others :]))
+            self._unsure += _bytes("".join(others[self._others :]))
         self._pieces, self._others = len(pieces), len(others)
         return self._unsure
 
@@ -105,29 +116,40 @@ class Relay:
         return self._veiled(self._events.rest()) + self._veil.rest()
 
     def _veiled(self, block: bytes) -> bytes:
+        if not block:
+            return b""
         out = self._veil.pass_on(self._read(veiled(block)))
         if self._veil.torn and not self.cut:
             return self._cut_short()
         return self._veil.rest() + out if self.cut else out
 
     def _read(self, block: bytes) -> bytes:
-        if not block:
-            return b""
         if self._drop_usage and b'"prompt_tokens"' in block:
             return self._one_by_one(block, drop_usage=True)
+        texts, end = self._answer.plain(block, 0)
+        if texts and end == len(block) and self._meter.takes(texts):
+            return block
         if block.count(b"\n\n") != 1 and self._meter.may_fill(len(block)):
             return self._one_by_one(block, drop_usage=False)
         self._answer.feed(block)
         return self._cut_short() if self._is_full() else block
 
     def _one_by_one(self, block: bytes, *, drop_usage: bool) -> bytes:
-        passed = []
-        for event in split_events(block):
+        """Read events singly, so that the cut comes after the right one; plain ones still go together."""
+        passed, at, together = [], 0, True
+        while at < len(block) and not self.cut:
+            texts, end = self._answer.plain(block, at) if together else ([], at)
+            if texts and self._meter.takes(texts):
+                passed.append(block[at:end])
+                at = end
+                continue
+            together = not texts
+            end = event_end(block, at)
+            event, at = block[at:end], end
             self._answer.feed(event)
             if self._is_full():
                 passed.append(self._cut_short())
-                break
-            if not (drop_usage and self._answer.is_usage_only(event)):
+            elif not (drop_usage and self._answer.is_usage_only(event)):
                 passed.append(event)
         return b"".join(passed)
 

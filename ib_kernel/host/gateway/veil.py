@@ -8,13 +8,10 @@ which one was told are never passed on.
 from __future__ import annotations
 
 from ib_kernel.secrets import known
-from ib_kernel.secrets.known import learn_environment
+from ib_kernel.secrets.known import START, learn_environment
 from ib_kernel.secrets.shapes import MARK
 from ib_kernel.secrets.stream import cut_key
 from ib_kernel.values.passage import PassingAnswer
-
-SHORTEST_BEGINNING = 4
-"""Characters of a secret's beginning from which on events wait: fewer stand in many words."""
 
 
 def veiled(block: bytes) -> bytes:
@@ -22,11 +19,9 @@ def veiled(block: bytes) -> bytes:
     if not known.registry.environment_read:
         learn_environment()
     pattern = known.registry.pattern()
-    if pattern is None:
+    if pattern is None or not known.registry.may_be_in_bytes(block):
         return block
     text = block.decode("utf-8", "surrogateescape")
-    if not known.registry.may_be_in(text):
-        return block
     return pattern.sub(MARK, text).encode("utf-8", "surrogateescape")
 
 
@@ -44,13 +39,15 @@ class Veil:
         """Return what may be passed on of *events*, which the answer has read, and of those before."""
         if known.registry.pattern() is None:
             return events
-        waits = [self._look(0, self._answer.pieces), self._look(1, self._answer.others)]
+        first, second = self._look(0, self._answer.pieces), self._look(1, self._answer.others)
         if self.torn:
             self._held = b""
             return b""
-        if any(waits):
+        if first or second:
             self._held += events
             return b""
+        if not self._held:
+            return events
         out, self._held = self._held + events, b""
         return out
 
@@ -62,15 +59,23 @@ class Veil:
         return rest
 
     def _look(self, which: int, pieces: list[str]) -> bool:
-        if len(pieces) != self._read[which]:
-            text = self._tails[which] + "".join(pieces[self._read[which] :])
-            self._read[which] = len(pieces)
+        """Note what *pieces* has that is new; return True while its end may begin a secret."""
+        new = len(pieces) - self._read[which]
+        if new:
+            text = self._tails[which] + (pieces[-1] if new == 1 else "".join(pieces[-new:]))
+            self._read[which] += new
             pattern = known.registry.pattern()
             if pattern is not None and known.registry.may_be_in(text) and pattern.search(text):
                 self.torn = True
             self._tails[which] = text[-known.registry.longest :]
-        return self._may_begin(self._tails[which].lower())
+        tail = self._tails[which]
+        return bool(tail) and self._may_begin(tail.lower())
 
     def _may_begin(self, tail: str) -> bool:
+        for start in known.registry.starts():
+            if start in tail:
+                break
+        else:
+            return False
         beginnings = known.registry.beginnings()
-        return any(tail[at:] in beginnings for at in range(len(tail) - SHORTEST_BEGINNING + 1))
+        return any(tail[at:] in beginnings for at in range(len(tail) - START + 1))
