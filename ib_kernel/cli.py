@@ -87,6 +87,9 @@ def _person_parsers(commands: Any) -> None:
     export = _command(commands, "export", "write all rows about a person into a folder", "export")
     export.add_argument("--out", default="", metavar="DIR", help="a new or empty folder; default: here")
     erase = _command(commands, "erase", "erase a person's name and texts from the ledger", "erase")
+    erase.add_argument(
+        "--backup", action="append", default=[], type=Path, metavar="DIR", help="erase in that backup, too"
+    )
     erase.add_argument("--resume", action="store_true", help="only finish what was begun before")
     for parser in (export, erase):
         parser.add_argument("--candidate-id", default="", metavar="ID", help="whose: their id, or their name")

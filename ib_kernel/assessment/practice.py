@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.assessment.passages import passages_of
+from ib_kernel.assessment.quotes import Kept, Record
 from ib_kernel.text import cut, one_line, several
+from ib_kernel.values.judging import Quote
 
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
@@ -79,18 +82,21 @@ def feedback(service: TokenService, session: Session) -> Feedback:
     """
     store: Any = service.store
     history = store.history(session.session_id)
-    return Feedback(
-        tuple(_figures(service, session, history)), tuple(_said(habit, history) for habit in habits())
-    )
+    record = Record(passages_of(history, ()))
+    said = tuple(_said(habit, history, record) for habit in habits())
+    return Feedback(tuple(_figures(service, session, history)), said)
 
 
-def _said(habit: Habit, history: Sequence[Message]) -> Said:
+def _said(habit: Habit, history: Sequence[Message], record: Record) -> Said:
+    """Return the first sentences that show a habit, each looked up in the record as a judge's quotes are."""
     found: list[tuple[int, str]] = []
     for turn, sentence in sentences(history):
-        if habit.words.search(sentence) and all(sentence != other for _, other in found):
+        if len(found) == MOST_QUOTES:
+            break
+        if not habit.words.search(sentence) or any(sentence == other for _, other in found):
+            continue
+        if isinstance(record.look_up(Quote(f"turn {turn}", "candidate", sentence)), Kept):
             found.append((turn, sentence))
-            if len(found) == MOST_QUOTES:
-                break
     return Said(habit, tuple(found))
 
 

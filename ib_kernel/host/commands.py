@@ -227,6 +227,9 @@ def erase(given: argparse.Namespace) -> int:
         person = _person(host, given)
         _say_all(privacy.session_lines(person.sessions))
         require_yes(given, f"Erase {several(len(person.sessions), 'session')}? This cannot be undone.")
+        for folder in given.backup:  # first: afterwards nobody knows whose a backup's sessions are
+            found = _able(store, "erase_in_backup")(folder, person.session_ids, who=default_candidate())
+            say(f"erased in the backup {folder}: {several(len(found), 'session')}")
         _erase(host, store, person, default_candidate())
     return 0
 

@@ -48,7 +48,7 @@ def back_up(hot: Hot, record: Record, target: Path) -> dict[str, str]:
         StoreBusy: Another tool has the record open for writing.
         StoreError: The folder has files, or cannot be written.
     """
-    with _told(target):
+    with told(target):
         make_folder(target)
         if any(target.iterdir()):
             raise StoreError(f"{target} has files in it; choose a new folder for a backup")
@@ -122,8 +122,8 @@ def restore(hot: Hot, record: Record, source: Path) -> None:
         StoreError: *source* is no complete backup, its files are not those that were written, a newer version
             wrote it, or this ledger has sessions or people.
     """
-    with _told(record.path.parent):
-        made = _checked(source)
+    with told(record.path.parent):
+        made = checked(source)
         with hot.read() as db:
             if db.execute("SELECT 1 FROM sessions UNION ALL SELECT 1 FROM people LIMIT 1").fetchone():
                 raise StoreError(
@@ -170,8 +170,17 @@ def _opened(path: Path) -> Iterator[apsw.Connection]:
         db.close()
 
 
-def _checked(source: Path) -> Any:
+def checked(source: Path) -> Any:
     """Return what the manifest says after every file was read. `StoreError` when one differs."""
+    made = read_manifest(source)
+    for name, sha in made["files"].items():
+        if not (source / name).is_file() or _sha(source / name) != sha:
+            raise StoreError(f"{source / name} is not the file that was backed up; use another backup")
+    return made
+
+
+def read_manifest(source: Path) -> Any:
+    """Return what a backup's manifest says. `StoreError` where it is missing, broken, or not a ledger's."""
     try:
         made = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
         files = dict(made["files"])
@@ -180,10 +189,19 @@ def _checked(source: Path) -> Any:
         raise StoreError(f"{source} is no complete backup: {MANIFEST} is missing or broken") from None
     if HOT not in files or any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
         raise StoreError(f"{source} is no backup of a ledger: its {MANIFEST} names other files")
-    for name, sha in files.items():
-        if not (source / name).is_file() or _sha(source / name) != sha:
-            raise StoreError(f"{source / name} is not the file that was backed up; use another backup")
-    return {"files": files, "schema": schema}
+    return {**made, "files": files, "schema": schema}
+
+
+def renew_manifest(folder: Path, made: Any) -> None:
+    """Say in the manifest what the files of a backup are now, in one step."""
+    hashes = {name: _sha(folder / name) for name in made["files"]}
+    new = folder / f".{MANIFEST}.new"
+    handle = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as written:
+        written.write(json.dumps({**made, "files": hashes}, indent=2))
+    sync(new)
+    os.replace(new, folder / MANIFEST)
+    sync(folder)
 
 
 def _sha(path: Path) -> str:
@@ -203,7 +221,8 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
+def told(place: Path) -> Iterator[None]:
+    """Say what a system's or SQLite's error about a backup's folder means, in one line."""
     try:
         yield
     except (OSError, apsw.Error) as error:

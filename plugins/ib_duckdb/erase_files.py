@@ -6,17 +6,15 @@ anew. The hot ledger notes that this still has to be done, so that it is gone on
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from ib_duckdb import erase_record, erase_rows, foreign, snapshot
-from ib_duckdb.faults import Damaged, InUse, explained, held_here
+from ib_duckdb.erase_copies import erase_copy, in_use, set_aside, told
+from ib_duckdb.faults import Damaged, InUse, held_here
 from ib_duckdb.record import WAIT_S, Record, opened
 from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
 from ib_kernel.values import Status, erasure
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
     from ib_duckdb.hot import Hot
 
 ELSEWHERE = (
-    "copies of the ledger's folder and backups of the disk; what ib backup has written: "
-    "ib erase … --backup DIR erases there too",
+    "copies of the ledger's folder, snapshots and backups of the disk",
+    "what ib backup has written, but for the folders that --backup named",
     "blocks of the file system that are free and were not used again",
 )
 """What an erasure here cannot reach."""
@@ -136,9 +134,9 @@ def _finish(
         erase_record.take_place(record.path)
         rewritten.append(record.path.name)
     removed = snapshot.remove_left_behind(folder)
-    for path in _set_aside(folder):
+    for path in set_aside(folder):
         try:
-            _erase_copy(path, keys, pseudonym)
+            erase_copy(path, keys, pseudonym)
             rewritten.append(path.name)
         except (Damaged, apsw.CorruptError, apsw.NotADBError):
             erase_record.remove(path)
@@ -158,38 +156,6 @@ def _finish(
 
 def _pseudonyms(sessions: dict[int, dict[str, Any]]) -> dict[int, str]:
     return {key: str(row["candidate"]) for key, row in sessions.items()}
-
-
-def _set_aside(folder: Path) -> list[Path]:
-    """Return the files beside the ledger that may have rows of it."""
-    names = re.compile(r"hot\.(saved|version)-\d+\.sqlite3|usage\.(damaged|version)-\d+\.duckdb")
-    return sorted(path for path in folder.iterdir() if names.fullmatch(path.name))
-
-
-def _erase_copy(path: Path, keys: Iterable[int], pseudonym: str) -> None:
-    """Erase from a file that nobody uses. Raises `Damaged` and its like for one that cannot be read."""
-    keys = list(keys)
-    if path.suffix == ".duckdb":
-        with _told(path), explained(path):
-            erase_record.write_anew(
-                path, lambda db: erase_record.erase(db, keys, dict.fromkeys(keys, pseudonym), {})
-            )
-        return
-    db = apsw.Connection(str(path))
-    try:
-        db.create_scalar_function("ledger_day", lambda *_: 0, 0)
-        db.execute("PRAGMA secure_delete = ON").fetchall()
-        with db:
-            sessions = erase_rows.sessions_of(db, keys)
-            names = erase_rows.names_of(sessions.values())
-            done = erase_rows.erase_rows(db, sessions, names)
-            erase_rows.erase_sessions(db, sessions, names, pseudonym)
-            if done.rows and "link" in erase_rows.columns(db, "events"):  # it may take the ledger's place
-                erase_rows.record_erasure(db, sessions, done, "", time.time())
-        db.execute("VACUUM")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        db.close()
 
 
 def _keys(hot: Hot, record: duckdb.DuckDBPyConnection | None, session_ids: Sequence[str]) -> dict[str, int]:
@@ -219,7 +185,7 @@ def _alone(record: Record) -> Iterator[None]:
             raise _busy(record)
         foreign.let_go(record.path)
         if held_here(record.path):
-            raise _in_use(record.path, "this very process")
+            raise in_use(record.path, "this very process")
         yield
 
 
@@ -229,22 +195,8 @@ def _open(record: Record) -> Iterator[duckdb.DuckDBPyConnection | None]:
     if not record.path.exists():
         yield None
         return
-    with _told(record.path), opened(record.path) as db:
+    with told(record.path), opened(record.path) as db:
         yield db
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InUse as busy:
-        raise _in_use(path, busy.holder) from None
-
-
-def _in_use(path: Path, holder: str) -> StoreBusy:
-    return StoreBusy(
-        f"{path.name} is open in {holder}, and has to be written anew; close it there, and run the same again"
-    )
 
 
 def _busy(record: Record) -> StoreBusy:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb import erase_files
+from ib_duckdb import erase_copies, erase_files
 from ib_duckdb.base import Part
 from ib_duckdb.columns import TABLES
 from ib_duckdb.rows import Row, find
@@ -83,6 +84,14 @@ class Privacy(Part):
         done = erase_files.erase(self._hot, self._record, session_ids, doubted, who, self._now())
         self._moved_soon()
         return done
+
+    def erase_in_backup(self, folder: Path, session_ids: Sequence[str], *, who: str = "") -> list[str]:
+        """Erase the person from some sessions in a folder that `backup` has written; return those it had.
+
+        Raises:
+            StoreError: It is no backup, or its files are not those that were written.
+        """
+        return erase_copies.erase_backup(Path(folder), set(session_ids), who, self._now())
 
     def resume_erasures(self) -> Erasure | None:
         """Finish what was begun (see `PrivacyStore.resume_erasures`)."""

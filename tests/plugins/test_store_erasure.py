@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.errors import SessionInactive, StoreBusy, UnknownSession
+from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
 from ib_kernel.values import (
     CallEnd,
     CallStart,
@@ -243,6 +243,27 @@ def test_files_that_were_set_aside_are_erased_or_removed(store: DuckDBStore, tmp
     assert {"hot.saved-1.sqlite3", "usage.damaged-1.duckdb", "usage.version-3.duckdb"} <= set(done.rewritten)
 
 
+def test_a_backup_is_erased_and_still_restores(store: DuckDBStore, tmp_path: Path, clock: Clock) -> None:
+    """Made while the record had all rows; its manifest says what its files are now, and its chain follows."""
+    store.backup(tmp_path / "backup")
+    assert found_in(tmp_path / "backup") != []
+    assert store.erase_in_backup(tmp_path / "backup", ["s", "t", "gone"], who="Ira") == ["s", "t"]
+    assert found_in(tmp_path / "backup") == []
+    assert [m.content for m in store.history("s")] != ["", ""]  # the ledger itself is another matter
+    (tmp_path / "backup" / ".erasing").touch()  # as one that was cut short leaves it
+    (tmp_path / "backup" / "backup.json").write_text(
+        (tmp_path / "backup" / "backup.json").read_text().replace('"hot.sqlite3": "', '"hot.sqlite3": "0')
+    )
+    store.erase_in_backup(tmp_path / "backup", ["s", "t"], who="Ira")
+    again = DuckDBStore(tmp_path / "again", clock=clock, background=False)
+    assert again.restore(tmp_path / "backup") == []
+    assert again.verify() == []
+    assert [m.content for m in again.history("other")] == ["mine", "plain answer"]
+    again.close()
+    with pytest.raises(StoreError, match="is no complete backup"):
+        store.erase_in_backup(tmp_path, ["s"])
+
+
 def copy_database(source: Path, target: Path) -> None:
     """Copy a DuckDB file as DuckDB does."""
     with duckdb.connect() as db:
@@ -340,7 +361,7 @@ def test_others_go_on_while_somebody_is_erased(store: DuckDBStore, tmp_path: Pat
     other.close()
 
 
-@pytest.mark.parametrize("step", ["copy_clean", "take_place", "_erase_copy", "write_anew", "hot"])
+@pytest.mark.parametrize("step", ["copy_clean", "take_place", "erase_copy", "write_anew", "hot"])
 def test_an_erasure_that_was_cut_short_is_gone_on_with(
     store: DuckDBStore, tmp_path: Path, clock: Clock, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +371,7 @@ def test_an_erasure_that_was_cut_short_is_gone_on_with(
 
     store.flush()
     copy_database(tmp_path / "data" / "usage.duckdb", tmp_path / "data" / "usage.damaged-1.duckdb")
-    owner: Any = {"hot": erase_rows, "_erase_copy": erase_files, "write_anew": Hot}.get(step, erase_record)
+    owner: Any = {"hot": erase_rows, "erase_copy": erase_files, "write_anew": Hot}.get(step, erase_record)
     name = "record_erasure" if step == "hot" else step
 
     def cut(*args: Any, **kwargs: Any) -> None:

@@ -79,6 +79,9 @@ def test_the_table_names_every_candidate_and_rule(capsys: pytest.CaptureFixture[
     assert len(lines) == 2 * len(tool.CANDIDATES)
     notes = [line.split("|")[4].strip() for line in lines]
     assert set(notes) == {"held"}
+    judged = written.partition("The judge's prompt")[2]
+    assert all(f"| {candidate.name} |" in judged for candidate in tool.CANDIDATES)
+    assert "not asked" not in judged
 
 
 def test_a_persona_that_cannot_be_used_is_a_row_too(capsys: pytest.CaptureFixture[str]) -> None:
