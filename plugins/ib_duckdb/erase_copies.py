@@ -58,7 +58,7 @@ def erase_backup(folder: Path, session_ids: Collection[str], who: str, now: floa
         mark.touch(mode=0o600)
         with _copy(hot) as db:
             sql = "SELECT session_key, session_id FROM sessions"
-            keys = {key: name for key, name in db.execute(sql) if name in session_ids}  # type: ignore[has-type]
+            keys = {key: name for key, name in db.execute(sql) if name in session_ids}
             ids = sorted(keys.values())
             with _copy_of_record(record) as moved:
                 pseudonym = _erase_hot_copy(db, moved, list(keys), erasure.new_pseudonym(), who, now)
