@@ -151,7 +151,7 @@ def test_a_blind_report_has_no_name(interview: Interview, session: Session) -> N
 PLANTED = st.text("abcdefghijklmnop", min_size=6, max_size=12).map(lambda word: f"Zq{word}")
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.lists(PLANTED, min_size=6, max_size=6, unique=True), level=st.sampled_from([1, 2, 3]))
 def test_the_candidates_edition_has_nothing_of_others(
     interview: Interview, session: Session, words: list[str], level: int

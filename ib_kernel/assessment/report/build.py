@@ -11,7 +11,7 @@ from ib_kernel.assessment.conditions import conditions_of, lines, marks_of
 from ib_kernel.assessment.flags import WORDS
 from ib_kernel.assessment.judge.together import Look, level_word
 from ib_kernel.assessment.report.figures import figures
-from ib_kernel.assessment.report.places import Places, minutes
+from ib_kernel.assessment.report.places import Places, minutes, share
 from ib_kernel.assessment.report.record import RecordOf, read_record
 from ib_kernel.assessment.report.release import objections_of
 from ib_kernel.assessment.report.values import (
@@ -37,14 +37,17 @@ from ib_kernel.values.version import VERSION
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
 
-MOST_CODE = 60
+MOST_CODE = 36
 """Lines of the final code that are shown: those that are shared, and their neighbours."""
 
-MOST_FLAGS, MOST_NOTES, MOST_OMITTED, MOST_TESTS = 16, 12, 8, 40
+MOST_FLAGS, MOST_NOTES, MOST_TESTS = 16, 12, 40
 """Lines of each of these that are shown."""
 
-MOST_REASON, MOST_NOTE = 700, 900
-"""Characters of one reason, and of one note, that are shown."""
+ALL_REASONS, ALL_NOTES = 7_000, 4_000
+"""Characters of all reasons, and of all notes, that are shown: a report has a dozen sheets at the most."""
+
+ALL_QUOTES, ALL_OMITTED = 36, 20
+"""Quotes of all raters together, and quotes that were dropped, that are shown."""
 
 FOLDED = "Others' levels, and the judge's, are shown once you have given yours."
 """Stands where levels are hidden."""
@@ -82,7 +85,7 @@ def build(
     card = cards.card(session.session_id, rater, blind=blind, passphrase=passphrase)
     record = read_record(interview, session)
     places = Places(record.messages, record.cells, record.clock, card.candidate)
-    criteria = [_criterion(row, card, record, places, model=model) for row in card.rated]
+    criteria = [_criterion(row, card, record, _Paper(places, card), model=model) for row in card.rated]
     quoted = [q.place for c in criteria for v in (*c.people, c.model) if v is not None for q in v.quotes]
     origin = origin_of(record.cells, record.messages, record.challenge)
     report = Report(
@@ -243,7 +246,18 @@ def moment(now: float | None = None) -> str:
     return at.strftime("%d %B %Y, %H:%M UTC").lstrip("0")
 
 
-def _criterion(row: CardRow, card: Scorecard, record: RecordOf, places: Places, *, model: bool) -> Rated:
+class _Paper:
+    """How much of each reason and of each rater's quotes there is paper for."""
+
+    def __init__(self, places: Places, card: Scorecard) -> None:
+        views = sum(bool(row.own) + len(row.others) for row in card.rated)
+        self.places = places
+        self.reason = share(ALL_REASONS, views, 160, 700)
+        self.quotes = share(ALL_QUOTES, views, 1, 4)
+        self.omitted = share(ALL_OMITTED, len(card.rated), 1, 8)
+
+
+def _criterion(row: CardRow, card: Scorecard, record: RecordOf, paper: _Paper, *, model: bool) -> Rated:
     c = row.criterion
     people = [s for s in (row.own, *row.others) if s is not None and s.rater_kind == "person"]
     proposed = next((s for s in row.others if s.rater_kind == "model"), None)
@@ -254,22 +268,28 @@ def _criterion(row: CardRow, card: Scorecard, record: RecordOf, places: Places, 
         c.name,
         one_line(c.title),
         tuple(one_line(anchor) for anchor in c.anchors),
-        tuple(_view(score, places) for score in people),
-        _view(proposed, places) if sees and proposed is not None else None,
+        tuple(_view(score, paper) for score in people),
+        _view(proposed, paper) if sees and proposed is not None else None,
         tuple(_look_word(look) for look in looks) if sees else (),
-        tuple(_omitted(looks)) if sees else (),
+        tuple(_omitted(looks)[: paper.omitted]) if sees else (),
         folded,
     )
 
 
-def _view(score: Score, places: Places) -> View:
+def _view(score: Score, paper: _Paper) -> View:
     word = level_word(score.level, score.low, score.high)
     who = f"{score.rater} ({score.model})" if score.rater_kind == "model" else score.rater
     low = score.level if score.level is not None else score.low
     high = score.level if score.level is not None else score.high
-    reason = cut(" ".join(plain(score.reason).split()), MOST_REASON)
+    reason = cut(" ".join(plain(score.reason).split()), paper.reason)
     return View(
-        one_line(who), word, low, high, reason, tuple(places.quoted(score.quotes[:4])), score.saw_model
+        one_line(who),
+        word,
+        low,
+        high,
+        reason,
+        tuple(paper.places.quoted(score.quotes[: paper.quotes])),
+        score.saw_model,
     )
 
 
@@ -288,7 +308,7 @@ def _omitted(looks: Sequence[Look]) -> list[Omitted]:
         for one in look.dropped:
             words = cut(" ".join(plain(one.words).split()), 160)
             found.setdefault((one.place, words), Omitted(words, one_line(one.place), one.reason))
-    return list(found.values())[:MOST_OMITTED]
+    return list(found.values())
 
 
 def _judge(record: RecordOf, criteria: Sequence[Rated], *, model: bool) -> list[str]:
@@ -329,9 +349,11 @@ def _code(code: str, origin: Origin) -> list[CodeLine]:
 
 def _notes(card: Scorecard, record: RecordOf) -> list[Signed]:
     found = []
-    for note in card.notes[-MOST_NOTES:]:
+    notes = card.notes[-MOST_NOTES:]
+    most = share(ALL_NOTES, len(notes), 200, 900)
+    for note in notes:
         at = minutes(record.clock.seconds(note.created_at))
-        found.append(Signed(at, one_line(note.who), cut(plain(note.text), MOST_NOTE)))
+        found.append(Signed(at, one_line(note.who), cut(plain(note.text), most)))
     return found
 
 

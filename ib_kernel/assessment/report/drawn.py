@@ -150,7 +150,9 @@ class _Timeline:
         found.append(f'<path class="left" d="{line}"/>')
         found.append(f'<circle class="dot" cx="{last}" cy="{y(left)}" r="3.5"/>')
         near = last > self._to - 90
-        above = y(left) - 8 if y(left) > BURN_TOP + 12 else y(left) + 16
+        before = next((p[1] for p in reversed(points) if self._x(p[0]) < last - 96), left) if near else left
+        top = y(max(left, float(before)))  # above all that the words would cover
+        above = top - 8 if top > BURN_TOP + 12 else y(left) + 16
         words = f"{number(left)} left"
         found.append(_text(last - 6 if near else last + 6, above, words, "b", "end" if near else "start"))
         return found + self._axis()

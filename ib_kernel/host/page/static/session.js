@@ -12,6 +12,7 @@ import { invitationCard } from "./invitation.js";
 import { oneAtATime } from "./once.js";
 import { add, el, note, wholeNumber } from "./parts.js";
 import { makeReplayCard } from "./replay.js";
+import { makeReportCard } from "./report.js";
 import { safeNodes } from "./safe.js";
 import { makeNotes, makeSayForm } from "./say.js";
 import { isBlind, makeScorecard } from "./scorecard.js";
@@ -86,10 +87,11 @@ export function makeSession(place, given) {
   const again = () => given.go?.(location.pathname);
   const { id, announce, failed } = given;
   const scorecard = makeScorecard({ id, announce, failed, again });
+  const report = makeReportCard({ id, announce, failed });
   const task = makeTask();
   const replay = makeReplayCard(path);
   const left = el("div", { class: "col gap" }, talkCard, replay.node, task.node);
-  const right = el("div", { class: "col gap" }, say.node, scorecard.node, notes.node);
+  const right = el("div", { class: "col gap" }, say.node, scorecard.node, report.node, notes.node);
   const columns = el("div", { class: "cols" }, left, right);
   const parts = [head.node, doubts.node, adapted.node, invitation.node, stats.node, courseCard, columns];
   const whole = el("div", { hidden: true }, ...parts);
@@ -144,6 +146,7 @@ export function makeSession(place, given) {
         : [],
     );
     say.node.hidden = row.group === "ended" && row.status !== "expired";
+    report.show(row.group === "ended");
     task.draw(detail.task);
     document.title = `${row.candidate || "Session"} – Interview Buddy`;
   }
@@ -184,6 +187,7 @@ export function makeSession(place, given) {
     close() {
       closed = true;
       line.close();
+      report.close();
     },
   };
 }
