@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host eval-prompts
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host eval-prompts
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -66,6 +66,15 @@ erase-crash: $(VENV)/.installed ## kill -9 of erasures until it gets through, 10
 
 bench-host-crash: $(VENV)/.installed ## 50 times kill -9 of a host with 20 candidates streaming; ROUNDS, CANDIDATES
 	$(PY) benchmarks/host_crash.py
+
+bench-hosts-crash: $(VENV)/.installed ## two hosts, 100 candidates streaming, kill -9 of one, on both ledgers; CANDIDATES
+	$(PY) benchmarks/hosts_crash.py
+
+bench-teams: $(VENV)/.installed ## PostgreSQL beside the embedded ledger, 1,000 sessions over two hosts; writes benchmarks/results/teams.md
+	$(PY) benchmarks/teams.py
+
+bench-failover: $(VENV)/.installed ## a primary dies under 16 writers, by hand and with Patroni; writes benchmarks/results/failover.md
+	$(PY) benchmarks/failover.py
 
 bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md
 	$(PY) benchmarks/browser.py

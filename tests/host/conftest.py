@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from postgres_servers import ledgers, postgres
+
+__all__ = ["ledgers", "postgres"]
 
 pytest.importorskip("starlette", reason="the host's extra is missing: pip install -e '.[host]'")
 pytest.importorskip("uvicorn", reason="the host's extra is missing: pip install -e '.[host]'")

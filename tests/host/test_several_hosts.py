@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from crash_runs import crash
 from hosts import RunningHost
+from postgres_servers import Databases
 from test_turns import at_the_host, key_for, settled, wait_until
 from wire import Wire
 
@@ -41,6 +42,15 @@ def invited(host: RunningHost, budget: str = "500000") -> Wire:
     """Return a new candidate's line to *host*; `ib invite` on this machine names the host that came last."""
     code = host.invite("--budget", budget).partition("@")[0]
     return Wire.joined(f"{code}@{host.address}")
+
+
+def environment(ledger: str, folder: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return what names an empty ledger to a host: none for the embedded one."""
+    if ledger == "embedded":
+        return {}
+    ledgers: Databases = request.getfixturevalue("ledgers")
+    request.addfinalizer(lambda: ledgers.give_back(folder))
+    return {"IB_STORE": "postgres", "IB_POSTGRES_URL": ledgers.server.url(ledgers.take(folder))}
 
 
 def there(wire: Wire, host: RunningHost) -> Wire:
@@ -179,13 +189,16 @@ def test_hidden_checks_are_counted_at_all_hosts_together(tmp_path: Path) -> None
     assert sorted(taken) == [0, 1, 2, 3, 4]
 
 
-def test_candidates_go_on_at_the_other_host(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ledger", ["embedded", "postgres"])
+def test_candidates_go_on_at_the_other_host(
+    tmp_path: Path, ledger: str, request: pytest.FixtureRequest
+) -> None:
     """One host is killed while replies stream: finished ones are whole, cut ones unfinished and in doubt.
 
     Nothing is asked or charged twice, everybody's next turn is answered at the other, and a kernel that
     starts anew goes there, too: what a host has told of others is kept with the token.
     """
-    found = crash(tmp_path, candidates=8)
+    found = crash(tmp_path, 8, environment(ledger, tmp_path, request))
     assert found.problems == []
     assert found.cut
     assert found.whole
