@@ -66,9 +66,21 @@ ROW = fields(
 )
 
 
-def session_row(service: TokenService, session: Session, open_: Sequence[Reservation] = ()) -> dict[str, Any]:
-    """Return the line of *session*; *open_* are its reservations, unresolved ones included."""
-    totals = service.totals(session.session_id)
+def session_row(
+    service: TokenService,
+    session: Session,
+    open_: Sequence[Reservation] = (),
+    totals: Totals | None = None,
+) -> dict[str, Any]:
+    """Return the line of *session*.
+
+    Args:
+        service: The service of its ledger.
+        session: The session, as it was just read.
+        open_: Its reservations, unresolved ones included.
+        totals: Its sums where they were just read.
+    """
+    totals = service.totals(session.session_id) if totals is None else totals
     live = GROUPS[session.status] == "open"
     asking = max((r.turn for r in open_ if not r.in_doubt), default=None)
     return {
@@ -83,7 +95,7 @@ def session_row(service: TokenService, session: Session, open_: Sequence[Reserva
         "group": GROUPS[session.status],
         "locked": is_locked(session),
         **_tokens(totals),
-        "turns_left": service.estimate_turns_left(session.session_id) if live else None,
+        "turns_left": service.turns_left(session, totals) if live else None,
         "asking": asking,
         "time_limit_s": session.time_limit_s,
         "time_left_s": session.time_left_s,
@@ -105,6 +117,11 @@ def session_row(service: TokenService, session: Session, open_: Sequence[Reserva
             if r.in_doubt
         ],
     }
+
+
+def clock_of(session: Session) -> dict[str, Any]:
+    """Return what of a line goes on by itself while a session is active."""
+    return {"time_left_s": session.time_left_s, "active_s": session.active_s}
 
 
 def by_session(reservations: Iterable[Reservation]) -> Mapping[str, list[Reservation]]:

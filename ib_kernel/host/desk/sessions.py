@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +19,11 @@ from ib_kernel.host.desk import controls
 from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
 from ib_kernel.host.desk.live import stream
 from ib_kernel.host.desk.replay import REPLAYED, replay
-from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, matches, session_row
+from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, clock_of, matches, session_row
 from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, choice, fields, operation, text
-from ib_kernel.values import Person, Reservation, Session, Status
+from ib_kernel.values import Person, Reservation, Session, Status, Totals
 from ib_kernel.values.judging import is_judges
 
 MOST_ROWS = 1_000
@@ -77,23 +78,28 @@ def _named(host: Host, ids: set[str]) -> list[Session]:
 
 
 def _row(host: Host, session: Session, open_: Sequence[Reservation]) -> dict[str, Any]:
-    """Return a session's line; of one that nobody can spend from, that of last time while it is the same.
+    """Return a session's line; that of last time while nothing has happened, with the clock as it is now.
 
-    Where a session is not under way and nothing of it is open, nothing of its line can change without the
-    session's own value changing.
+    All that is recorded about a session moves the head of its chain. Where a session is not under way,
+    nothing can happen without its own value changing, and its sums need not be read either.
     """
-    if GROUPS[session.status] == "open" or open_:
+    if open_:
         return session_row(host.service, session, open_)
+    totals, seen = None, dataclasses.replace(session, active_s=0.0, time_left_s=None)
+    if GROUPS[session.status] == "open":
+        totals = host.service.totals(session.session_id)
+        if not totals.chain_head:  # a ledger without chains tells nothing
+            return session_row(host.service, session, open_, totals)
+    key = seen, totals, totals.chain_head if totals else ""
     kept = _KEPT.setdefault(host, {})
     known = kept.get(session.session_id)
-    if known is None or known[0] != session:
-        known = kept[session.session_id] = session, session_row(host.service, session, open_)
-    return known[1]
+    if known is None or known[0] != key:
+        known = kept[session.session_id] = key, session_row(host.service, session, open_, totals)
+    return {**known[1], **clock_of(session)}
 
 
-_KEPT: weakref.WeakKeyDictionary[Host, dict[str, tuple[Session, dict[str, Any]]]] = (
-    weakref.WeakKeyDictionary()
-)
+_Key = tuple[Session, Totals | None, str]
+_KEPT: weakref.WeakKeyDictionary[Host, dict[str, tuple[_Key, dict[str, Any]]]] = weakref.WeakKeyDictionary()
 
 
 @operation(

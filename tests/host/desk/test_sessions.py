@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from ib_kernel.host.desk.controls import BODIES
 from ib_kernel.host.desk.course import ActiveClock
-from ib_kernel.values import LedgerEvent, Session, Status
+from ib_kernel.host.desk.rows import session_row
+from ib_kernel.values import Check, LedgerEvent, Session, Status
 
 
 def test_the_list_has_every_session_with_figures_that_add_up(desk: Place) -> None:
@@ -45,6 +46,40 @@ def test_the_list_is_narrowed_by_words_and_state(desk: Place, query: str, found:
     desk.host.service.pause(desk.session(candidate="Tomasz").session_id)
     desk.session(candidate="Ilse", start=False)
     assert desk.get(f"/v1/desk/sessions?{query}", desk.person("Ada"))["found"] == found
+
+
+def test_a_line_that_is_kept_is_the_one_that_would_be_read_now(desk: Place) -> None:
+    """After everything that can happen to a session, while others stay as they are."""
+    ada, session, other = desk.person("Ada"), desk.session(candidate="Noor"), desk.session()
+    service, session_id = desk.host.service, session.session_id
+
+    def listed() -> dict[str, dict[str, object]]:
+        rows = desk.get("/v1/desk/sessions", ada)["sessions"]
+        return {
+            row["id"]: {k: v for k, v in row.items() if k not in ("active_s", "time_left_s")} for row in rows
+        }
+
+    before = listed()
+    for act in (
+        lambda: desk.said(session, "Hello", "Go on"),
+        lambda: service.update_consumption(session_id, 100, 23),
+        lambda: service.store.add_event(LedgerEvent(session_id, "hint", 0.0, "Noor", {"rung": 1, "of": 2})),
+        lambda: service.store.add_check(Check(session_id, "visible", 1, 3)),
+        lambda: service.extend_budget(session_id, 5_000),
+        lambda: service.set_time_limit(session_id, 600.0),
+        lambda: service.pause(session_id),
+        lambda: service.resume(session_id),
+        lambda: desk.in_doubt(session, 500),
+        lambda: service.complete(session_id),
+    ):
+        assert listed() == before
+        act()
+        now = listed()
+        assert now[session_id] != before[session_id]
+        assert now[other.session_id] == before[other.session_id]
+        row = session_row(service, service.get_session(session_id), service.store.reservations(session_id))
+        assert now[session_id] == {k: row[k] for k in now[session_id]}
+        before = now
 
 
 def test_a_page_asks_for_what_has_changed_only(desk: Place) -> None:
