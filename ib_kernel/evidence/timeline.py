@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,12 +123,25 @@ def _told_check(event: LedgerEvent, number: int) -> Moment:
 
 
 def _event(event: LedgerEvent) -> Moment:
-    detail = {name: value for name, value in event.detail.items() if isinstance(value, str | int | float)}
-    if event.kind == "phase":
-        return Moment("event", event.created_at, f"phase: {detail.get('phase') or 'none'}")
-    words = ", ".join(f"{name} {value}" for name, value in detail.items())
+    words = _words(event)
     ok = event.kind not in ("refused", "in_doubt", "withheld")
     return Moment("event", event.created_at, f"{event.kind}: {words}" if words else event.kind, ok)
+
+
+def _words(event: LedgerEvent) -> str:
+    """Return what an event's details say."""
+    detail = event.detail
+    if event.kind == "attached" and isinstance(detail.get("items"), list):
+        return ", ".join(str(item.get("label", "")) for item in detail["items"] if isinstance(item, Mapping))
+    if event.kind == "phase":
+        return str(detail.get("phase") or "none")
+    if event.kind == "refused" and detail.get("status"):
+        return f"the session was {detail['status']}"
+    if event.kind == "refused" and isinstance(detail.get("needed"), int):
+        unit = "nano-dollars" if detail.get("reason") == "money" else "tokens"
+        return f"{detail['needed']:,} {unit} needed, {detail.get('left', 0):,} left ({detail.get('reason')})"
+    told = {name: value for name, value in detail.items() if isinstance(value, str | int | float)}
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _with_budget(

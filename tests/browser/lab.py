@@ -85,6 +85,7 @@ def server(folder: Path, *, extension: bool = True) -> Iterator[str]:
         "IPYTHONDIR": str(folder / "ipython"),
         "IB_DATA_DIR": str(folder / "ledger"),
         "IB_CONFIG": str(folder / "none.toml"),
+        "IB_DEMO_DELAY_S": "0",  # the scripted interviewer answers at once
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
     command = [
@@ -131,9 +132,14 @@ def browser() -> Iterator[Any]:
 class Lab:
     """One page with JupyterLab. `requests` are all addresses it asked for, `dialogs` what popped up."""
 
-    def __init__(self, chromium: Any, url: str, folder: Path, *, height: int = 1400) -> None:
+    def __init__(
+        self, chromium: Any, url: str, folder: Path, *, height: int = 1400, extension: bool = True
+    ) -> None:
+        """Open the page. *extension*: whether it gets ours; without it, JupyterLab cannot load its files."""
         self.url, self.work = url, folder / "work"
         self.page = chromium.new_page(viewport={"width": 1280, "height": height})
+        if not extension:
+            self.page.route("**/interview-buddy/**", lambda route: route.abort())
         self.requests: list[str] = []
         self.dialogs: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -327,14 +333,18 @@ WIDER = """selector => {
 """Elements that reach beyond their box and are in none that scrolls."""
 
 
-def problems(page: Any, selector: str) -> list[Any]:
-    """Return axe-core's violations (its script must be loaded) and faint texts within *selector*."""
+def problems(page: Any, selector: str, *, other_theme: bool = False) -> list[Any]:
+    """Return axe-core's violations (its script must be loaded) and faint texts within *selector*.
+
+    *other_theme*: the same was looked at in another theme before, and only colours can have changed.
+    """
     found: list[Any] = page.evaluate(
-        """async selector => {
+        """async ([selector, rules]) => {
           const include = [...document.querySelectorAll(selector)].filter(n => n.offsetHeight);
-          const result = await axe.run({include}, {resultTypes: ['violations']});
+          const only = rules ? {runOnly: rules} : {};
+          const result = await axe.run({include}, {resultTypes: ['violations'], ...only});
           return result.violations.map(
             v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 300))]); }""",
-        selector,
+        [selector, ["color-contrast", "link-in-text-block"] if other_theme else None],
     )
     return [*found, *page.evaluate(FAINT, selector)]

@@ -70,7 +70,7 @@ class Page:
             self.tab.set_viewport_size(size)
             self.tab.wait_for_timeout(100)
             self.tab.evaluate(axe)
-            found += lab.problems(self.tab, "body")
+            found += lab.problems(self.tab, "body", other_theme=look == "dark")
             if self.tab.evaluate("() => document.documentElement.scrollWidth > innerWidth + 1"):
                 found.append([f"wider than the window of {size['width']}"])
         self.tab.set_viewport_size(WIDE)

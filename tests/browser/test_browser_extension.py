@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lab
-import pytest
 
 START = (
     '%load_ext ib_kernel\n%interview start "Backend engineer" --candidate Ada --challenge rate-limiter '
@@ -195,16 +193,9 @@ def test_nothing_moves_in_the_status_bar(jupyter: lab.Lab) -> None:
         assert moving == 0
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab that does not have the extension."""
-    with lab.server(tmp_path / "bare", extension=False) as address:
-        yield address
-
-
-def test_the_package_without_the_extension_works_as_before(chromium: Any, bare: str, tmp_path: Path) -> None:
+def test_the_package_without_the_extension_works_as_before(chromium: Any, url: str, place: Path) -> None:
     """A page that knows nothing of the comm runs an interview; the kernel goes on unbothered."""
-    page = lab.Lab(chromium, bare, tmp_path / "bare")
+    page = lab.Lab(chromium, url, place, extension=False)
     with page.notebook("bare.ipynb", [START, "%%interview\nHello.", "%budget"]) as sheet:
         assert sheet.page.query_selector(".ib-status") is None
         for i in range(3):

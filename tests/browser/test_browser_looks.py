@@ -103,7 +103,7 @@ def test_every_surface_is_whole_and_readable_in_light_and_dark_wide_and_narrow(
                     area = sheet.area(1 + i)
                     area.screenshot(path=place / f"{name}-{theme.lower()}-{width}.png")
                 where = ".jp-OutputArea-output" + (", .ib-panel, .ib-status" if width == "wide" else "")
-                assert lab.problems(page, where) == [], (theme, width)
+                assert lab.problems(page, where, other_theme=theme == "Dark") == [], (theme, width)
                 assert page.evaluate(lab.WIDER, where) == [], (theme, width)
                 if width == "wide":
                     page.set_viewport_size({"width": pixels, "height": 860})
@@ -124,6 +124,10 @@ def in_a_narrow_window(sheet: lab.Sheet, place: Path) -> None:
     page.wait_for_selector(".ib-panel", state="visible")
     page.wait_for_timeout(300)
     page.screenshot(path=place / "panel-narrow.png")
+    item = page.locator(".ib-status").bounding_box()
+    assert item is not None
+    assert item["x"] >= 0
+    assert item["x"] + item["width"] <= 420
     assert lab.problems(page, ".ib-panel, .ib-status") == []
     assert page.evaluate(lab.WIDER, ".ib-panel") == []
     page.evaluate("() => { jupyterapp.shell.collapseRight(); }")

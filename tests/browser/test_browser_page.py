@@ -28,9 +28,23 @@ QUESTIONS = (
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[RunningHost]:
-    """A host in a process of its own."""
+    """A host in a process of its own, with nothing in it yet."""
     with RunningHost(tmp_path / "data") as host:
         yield host
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """A host for tests that do not mind what others have left in it."""
+    with RunningHost(tmp_path_factory.mktemp("shared") / "data") as host:
+        yield host
+
+
+@pytest.fixture
+def visit(chromium: Any, shared: RunningHost) -> Iterator[Page]:
+    """A tab of somebody who is signed in at the shared host."""
+    with signed_in(chromium, shared.address, shared.new_link()) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -62,8 +76,9 @@ def invite(page: Page, candidate: str, **fields: str) -> str:
     return line
 
 
-def test_both_sides_see_what_the_other_did(page: Page, tmp_path: Path, axe: str) -> None:
+def test_both_sides_see_what_the_other_did(visit: Page, tmp_path: Path, axe: str) -> None:
     """Invite, join, three turns, more tokens, a line, pause, resume and end; every view is looked at."""
+    page = visit
     line = invite(page, "Noor T.")
     assert line.startswith("%interview join ")
     there = joined(line.removeprefix("%interview join "), tmp_path / "noor")
@@ -167,18 +182,15 @@ def test_two_hundred_sessions_are_one_table_whose_rows_change_in_place(
     print("long tasks, ms:", page.tab.evaluate("() => window.long"))
 
 
-def test_ten_tabs_share_one_connection_and_all_stay_live(
-    page: Page, running: RunningHost, tmp_path: Path
-) -> None:
+def test_ten_tabs_share_one_connection_and_all_stay_live(visit: Page, shared: RunningHost) -> None:
     """More tabs than a browser has connections to one host."""
-    tabs = [Page(page.tab.context.new_page(), running.address) for _ in range(9)]
-    for tab in tabs:
-        tab.open("/", "No interviews yet")
-    page.open("/", "No interviews yet")
-    assert sum("/v1/desk/events" in url for tab in [page, *tabs] for url in tab.requests) <= 2
-    running.ib("invite", "Backend engineer", "--candidate", "Noor T.")
-    for tab in [page, *tabs]:
-        tab.wait_for("Noor T.")
+    tabs = [Page(visit.tab.context.new_page(), shared.address) for _ in range(9)]
+    for tab in [*tabs, visit]:
+        tab.open("/", "New interview")
+    assert sum("/v1/desk/events" in url for tab in [visit, *tabs] for url in tab.requests) <= 2
+    shared.invite("Backend engineer", "--candidate", "Tamar L.")
+    for tab in [visit, *tabs]:
+        tab.wait_for("Tamar L.")
 
 
 def test_a_host_that_is_away_is_said_and_found_again(page: Page, running: RunningHost) -> None:
@@ -192,13 +204,14 @@ def test_a_host_that_is_away_is_said_and_found_again(page: Page, running: Runnin
     )
 
 
-def test_a_link_that_was_used_says_how_to_get_another(chromium: Any, running: RunningHost) -> None:
+def test_a_link_that_was_used_says_how_to_get_another(chromium: Any, shared: RunningHost) -> None:
     """And the token is out of the address before anything else happens."""
-    with signed_in(chromium, running.address, running.link) as page:
+    link = shared.new_link()
+    with signed_in(chromium, shared.address, link) as page:
         assert "ib_l_" not in page.tab.url
         context = chromium.new_context()
-        again = Page(context.new_page(), running.address)
-        again.tab.goto(running.link)
+        again = Page(context.new_page(), shared.address)
+        again.tab.goto(link)
         again.wait_for("You are not signed in")
         assert "ib_l_" not in again.tab.url
         context.close()

@@ -112,3 +112,34 @@ def test_pack_keeps_the_version(folder: Path, tmp_path: Path) -> None:
     rubric.write_text(rubric.read_text().replace('version = "1"\n', ""))
     _, private = pack(folder, tmp_path / "out")
     assert next(private.rglob("rubric.toml")).read_text().startswith('version = "4"')
+
+
+def test_a_packed_challenge_is_built_and_installed_without_a_network(folder: Path, tmp_path: Path) -> None:
+    """Two wheels from pip; installed, their entry points give a host both parts and a candidate one."""
+    pytest.importorskip("pip", reason="this environment has no pip")
+    pytest.importorskip("hatchling", reason="install it with: pip install -e '.[dev]'")
+    wheels, quiet = tmp_path / "wheels", ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip"]
+    parts = [str(part) for part in pack(folder, tmp_path / "out")]
+    command = [*pip, "wheel", *quiet, "--no-build-isolation", "--no-cache-dir", "-w", str(wheels), *parts]
+    subprocess.run(command, check=True, capture_output=True)
+    public, private = sorted(wheels.glob("*.whl"), key=lambda wheel: "private" in wheel.name)
+    whole = load_challenge(folder)
+
+    def read(site: str, *installed: Path) -> list[str]:
+        target = ["--target", str(tmp_path / site), *map(str, installed)]
+        subprocess.run([*pip, "install", *quiet, *target], check=True, capture_output=True)
+        program = (
+            f"import sys; sys.path[:] = {[str(tmp_path / site), *sys.path]!r}\n"
+            "from ib_kernel.interview.challenges import load_challenge\n"
+            "from ib_kernel.plugin.manager import Plugins\n"
+            "found = load_challenge('quiet-stretch', Plugins())\n"
+            "print(found.candidate_sha, found.challenge_sha, len(found.hints), bool(found.solution))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    hints = str(len(whole.hints))
+    assert read("host", public, private) == [whole.candidate_sha, whole.challenge_sha, hints, "True"]
+    candidate = read("candidate", public)
+    assert (candidate[0], candidate[2:]) == (whole.candidate_sha, ["0", "False"])

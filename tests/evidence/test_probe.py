@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
+import local_model
 import pytest
 
 from ib_kernel.errors import ConfigError, ServerFailed
@@ -84,3 +86,23 @@ def test_a_service_that_fails_leaves_no_open_session(
     with pytest.raises(ServerFailed):
         probe(interview, squares, checks)
     assert interview.session.status == "completed"
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(bool(local_model.missing()), reason=local_model.missing() or "installed")
+def test_a_real_model_is_probed(squares: Challenge, checks: HiddenChecks, settings: Settings) -> None:
+    """A small model on this machine answers whatever it likes; the line says what that did, and the cost."""
+    with local_model.serving(2048) as address:
+        there = settings.replace(
+            client="openai", dialect="llama.cpp", base_url=address, model="smollm2-135m", min_reply_tokens=1,
+            temperature=0.0, first_piece_s=300.0, gap_s=120.0, deadline_s=500.0,
+            models={"smollm2-135m": {"context_window": 2048, "max_output": 128}},
+        )  # fmt: skip
+        with Interview(there) as interview:
+            found = probe(interview, squares, checks)
+            charged = interview.service.totals(interview.session_id or "").charged_tokens
+    assert found.model == "smollm2-135m"
+    assert found.tokens == charged > 0
+    assert found.why.startswith("its answer defines no") or len(found.passed) + len(found.failed) == 2
+    assert re.search(r"solved (nothing|\d of 2 hidden runs)", found.line("squares"))

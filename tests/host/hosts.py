@@ -101,6 +101,12 @@ class RunningHost:
         assert "\n" not in line
         return line.removeprefix("%interview join ")
 
+    def new_link(self) -> str:
+        """Return a new link to the interviewer's page, which signs in once."""
+        found = re.search(r"https?://\S+/#\S+", self._in_this_process("link"))
+        assert found is not None
+        return found[0]
+
     def _in_this_process(self, *words: str) -> str:
         """Run an `ib` command here, which takes no time to start, with the host's environment."""
         out, env = io.StringIO(), self._environment()

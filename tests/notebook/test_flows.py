@@ -217,7 +217,7 @@ def test_a_reply_that_was_cut_off_with_its_kernel_is_marked(nb: Notebook, page: 
     nb.magics.engine.plugins.register(client, name="paced")
     page.run("%interview start --client paced", "a")
     ran = page.run("%%interview\nhello", "b")
-    assert "unfinished · still arriving…" in ran.data[0]["text/plain"]
+    assert "unfinished, still arriving" in ran.data[0]["text/plain"]
     assert "unfinished" in ran.data[0]["text/html"]
     assert "unfinished" not in ran.data[-1]["text/plain"]
 

@@ -22,7 +22,20 @@ SHOWN_EVENTS = frozenset(
 )
 """Kinds of events that stand in the conversation; the rest is bookkeeping."""
 
-_DETAILS = ("from", "to", "unit", "seconds", "reason", "tokens", "needed", "left", "turn", "n", "of")
+_DETAILS = (
+    "from",
+    "to",
+    "unit",
+    "seconds",
+    "reason",
+    "tokens",
+    "needed",
+    "left",
+    "turn",
+    "n",
+    "of",
+    "status",
+)
 
 MOMENT = fields(
     {"key": TEXT, "kind": TEXT, "at": NUMBER, "at_s": NUMBER, "who": TEXT},

@@ -34,7 +34,7 @@ SHARE = 10
 FULL_SPEED = 20_000
 """Characters of HTML up to which the full rate is kept; the front end's work grows with the length."""
 
-ARRIVING = "unfinished · still arriving…"
+ARRIVING = "unfinished, still arriving"
 """Stands under a reply that has not ended: a notebook that is saved then, or whose kernel dies, says so."""
 
 CLOCK_S = 1.0

@@ -209,7 +209,7 @@ function fill(list, moments, now, { nodes, clock }) {
     else if (moment.kind === "cell") {
       const code = make("pre", "ib-source", item, moment.text);
       code.tabIndex = 0;
-      code.setAttribute("role", "region");
+      code.setAttribute("role", "group");
       code.setAttribute("aria-label", moment.name);
     } else make("div", "", item, moment.text);
   }

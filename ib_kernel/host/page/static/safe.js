@@ -46,7 +46,7 @@ export function safeNodes(html, label) {
     if (node.tagName === "PRE") {
       // it scrolls sideways, so a keyboard must reach it
       node.setAttribute("tabindex", "0");
-      node.setAttribute("role", "region");
+      node.setAttribute("role", "group"); // no landmark: a reply may have many
       node.setAttribute("aria-label", label);
     }
     if (/^H[1-6]$/.test(node.tagName)) {
@@ -55,7 +55,7 @@ export function safeNodes(html, label) {
       node.replaceWith(line);
     }
     if (node.tagName === "TABLE") {
-      const box = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" });
+      const box = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" });
       node.replaceWith(box);
       node.className = "t";
       box.append(node);

@@ -71,6 +71,7 @@ export function momentWords({ kind, who, detail: d }) {
 
 /** @param {Record<string, any>} d */
 function refusedWords(d) {
+  if (d.status) return `a turn was refused: the interview was ${stateWord(String(d.status)).toLowerCase()}`;
   if (d.needed === undefined) return "something was refused";
   return `a turn was refused: ${number(Number(d.needed))} tokens needed, ${number(Number(d.left ?? 0))} left`;
 }

@@ -28,10 +28,21 @@
 /** @typedef {{ cells: CellList & Iterable<CellModel> }} NotebookModel */
 
 /**
+ * What stands under a cell; a Markdown cell has none.
+ *
+ * @typedef {{ widgets: readonly { node: HTMLElement }[], model: { get: (i: number) => { data: Record<string, unknown> } } }} OutputArea
+ */
+
+/** @typedef {{ outputArea?: OutputArea }} CellWidget */
+/** @typedef {{ node: HTMLElement, renderModel: (model: object) => Promise<void> }} Renderer */
+
+/**
  * The notebook inside its panel.
  *
  * @typedef {object} Notebook
  * @property {HTMLElement} node
+ * @property {CellWidget[]} widgets
+ * @property {{ createRenderer: (type: string) => Renderer }} rendermime
  * @property {NotebookModel | null} model
  * @property {string} codeMimetype
  * @property {{ model: CellModel } | null} activeCell

@@ -1,4 +1,4 @@
-// The extension's plugins: cells in Markdown, Stop beside a reply, and the status item with its panel.
+// The extension's plugins: cells in Markdown, Stop beside a reply, reopened widgets, and the status item with its panel.
 
 /** @import { App, NotebookPanel, Palette, Shared, StatusBar, Tracker } from "./lab.js" */
 /** @import { Link } from "./link.js" */
@@ -6,6 +6,7 @@
 import { isQuestion, watchNotebooks } from "./cells.js";
 import { makeLink } from "./link.js";
 import { makePanel } from "./panel.js";
+import { watchReopened } from "./reopened.js";
 import { makeStatusItem } from "./statusitem.js";
 import { watchStops } from "./stop.js";
 
@@ -148,6 +149,13 @@ export function makePlugins(shared) {
       autoStart: true,
       requires: [INotebookTracker],
       activate: (/** @type {App} */ _, /** @type {Tracker} */ tracker) => watchStops(tracker),
+    },
+    {
+      id: "interview-buddy:reopened",
+      description: "Shows what a widget showed last where the notebook is opened without its kernel.",
+      autoStart: true,
+      requires: [INotebookTracker],
+      activate: (/** @type {App} */ _, /** @type {Tracker} */ tracker) => watchReopened(tracker),
     },
     {
       id: "interview-buddy:status",
