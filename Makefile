@@ -76,6 +76,10 @@ bench-teams: $(VENV)/.installed ## PostgreSQL beside the embedded ledger, 1,000 
 bench-failover: $(VENV)/.installed ## a primary dies under 16 writers, by hand and with Patroni; writes benchmarks/results/failover.md
 	$(PY) benchmarks/failover.py
 
+.PHONY: bench-host-stops
+bench-host-stops: $(VENV)/.installed ## how soon the service's stream ends when a candidate stops; STOPS
+	$(PY) benchmarks/host_stops.py
+
 bench-browser: $(VENV)/.installed ## latency, long tasks and 50 interrupts; writes benchmarks/results/browser.md
 	$(PY) benchmarks/browser.py
 

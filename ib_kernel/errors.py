@@ -183,8 +183,10 @@ class ClientError(BuddyError):
     help, `retry_after_s` how many seconds the server asked to wait (None: it did not say), `status`
     the HTTP status (None: there was no answer), `code` the service's own error code. `usage` is what the
     service said that the failed attempt used (a `Reported` or `Usage`; None: nothing), `raw_usage` that as
-    it came.
+    it came. `brief` is what has happened in a few words, for a line that is shown while waiting.
     """
+
+    brief = "the service did not answer as hoped"
 
     outcome: Outcome = "rejected"
     retryable: bool = False
@@ -226,6 +228,8 @@ class QuotaExceeded(ClientError):
 class RateLimited(ClientError):
     """The service asks to slow down (429)."""
 
+    brief = "the service is busy"
+
     retryable = True
 
 
@@ -244,11 +248,15 @@ class BadRequest(ClientError):
 class ServerFailed(ClientError):
     """The service failed (5xx), or sent an error event inside a stream."""
 
+    brief = "the service failed"
+
     retryable = True
 
 
 class NotConnected(ClientError):
     """The request never left: connection refused, DNS failure, no free connection."""
+
+    brief = "the service cannot be reached"
 
     outcome: Outcome = "not_sent"
     retryable = True
@@ -257,12 +265,16 @@ class NotConnected(ClientError):
 class TimedOut(ClientError):
     """The request was sent and no (further) answer came in time."""
 
+    brief = "no answer in time"
+
     outcome: Outcome = "unknown"
     retryable = True
 
 
 class StreamBroken(ClientError):
     """The answer ended without a finish reason, the connection was lost, or the data were malformed."""
+
+    brief = "the connection broke"
 
     outcome: Outcome = "unknown"
     retryable = True

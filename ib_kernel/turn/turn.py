@@ -332,7 +332,7 @@ class Turn:
     # --- small things
 
     async def _before_wait(self, error: ClientError, seconds: float) -> None:
-        self._waits_for = type(error).__name__
+        self._waits_for = error.brief
         await self._told(error, seconds)
 
     async def _wait(self, seconds: float) -> None:

@@ -241,7 +241,7 @@ def test_the_pipeline_never_retries_sooner_than_the_server_asks(
     with buddy.ask("Hello") as reply:
         reply.on_notice = waits
         list(reply)
-    assert waits.lines == {1: "RateLimited: trying again in 40.0 s…"}
+    assert waits.lines == {1: "the service is busy: trying again in 40.0 s…"}
     assert len(server.requests) == 2
 
 
