@@ -56,18 +56,13 @@ CELL = "jupyterapp.shell.currentWidget.content.widgets[i]"
 
 
 @contextlib.contextmanager
-def server(folder: Path, *, extension: bool = True) -> Iterator[str]:
-    """Run JupyterLab over *folder*/work with settings of its own and yield its address.
-
-    Without *extension* ours is switched off there, whether or not the environment has it installed.
-    """
+def server(folder: Path) -> Iterator[str]:
+    """Run JupyterLab over *folder*/work with settings of its own and yield its address."""
     work, config = folder / "work", folder / "config"
     user = config / "user" / "@jupyterlab" / "notebook-extension"
     for path in (work, config / "labconfig", user):
         path.mkdir(parents=True)
-    off = {"@jupyterlab/apputils-extension:announcements": True} | (
-        {} if extension else {"interview-buddy": True}
-    )
+    off = {"@jupyterlab/apputils-extension:announcements": True}
     (config / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": off}))
     # every cell is drawn, whether it is in view or not
     (user / "tracker.jupyterlab-settings").write_text(

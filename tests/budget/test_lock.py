@@ -252,8 +252,8 @@ def test_two_passphrases_that_differ_start_nothing(asked):
     answers, _ = asked
     with notebook() as nb:
         answers += [PASS, PASS + "!"]
-        assert "the two passphrases differ" in nb.fails("%interview start --client demo --lock")
-        assert "no session" in nb.fails("%budget")
+        assert "The two passphrases differ" in nb.fails("%interview start --client demo --lock")
+        assert "No session" in nb.fails("%budget")
 
 
 def test_where_nobody_can_be_asked_one_line_says_so(asked):

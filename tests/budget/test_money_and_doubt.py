@@ -119,7 +119,7 @@ def test_a_call_in_doubt_is_shown_and_settled_by_its_owner(nb: Notebook) -> None
     assert event.who
     assert event.created_at > 0
     assert event.detail["reason"] == "from the dashboard"
-    assert "nothing is in doubt" in nb.fails("%budget resolve --write-off")
+    assert "Nothing is in doubt" in nb.fails("%budget resolve --write-off")
 
 
 def test_a_call_in_doubt_is_written_off(nb: Notebook) -> None:

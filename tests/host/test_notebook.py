@@ -97,7 +97,7 @@ def test_leaving_goes_back_to_sessions_of_ones_own(host: RunningHost, shell: Not
     assert "Own" in shell.ok("%interview status").text
     assert "Dan" in shell.ok("%interview join").text
     shell.ok("%interview leave --forget")
-    assert "no interview" in shell.fails("%interview join")
+    assert "No interview" in shell.fails("%interview join")
 
 
 def test_trying_a_host_uses_nothing_up(host: RunningHost, shell: Notebook) -> None:
@@ -119,7 +119,7 @@ def test_mistakes_in_the_line_are_one_line(host: RunningHost, shell: Notebook) -
     assert "new line" in unknown
     assert "7F3K" not in unknown
     assert "cannot be reached" in shell.fails("%interview join 7F3K-92QX-4MDP-W8ZT@http://127.0.0.1:9")
-    assert "no session yet" in shell.fails("%interview begin")
+    assert "No session yet" in shell.fails("%interview begin")
 
 
 def test_a_gauge_that_lives_follows_the_host(host: RunningHost, shell: Notebook) -> None:
@@ -174,3 +174,22 @@ def test_an_invitation_says_what_is_charged(host: RunningHost, shell: Notebook) 
     reply = shell.ok("%%interview\nI would use a token bucket.").text
     assert re.search(r"\d charged · 49,\d{3} of 50,000 left · about \d+ more turns", reply)
     assert "what turns added" in shell.ok("%budget").text
+
+
+def test_a_candidate_sees_their_own_timeline(host: RunningHost, shell: Notebook) -> None:
+    """The conversation, checks, hints and refusals with what was left; nothing that is the interviewer's."""
+    line = host.invite("--candidate", "Ida", "--challenge", "lru-cache", "--budget", "20000")
+    shell.ok(f"%interview join {line}")
+    shell.ok("%interview begin")
+    shell.ok("%%interview\nI would keep an OrderedDict.")
+    shell.ok("%interview hint")
+    shell.run("%interview check --cell 1")
+    shell.fails("%%interview -n 19900\nMay I have a longer answer?")
+    shown = shell.ok("%interview timeline").text
+    for part in ("question 1", "reply 1", "hint 1", "refused: 19,900 tokens needed"):
+        assert part in shown, part
+    left = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+)$", shown, re.MULTILINE)]
+    assert left[0] == 20_000 > left[-1]
+    assert "joined" not in shown
+    assert "hint 1" in shell.ok("%interview timeline --only checks").text
+    assert "question" not in shell.ok("%interview timeline --only failed").text

@@ -97,10 +97,10 @@ def test_hints_come_rung_by_rung_and_end(shell: Notebook) -> None:
 def test_mistakes_are_one_line(shell: Notebook) -> None:
     """No definition, no such cell, practice at a host."""
     ran(shell, "x = 1")
-    assert "no cell that was run defines rooms_needed, free_slots" in shell.fails("%interview check")
+    assert "No cell that was run defines rooms_needed, free_slots" in shell.fails("%interview check")
     assert "there is no such cell" in shell.fails("%interview check --cell 7")
     ran(shell, RIGHT)
-    assert "leave --practice out" in shell.fails("%interview check --practice")
+    assert "Leave --practice out" in shell.fails("%interview check --practice")
 
 
 def test_a_candidate_cannot_record_more_than_is_theirs(host: RunningHost) -> None:

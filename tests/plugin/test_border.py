@@ -133,7 +133,7 @@ def test_a_mistake_in_a_table_names_the_source(nb: Notebook, tmp_path: Path, mon
     monkeypatch.setenv("IB_CONFIG", str(path))
     path.write_text("[plugins.acme]\nlongst = 3\n", encoding="utf-8")
     line = nb.fails("%interview start")
-    assert "unknown setting 'longst' in [plugins.acme] (config.toml); did you mean longest?" in line
+    assert "Unknown setting 'longst' in [plugins.acme] (config.toml); did you mean longest?" in line
     assert "did you mean longest?" in nb.ok("%interview doctor").text
     path.write_text("[plugins.acme]\nlongest = 0\n", encoding="utf-8")
     assert "plugins.acme.longest (config.toml) cannot be 0; allowed: a whole number" in nb.fails(

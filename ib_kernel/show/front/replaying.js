@@ -97,7 +97,7 @@ function makeSide(parent, title) {
   make("div", "ib-title", box, title);
   const list = make("div", "ib-past", box);
   list.tabIndex = 0;
-  list.setAttribute("role", "region");
+  list.setAttribute("role", "group");
   list.setAttribute("aria-label", title);
   return list;
 }

@@ -113,7 +113,7 @@ function activate(app, shared, tracker, bar, palette) {
 
   const item = new shared.lumino.Widget();
   const status = makeStatusItem(item.node, open);
-  bar?.registerStatusItem("interview-buddy:status", { item, align: "right", rank: 100 });
+  bar?.registerStatusItem("interview-buddy:status", { item, align: "right", rank: 100, priority: 1 });
 
   const front = makeLinks(tracker, draw);
   function draw() {
