@@ -153,7 +153,7 @@ def replayed(page: Page, axe: str) -> None:
 
 
 TOKEN = """async () => {
-  const { csrf } = await (await fetch('/v1/desk/me')).json();
+  const { csrf } = await (await fetch('/v1/whoami')).json();
   const headers = {'X-IB-CSRF': csrf, 'Content-Type': 'application/json'};
   const asked = {method: 'POST', body: '{}', headers};
   return (await (await fetch('/v1/desk/tokens', asked)).json()).token; }"""
