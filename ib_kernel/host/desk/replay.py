@@ -33,6 +33,10 @@ REPLAYED = fields(
 )
 
 
+TELL_TIME = ("time_limit:", "warned:")
+"""How moments begin that say the session's own minutes."""
+
+
 def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> dict[str, Any]:
     """Return what happened in a session, as *person* reads it.
 
@@ -46,7 +50,9 @@ def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> 
     factor, hider = factor_for(person, session), name_hider(host, session, person) if blind else None
     moments = timeline(host.service, session)
     if person.role != "coordinator":
-        moments = [replace(m, text="time_limit") if m.text.startswith("time_limit:") else m for m in moments]
+        moments = [
+            replace(m, text=m.text.partition(":")[0]) if m.text.startswith(TELL_TIME) else m for m in moments
+        ]
     if hider is not None:
         moments = [replace(m, text=hider.hide(m.text)) for m in moments]
         session = replace(session, candidate=hider.label.capitalize())
