@@ -1,8 +1,9 @@
 """`make bench-host-stops`: how soon the service's stream ends when a candidate stops a reply, through the host.
 
-A candidate asks, reads a random number of pieces and leaves the reply, as the kernel's interrupt and the Stop
-button do. Timed is from the stop until the service sees its connection closed; with it, until the candidate has
-the turn's figures. At the end nothing is held and every stopped turn is charged once. ``STOPS`` says how many.
+A candidate asks, reads a random number of pieces and leaves the reply, as the kernel's interrupt and the
+Stop button do. Timed is from the stop until the service sees its connection closed; with it, until the
+candidate has the turn's figures. At the end nothing is held and every stopped turn is charged once. ``STOPS``
+says how many.
 """
 
 from __future__ import annotations
