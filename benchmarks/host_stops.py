@@ -1,4 +1,4 @@
-"""`make bench-host-stops`: how soon the service's stream ends when a candidate stops a reply, through the host.
+"""`make bench-host-stops`: how soon the service's stream ends when a candidate stops a reply through a host.
 
 A candidate asks, reads a random number of pieces and leaves the reply, as the kernel's interrupt and the
 Stop button do. Timed is from the stop until the service sees its connection closed; with it, until the
