@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ib_kernel.budget.access import acting_as
-from ib_kernel.errors import BuddyError
+from ib_kernel.errors import BuddyError, ConfigError
 from ib_kernel.host import invite
 from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
@@ -34,6 +34,7 @@ from ib_kernel.host.openapi import (
 from ib_kernel.interview.challenges import list_challenges
 from ib_kernel.interview.clients import default_model
 from ib_kernel.interview.personas import load_persona, persona_names
+from ib_kernel.interview.presets import read_preset
 from ib_kernel.models.limits import list_models
 from ib_kernel.text import one_line
 
@@ -64,7 +65,7 @@ CHOICES = fields(
         "charges": array(TEXT),
         "may_adapt": FLAG,
         "personas": array(TEXT),
-        "presets": array(TEXT),
+        "presets": array(fields({"name": TEXT, "fields": {"type": "object", "additionalProperties": TEXT}})),
         "defaults": fields(
             {
                 "model": TEXT,
@@ -87,6 +88,12 @@ _TEXTS = (
     *("role", "candidate", "candidate_id", "level", "challenge", "model", "client", "persona", "charge"),
     *("accommodation", "preset"),
 )
+_FILLED = (
+    *("role", "level", "challenge", "persona", "model", "charge", "token_budget", "budget_usd", "minutes"),
+    "keep_days",
+)
+"""Fields of the form that a preset may fill in."""
+
 _FORM = fields(
     {},
     {
@@ -135,7 +142,7 @@ def _choices(host: Host) -> dict[str, Any]:
         "models": known,
         "charges": ["billed", "new"],
         "personas": list(dict.fromkeys([persona, *persona_names(plugins)])),
-        "presets": sorted(settings.presets),
+        "presets": _presets(host),
         "defaults": {
             "model": model,
             "persona": persona,
@@ -149,6 +156,29 @@ def _choices(host: Host) -> dict[str, Any]:
         "gateway_why": why,
         "keep_days": settings.keep_days,
     }
+
+
+def _presets(host: Host) -> list[dict[str, Any]]:
+    """Return the presets that can be used, with what each fills into the form.
+
+    What is a file of the host's is left empty there: the preset itself brings it.
+    """
+    settings, plugins, found = host.settings, host.service.plugins, []
+    offered = {"persona": persona_names(plugins)}
+    offered["challenge"] = [c.name for c in list_challenges(plugins, settings.challenges)]
+    for name in sorted(settings.presets):
+        try:
+            given = read_preset(settings, name)
+        except ConfigError:  # `ib invite --preset` says what is wrong with it
+            continue
+        if "time_limit_s" in given:
+            given["minutes"] = f"{given['time_limit_s'] / 60:g}"
+        for key, known in offered.items():
+            if key in given and given[key] not in known:
+                given[key] = ""
+        filled = {key: one_line(str(given[key])) for key in _FILLED if key in given}
+        found.append({"name": one_line(name), "fields": filled})
+    return found
 
 
 @operation(

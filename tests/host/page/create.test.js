@@ -16,7 +16,7 @@ const CHOICES = {
     client: "demo",
     ...{ charge: "billed", hours: 48 },
   },
-  ...{ charges: ["billed", "new"], may_adapt: false },
+  ...{ charges: ["billed", "new"], may_adapt: false, presets: [] },
   ...{ gateway: false, gateway_why: "the client is demo" },
 };
 
@@ -66,6 +66,25 @@ test("what the host refuses stands under the field that it is about", async () =
   find(el, "form").requestSubmit();
   await settled();
   assert.equal(find(el, "#token_budget-hint").textContent, message);
+});
+
+test("a preset fills in the form, and what is changed there comes first", async () => {
+  const fields = { level: "senior", minutes: "60", token_budget: "60000", persona: "", keep_days: "90" };
+  const made = { line: "%interview join CODE@https://h", session: ROW, expires_at: 9, as_of: 1 };
+  const { el, asked } = await show(made, { presets: [{ name: "senior", fields }] });
+  find(el, "#candidate").value = "Ilse V.";
+  find(el, "#preset").value = "senior";
+  find(el, "#preset").dispatchEvent(new Event("change"));
+  assert.equal(find(el, "#level").value, "senior");
+  assert.match(el.textContent, /kept 90 days/);
+  find(el, "#minutes").value = "45";
+  find(el, "form").requestSubmit();
+  await settled();
+  const { body } = /** @type {any} */ (asked.at(-1));
+  assert.deepEqual(
+    [body.preset, body.level, body.minutes, body.token_budget, body.persona, body.keep_days],
+    ["senior", "senior", 45, 60_000, "", 90],
+  );
 });
 
 test("charge, money and hours go along, and a coordinator may adapt the time", async () => {

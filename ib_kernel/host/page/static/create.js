@@ -9,6 +9,7 @@ import { add, el, field, number, setText, wholeNumber } from "./parts.js";
  * @property {{ name: string, title: string, level: string, roles: string[] }[]} challenges
  * @property {string[]} models
  * @property {string[]} personas
+ * @property {{ name: string, fields: Record<string, string> }[]} presets
  * @property {string[]} charges
  * @property {boolean} may_adapt
  * @property {{ model: string, persona: string, token_budget: number, minutes: number | null, client: string, charge: string, hours: number }} defaults
@@ -31,6 +32,8 @@ const PERSONAS = {
 export function fieldOf(message) {
   /** @type {[RegExp, string][]} */
   const known = [
+    [/preset/i, "preset"],
+    [/keep.?days/i, "keep_days"],
     [/accommodation/i, "accommodation"],
     [/budget_usd|money|price|dollar/i, "budget_usd"],
     [/hours/i, "hours"],
@@ -63,14 +66,23 @@ export function makeCreate(place, given) {
 }
 
 /** The form's fields. */
-function makeParts(/** @type {Choices} */ { defaults, challenges, models, personas, charges, may_adapt }) {
+function makeParts(/** @type {Choices} */ choices) {
+  const { defaults, challenges, models, personas, presets, charges, may_adapt } = choices;
   const input = (/** @type {string} */ id, value = "", more = {}) =>
     el("input", { id, name: id, value, autocomplete: "off", ...more });
   const tasks = challenges.map((c) => /** @type {[string, string]} */ ([c.name, c.title]));
   const names = models.map((name) => /** @type {[string, string]} */ ([name, name]));
   const roles = personas.map((name) => /** @type {[string, string]} */ ([name, PERSONAS[name] ?? name]));
   const minutes = defaults.minutes === null ? "" : String(Math.round(defaults.minutes));
+  const sets = presets.map(({ name }) => /** @type {[string, string]} */ ([name, name]));
   return {
+    ...(sets.length
+      ? {
+          preset: field("Preset", select("preset", [["", "None"], ...sets]), {
+            hint: "Fills in the fields below; what you change there comes first.",
+          }),
+        }
+      : {}),
     candidate: field("Candidate", input("candidate"), {
       hint: "A code is enough. The AI and the record have it.",
     }),
@@ -104,6 +116,11 @@ function makeParts(/** @type {Choices} */ { defaults, challenges, models, person
         hint: "It lets one person in, once.",
         unit: "hours",
       },
+    ),
+    keep_days: field(
+      "Kept for",
+      input("keep_days", String(choices.keep_days ?? ""), { class: "n", inputmode: "numeric" }),
+      { hint: "Then due to be erased; the notice says so. Empty: no date.", unit: "days" },
     ),
     ...(may_adapt
       ? {
@@ -153,7 +170,7 @@ function summaryLines(parts, choices, gateway) {
   const tokens = wholeNumber(value("token_budget"));
   const money = value("budget_usd");
   const challenge = choices.challenges.find((c) => c.name === value("challenge"));
-  const kept = choices.keep_days ? `, kept ${choices.keep_days} days` : "";
+  const kept = value("keep_days") ? `, kept ${value("keep_days")} days` : "";
   return [
     ["AI", `${value("model")}, as ${value("persona")}`],
     ["Task", challenge ? challenge.title : "none: the AI chooses one"],
@@ -187,6 +204,9 @@ function readForm(parts, defaults) {
   if (value("budget_usd") && !(money > 0))
     good = wrong(parts.budget_usd, "Type US dollars above 0, such as 0.50, or leave it empty.");
   if (!(hours > 0)) good = wrong(parts.hours, "Type hours above 0, such as 48.");
+  const days = wholeNumber(value("keep_days"));
+  if (value("keep_days") && !(days >= 1))
+    good = wrong(parts.keep_days, "Type a whole number of days, such as 90, or leave it empty.");
   if (!value("candidate")) good = wrong(parts.candidate, "Type a name or a code, such as A-17.");
   if (!good) return null;
   const texts = /** @type {const} */ ([
@@ -200,6 +220,8 @@ function readForm(parts, defaults) {
     ...(minutes ? { minutes: time } : {}),
     ...(money > 0 ? { budget_usd: money } : {}),
     ...(adapted ? { accommodation: adapted } : {}),
+    ...(days >= 1 ? { keep_days: days } : {}),
+    ...(value("preset") ? { preset: value("preset") } : {}),
   };
 }
 
@@ -232,6 +254,11 @@ function form(place, choices, given) {
     if (!parts.challenge.node.classList.contains("err")) setText(parts.challenge.hint, known);
   }
   summary();
+  parts.preset?.control.addEventListener("change", () => {
+    const chosen = choices.presets.find(({ name }) => name === parts.preset?.control.value);
+    fill(parts, chosen?.fields ?? {});
+    summary();
+  });
 
   /** @param {Event} event */
   async function submit(event) {
@@ -253,6 +280,22 @@ function form(place, choices, given) {
     } finally {
       button.disabled = false;
     }
+  }
+}
+
+/**
+ * Fill in what a preset says; what is a file of the host's is left to the preset itself.
+ *
+ * @param {Parts} parts
+ * @param {Record<string, string>} values
+ */
+function fill(parts, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const control = parts[/** @type {keyof Parts} */ (name)]?.control;
+    if (!control) continue;
+    const offered = "options" in control ? [...control.options].map((one) => one.value) : [value];
+    if (!offered.includes(value)) add(control, el("option", { value, text: "As the preset says" }));
+    control.value = value;
   }
 }
 
