@@ -6,6 +6,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.budget.unresolved import left_behind
 from ib_kernel.errors import UnknownSession, did_you_mean
 from ib_kernel.values import BudgetStore, Session, Status
+from ib_kernel.values.judging import is_judges
 
 
 def find_session(service: TokenService, session_id: str) -> Session:
@@ -20,7 +21,8 @@ def find_session(service: TokenService, session_id: str) -> Session:
 
 def no_session_line(store: BudgetStore) -> str:
     """Return what to type when no session is in use, the last one that could go on by its name."""
-    active = [s for s in store.sessions(limit=20) if s.status in (Status.ACTIVE, Status.PAUSED)]
+    open_ = (Status.ACTIVE, Status.PAUSED)
+    active = [s for s in store.sessions(limit=20) if s.status in open_ and not is_judges(s)]
     line = 'no session yet. Type %interview start "Backend engineer" to begin'
     if not active:
         return f"{line}, or %interview use ID to go on with an earlier one."

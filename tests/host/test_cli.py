@@ -30,6 +30,8 @@ def ib(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
         (("host", "--listen", "unix:/tmp/x.sock"), "--behind-proxy"),
         (("invite", "--host", "https://host.example"), "IB_HOST_TOKEN"),
         (("restore", "/nowhere/at/all"), "backup"),
+        (("report", "abc", "noor.pdf"), ".html, .md or .json"),
+        (("report", "abc", "noor.md", "--release"), "--for candidate"),
     ],
 )
 def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str) -> None:
@@ -45,7 +47,17 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """`ib` alone shows what there is."""
     status, said = ib(capsys)
     assert status == 2
-    for command in ("host", "invite", "link", "interviewer", "verify", "backup", "restore", "doctor"):
+    for command in (
+        "host",
+        "invite",
+        "link",
+        "interviewer",
+        "verify",
+        "backup",
+        "restore",
+        "report",
+        "doctor",
+    ):
         assert command in said
 
 

@@ -12,6 +12,8 @@ import pytest
 from hosts import RunningHost
 from notebook_shell import Notebook, notebook
 
+from ib_kernel.cli import main
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
@@ -193,3 +195,25 @@ def test_a_candidate_sees_their_own_timeline(host: RunningHost, shell: Notebook)
     assert "joined" not in shown
     assert "hint 1" in shell.ok("%interview timeline --only checks").text
     assert "question" not in shell.ok("%interview timeline --only failed").text
+
+
+def test_a_candidate_reads_what_was_released_and_objects(
+    host: RunningHost, shell: Notebook, tmp_path: Path
+) -> None:
+    """Nothing before; then the edition that the interviewer has written, and an objection that they read."""
+    line = host.invite("Engineer", "--candidate", "Noor", "--challenge", "rate-limiter", "--budget", "30000")
+    shell.ok(f"%interview join {line}")
+    shell.ok("%%interview\nOne Lua script makes check and update one atomic step.")
+    shell.ok("%interview end --yes")
+    mine, theirs = tmp_path / "mine.md", tmp_path / "team.md"
+    assert "No report was released to you yet" in shell.fails(f"%interview report {mine}")
+    assert "interviewer's" in shell.fails("%interview judge")
+    assert "interviewer's" in shell.fails('%interview feedback atomic --next "x"')
+    session, data = shell.magics.engine.session_id or "", ["--data", str(host.data)]
+    edition = [str(tmp_path / "noor.md"), "--for", "candidate", "--release"]
+    assert main(["report", session, *edition, *data]) == 0
+    shell.ok(f"%interview report {mine}")
+    assert "Your interview" in mine.read_text(encoding="utf-8")
+    assert "Kept with the record" in shell.ok("%interview object the outage in turn 1").text
+    assert main(["report", session, str(theirs), *data]) == 0
+    assert "the outage in turn 1" in theirs.read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from ib_kernel.errors import NoSession, QueryError
 from ib_kernel.evidence.origins import compute_for
 from ib_kernel.notebook.output.show import Output, markup, show_lines
 from ib_kernel.show.figures import cost_line, read_budget
+from ib_kernel.values.judging import is_judges
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def accuracy(engine: Engine) -> Output:
 def sessions(engine: Engine) -> Output:
     """Return the sessions of the ledger, newest first, with what to type next."""
     store = engine.service.store
-    found = store.sessions(limit=50)
+    found = [session for session in store.sessions(limit=200) if not is_judges(session)][:50]
     if not found:
         raise NoSession('no session in this ledger yet. Type %interview start "Backend engineer" to begin.')
     current = engine.interview.session_id

@@ -28,6 +28,7 @@ from ib_kernel.show.render import to_html_each
 from ib_kernel.show.spending import burn_down, spent, tokens_per_turn
 from ib_kernel.text import plain
 from ib_kernel.values import Status
+from ib_kernel.values.judging import is_judges
 from ib_kernel.values.table import table_html, table_text
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class SessionsWidget(Watching):
     def _read(self) -> dict[str, Any]:
         if self._host is not None:
             return self._read_host(self._host)
-        sessions = self._service.store.sessions()
+        sessions = [s for s in self._service.store.sessions() if not is_judges(s)]
         totals: dict[str, Totals] = {}
 
         def sums(session: Session) -> Totals:
