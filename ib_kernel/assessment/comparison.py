@@ -18,7 +18,7 @@ from ib_kernel.budget.access import actor
 from ib_kernel.errors import ConfigError, Locked, NotHere, did_you_mean
 from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.show.spending import burn_down, spent
-from ib_kernel.text import one_line
+from ib_kernel.text import one_line, several
 from ib_kernel.values import Check, LedgerEvent, Score, Session, Spent
 from ib_kernel.values.accommodation import time_factor
 
@@ -41,13 +41,15 @@ class Level:
 
     `low` and `high` are the range of people's newest levels (None: nobody's that is to be seen), `people` how
     many gave one, `model_low` and `model_high` what a model proposes. `hidden` is whether the person has to
-    rate first; it is True whether or not others have rated.
+    rate first; it is True whether or not others have rated. `quotes` are the candidate's words that people
+    chose, `turns` the turns that they named without words.
     """
 
     low: int | None = None
     high: int | None = None
     people: int = 0
     quotes: int = 0
+    turns: int = 0
     model_low: int | None = None
     model_high: int | None = None
     hidden: bool = False
@@ -66,9 +68,8 @@ class Level:
         if self.people > 1:
             parts.append(f"{self.people} raters" + (" differ" if self.low != self.high else ""))
         if self.people:
-            parts.append(
-                f"{self.quotes} quote{'' if self.quotes == 1 else 's'}" if self.quotes else "no quote"
-            )
+            pointed = several(self.quotes, "quote") if self.quotes else several(self.turns, "turn")
+            parts.append(pointed if self.quotes or self.turns else "no quote")
         model = _range(self.model_low, self.model_high)
         if model:
             parts.append(f"model: {model}")
@@ -288,7 +289,8 @@ class _Reading:
             min(given, default=None),
             max(given, default=None),
             len(people),
-            sum(len(s.quotes) for s in people),
+            sum(bool(quote.get("words")) for s in people for quote in s.quotes),
+            len({quote.get("turn") for s in people for quote in s.quotes if not quote.get("words")}),
             min(lows, default=None),
             max(highs, default=None),
         )

@@ -299,6 +299,27 @@ def opened_by(service: TokenService, passphrase: str) -> set[str]:
     return opened
 
 
+def may_read(interview: Interview, session: Session, rater: str) -> bool:
+    """Return True unless *session* is about another one, whose levels *rater* may not see all.
+
+    A judge's own session has its words and levels in it: they are read by who may see what came of them.
+
+    Args:
+        interview: Whose ledger, and whose challenges.
+        session: Any session.
+        rater: A person's name.
+    """
+    about = session.meta.get("about")
+    if not isinstance(about, str) or not about:
+        return True
+    service = interview.service
+    judged = service.get_session(about)
+    if has_unfolded(service.store.events(about), rater):
+        return True
+    rubric = rubric_of(service, judged, interview.whole_challenge(judged))
+    return not is_hidden(service.store, judged, rubric, rater)
+
+
 def hider_of(session: Session, label: str = "the candidate") -> NameHider:
     """Return what replaces the names of a session's candidate.
 

@@ -18,9 +18,9 @@ def code_cells(path: Path) -> list[Any]:
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-def test_there_are_six_notebooks() -> None:
-    """The tour has its parts, one for a model of one's own, and a whole coding interview."""
-    assert [name[:2] for name in ids] == ["01", "02", "03", "04", "05", "06"]
+def test_there_are_seven_notebooks() -> None:
+    """The tour has its parts, one for a model of one's own, a whole coding interview, and a decision."""
+    assert [name[:2] for name in ids] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)

@@ -45,8 +45,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
 def test_a_level_is_one_line_typed_and_one_line_answered(book: Notebook) -> None:
     """Criterion, level, reason, turns; the answer says what the level means and what is left."""
     said = book.ok('%interview score races 2 "names the update, and Noor\'s lock" --turn 1').text
-    assert said.strip() == "races: 2, Names it when asked. nobody else has rated it. 1 criterion to go."
-    assert "every criterion is rated" in book.ok("%interview score tests 0").text
+    assert said.strip() == "races: 2, Names it when asked. Nobody else has rated it. 1 criterion to go."
+    assert "Every criterion is rated" in book.ok("%interview score tests 0").text
     shown = book.ok("%interview scorecard").text
     assert "names the update, and Noor's lock" in shown
     assert book.ok("%interview scorecard --blind").text == shown  # all is rated
@@ -88,7 +88,7 @@ def test_several_people_rate_at_one_machine_and_look_afterwards(book: Notebook) 
     """By the name they type; the second sees the first's level once theirs is given."""
     book.ok("%interview score races 3 --rater Ann")
     assert "Ann 3" not in book.ok("%interview scorecard --rater Ben").text
-    assert "others: Ann 3" in book.ok("%interview score races 1 --rater Ben").text
+    assert "Others: Ann 3" in book.ok("%interview score races 1 --rater Ben").text
     assert "1 to 3" in book.ok("%interview compare rate-limiter --rater Ben").text
     assert "rate it first" in book.ok("%interview compare rate-limiter --rater Cy").text
     assert "no first ones" in book.ok("%interview scorecard --unfold --rater Cy").text

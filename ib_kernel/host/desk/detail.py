@@ -17,6 +17,7 @@ from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.evidence.course import course
 from ib_kernel.host.desk.course import COURSE, MOMENT, moments
+from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.desk.rows import ROW, session_row
 from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, array, fields, maybe
@@ -94,7 +95,7 @@ def detail(
         blind: Whether names are replaced until this person has rated every criterion.
     """
     store, service = host.store, host.service
-    real = service.get_session(session_id)
+    real = readable_session(host, session_id, person)
     factor = factor_for(person, real)
     session = relative(real, factor)
     totals, messages, events = service.totals(session_id), store.history(session_id), store.events(session_id)

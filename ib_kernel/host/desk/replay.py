@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.evidence.replay import about, replay_rows
 from ib_kernel.evidence.timeline import timeline
 from ib_kernel.host.desk.detail import name_hider
+from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.desk.times import factor_for
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, fields
 from ib_kernel.show.classes import with_classes
@@ -46,7 +47,7 @@ def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> 
         person: Who asks: times are theirs to read.
         blind: Whether names are replaced until this person has rated every criterion.
     """
-    session = host.service.get_session(session_id)
+    session = readable_session(host, session_id, person)
     factor, hider = factor_for(person, session), name_hider(host, session, person) if blind else None
     moments = timeline(host.service, session)
     if person.role != "coordinator":

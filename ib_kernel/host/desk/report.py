@@ -19,6 +19,7 @@ from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.budget.access import acting_as
 from ib_kernel.host.answers import Refused, answer, is_blind, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
+from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.openapi import COUNT, FLAG, NUMBER, TEXT, choice, fields, maybe, operation, text
 from ib_kernel.secrets import scrub_keys
 from ib_kernel.values import LedgerEvent
@@ -26,7 +27,8 @@ from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
     from ib_kernel.assessment.report.values import Report
-    from ib_kernel.host.host import Host
+    from ib_kernel.host.desk.reading import readable_session
+from ib_kernel.host.host import Host
 
 MEDIA = {"html": "text/html", "md": "text/markdown", "json": "application/json"}
 """How a report can be had."""
@@ -207,7 +209,7 @@ def edition_of(report: Report) -> str:
 
 
 def _built(host: Host, session_id: str, whom: str, person: str, blind: bool, model: bool) -> Report:
-    session = host.service.get_session(session_id)
+    session = readable_session(host, session_id, person)
     if whom == "candidate":
         return build_for_candidate(host.engine, session, model=model, guarded=False)
     return build(host.engine, session, rater=person, blind=blind, model=model, guarded=False)

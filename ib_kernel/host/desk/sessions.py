@@ -18,6 +18,7 @@ from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
 from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
 from ib_kernel.host.desk.live import stream
+from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.desk.replay import REPLAYED, replay
 from ib_kernel.host.desk.rows import GROUPS, ROW, by_session, clock_of, matches, session_row
 from ib_kernel.host.desk.times import factor_for, relative
@@ -127,11 +128,11 @@ async def one_session(request: Request) -> Response:
 )
 async def session_writing(request: Request) -> Response:
     """Answer the end of each reply that is being written."""
-    await require_interviewer(request)
+    person = await require_interviewer(request)
     host, session_id = host_of(request), request.path_params["session_id"]
 
     def read() -> dict[str, Any]:
-        host.service.get_session(session_id)
+        readable_session(host, session_id, person)
         return {"writing": writing(host, session_id), "as_of": host.clock()}
 
     return answer(await run_in_threadpool(read))

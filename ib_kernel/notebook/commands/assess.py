@@ -128,7 +128,7 @@ def agreement(engine: Engine, parsed: Parsed) -> Output:
             f"{a.rater_a} and {a.rater_b}",
             f"{a.n:,}",
             f"{a.equal_share:.0%}",
-            "not defined" if a.kappa is None else f"{a.kappa:.2f}",
+            "one session only" if a.n == 1 else "not defined" if a.kappa is None else f"{a.kappa:.2f}",
             "too few sessions" if a.low is None or a.high is None else f"{a.low:.2f} to {a.high:.2f}",
         ]
         for a in found

@@ -29,6 +29,11 @@ Watch the budget
   %%usage
   SELECT model, sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM calls GROUP BY model
 
+Decide (docs: from the end of an interview to a decision)
+  %interview rubric · scorecard            the criteria; your levels, and those of others once you have rated
+  %interview score races 2 "one lock" --turn 3
+  %interview compare rate-limiter --blind  candidates by equal conditions; agreement says how far raters agree
+
 The session
   %interview status · pause · resume --minutes 10 · end
   %interview transcript ada.md             or .html, .ipynb, .json; without a file it is shown

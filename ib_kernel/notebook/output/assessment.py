@@ -53,8 +53,8 @@ def scored_line(card: Scorecard, typed: str) -> str:
     left = f"{several(card.missing, 'criterion')} to go".replace("criterions", "criteria")
     parts = [
         f"{rated.criterion.name}: {level}, {one_line(anchor)}",
-        f"others: {others}" if others else "nobody else has rated it",
-        left if card.missing else "every criterion is rated",
+        f"Others: {others}" if others else "Nobody else has rated it",
+        left if card.missing else "Every criterion is rated",
     ]
     return ". ".join(parts) + "."
 

@@ -77,7 +77,8 @@ class Place:
 
         routes = described(self.client.app.routes)  # type: ignore[attr-defined]
         found = [path for path, methods, _ in routes if "GET" in methods and "{" not in path]
-        return [path for path in found if path.startswith("/v1/") and not path.endswith("/events")]
+        apart = ("/events", "/openapi.json")  # a stream without an end; what everybody may read
+        return [path for path in found if path.startswith("/v1/") and not path.endswith(apart)]
 
     def get(self, path: str, who: dict[str, str]) -> Any:
         """Return the answer to a good request."""

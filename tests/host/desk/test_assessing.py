@@ -61,6 +61,20 @@ def test_a_rater_who_peeks_finds_nothing_on_any_path(desk: Place) -> None:
     assert [s.saw_model for s in desk.host.store.scores(session.session_id)] == [False, False, False]
 
 
+def test_a_judge_s_own_session_opens_with_the_last_level(desk: Place) -> None:
+    """Its conversation, replay, report and what is being written: its words are levels, too."""
+    session, path = rated(desk)
+    own = desk.session(candidate="judge", persona="judge", meta={"about": session.session_id})
+    desk.said(own, "What level?", f"{PLANTED}: level 1")
+    ann, judges = desk.person("Ann"), f"/v1/desk/sessions/{own.session_id}"
+    for address in (judges, f"{judges}/replay", f"{judges}/writing", f"{judges}/report?format=json"):
+        answer = desk.client.get(address, headers=ann)
+        assert answer.status_code == 403, address
+        assert PLANTED not in answer.text
+    desk.post(f"{path}/score", ann, {"criterion": "races", "level": 0})
+    assert PLANTED in desk.client.get(judges, headers=ann).text
+
+
 def test_a_coordinator_rates_first_or_looks_and_does_not_rate(desk: Place) -> None:
     """No role sees levels by itself; looking is recorded under the name of who did it."""
     session, path = rated(desk)
