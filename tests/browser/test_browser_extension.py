@@ -117,11 +117,11 @@ import json, time
 from ib_kernel import TokenService
 service = TokenService()
 session = service.store.sessions()[0].session_id
-time.sleep(2)
-for n in range(5):
+time.sleep(1)
+for n in range(3):
     service.update_consumption(session, 1000 * 2**n, 0)
     print(json.dumps([service.get_remaining_budget(session), time.time()]), flush=True)
-    time.sleep(2.3)"""
+    time.sleep(1.3)"""
 """Another notebook's spending, each at another moment of whoever looks in whole seconds."""
 
 SEEN = """() => { window.ibSeen = []; const item = document.querySelector('.ib-status');
@@ -133,7 +133,7 @@ def test_the_status_item_follows_another_notebook_s_spending(jupyter: lab.Lab) -
     """Two notebooks, two kernels, one session: the first shows within 2 s what the second has spent.
 
     Both clocks are this machine's: the page notes when its words changed, the other notebook when it had
-    spent. The middle one of five counts, so that a moment in which the machine is busy is forgiven.
+    spent. The middle one of three counts, so that a moment in which the machine is busy is forgiven.
     """
     with jupyter.notebook("first.ipynb", [START.replace("20000", "50000")]) as sheet:
         sheet.run(0)
@@ -145,16 +145,15 @@ def test_the_status_item_follows_another_notebook_s_spending(jupyter: lab.Lab) -
             other.begin(0)
             sheet.page.evaluate("id => { jupyterapp.shell.activateById(id); }", front)
             other.wait()
-            wait_for(sheet, "19k", ".ib-status")
+            wait_for(sheet, "43k", ".ib-status")
             seen = sheet.page.evaluate("() => window.ibSeen")
             sheet.page.evaluate("id => { jupyterapp.shell.activateById(id); }", back)
             sheet.page.wait_for_function("id => jupyterapp.shell.currentWidget.id === id", arg=back)
             spent = [json.loads(line) for line in other.outputs(0)[-1]["text"].splitlines()]
-    waited = sorted(
-        min(at for label, at in seen if f" {left} tokens left" in label) - when for left, when in spent
-    )
+    shown = [(int(found[1]), at) for words, at in seen if (found := re.search(r"(\d+) tokens left", words))]
+    waited = sorted(min(at for left, at in shown if left <= wanted) - when for wanted, when in spent)
     print("seen after, s:", [round(s, 2) for s in waited])
-    assert waited[2] <= 2.0, waited
+    assert waited[1] <= 2.0, waited
 
 
 def test_no_session_a_restart_and_another_notebook_are_calm(jupyter: lab.Lab) -> None:
