@@ -77,8 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     restore = _command(commands, "restore", "bring a backup back into a new ledger", "restore")
     restore.add_argument("folder", type=Path, metavar="DIR", help="a folder that ib backup wrote")
     _person_parsers(commands)
-    store = _command(commands, "store", "make, migrate or check a ledger such as a database", "store")
-    store.add_argument("action", choices=("init", "migrate", "check"), help="what to do")
+    store = _command(commands, "store", "make, migrate, check or move a ledger such as a database", "store")
+    actions = ("init", "migrate", "check", "import-duckdb", "export-duckdb")
+    store.add_argument("action", choices=actions, help="what to do with the ledger that --store names")
+    what = "import: the folder to move from (default: --data); export: a new file"
+    store.add_argument("place", nargs="?", default="", metavar="DIR|FILE", help=what)
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
 

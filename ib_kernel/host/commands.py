@@ -310,9 +310,13 @@ def _able(store: Any, name: str) -> Any:
 
 
 def store(given: argparse.Namespace) -> int:
-    """Make, bring forward or check a ledger that has to be set up."""
-    from ib_kernel.host import store_tools
+    """Make, bring forward or check a ledger that has to be set up; move one in, or take one along."""
+    from ib_kernel.host import moving, store_tools
 
+    what, _, form = given.action.partition("-")
+    if form:
+        move = {"import": moving.bring, "export": moving.take_along}[what]
+        return move(form, settings_of(given), given.place, say)
     status: int = getattr(store_tools, given.action)(settings_of(given), say)
     return status
 
