@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host eval-prompts
+.PHONY: demo demo-host bench-host-crash test test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host bench-moving eval-prompts
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -91,6 +91,9 @@ bench-host: $(VENV)/.installed ## the gateway beside pass-throughs and peers, a 
 
 eval-prompts: $(VENV)/.installed ## simulated candidates against the prompts; ARGS="--client openai --as FILE.md --show"
 	$(PY) tools/eval_prompts.py $(ARGS)
+
+bench-moving: $(VENV)/.installed ## a ledger of a million rows moves into PostgreSQL; ROWS; writes benchmarks/results/moving.md
+	$(PY) benchmarks/moving.py $(if $(ROWS),--rows $(ROWS))
 
 workflows: $(VENV)/.installed ## the forge's workflows, checked without the network
 	$(BIN)/actionlint

@@ -142,10 +142,13 @@ WITH asked AS (
     JOIN asked AS a ON a.session_key = b.session_key AND a.session_id = b.session_id AND a.turn < b.turn
     WHERE len(a.terms) >= 3 AND len(b.terms) >= 3
 )
-SELECT session_id, turn, max_by(earlier_turn, similarity) AS earlier_turn, round(max(similarity), 2) AS similarity
-FROM pairs
-WHERE similarity >= 0.6
-GROUP BY session_id, turn;
+SELECT session_id, turn, earlier_turn, round(similarity, 2) AS similarity
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY session_id, turn ORDER BY similarity DESC, earlier_turn) AS place
+    FROM pairs
+    WHERE similarity >= 0.6
+)
+WHERE place = 1;
 
 -- Replies after which the candidate ran a cell (our own magics apart) or a check before asking on. What was run
 -- need not have had to do with the reply; what was tried elsewhere is not seen.
