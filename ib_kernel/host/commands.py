@@ -226,6 +226,7 @@ def erase(given: argparse.Namespace) -> int:
             return 0
         person = _person(host, given)
         _say_all(privacy.session_lines(person.sessions))
+        _say_unreadable(store)
         require_yes(given, f"Erase {several(len(person.sessions), 'session')}? This cannot be undone.")
         for folder in given.backup:  # first: afterwards nobody knows whose a backup's sessions are
             found = _able(store, "erase_in_backup")(folder, person.session_ids, who=default_candidate())
@@ -251,6 +252,7 @@ def retention(given: argparse.Namespace) -> int:
         if not given.erase:
             say(f"{several(len(due), 'session')} due; ib retention --erase erases them")
             return 0
+        _say_unreadable(store)
         require_yes(given, f"Erase {several(len(due), 'session')}? This cannot be undone.")
         left = 0
         for person in due:
@@ -260,6 +262,12 @@ def retention(given: argparse.Namespace) -> int:
                 left += 1
                 say(f"not erased: {error}")
     return 1 if left else 0
+
+
+def _say_unreadable(store: Any) -> None:
+    """Name what an erasure removes because nobody can say what is in it."""
+    for name in getattr(store, "unreadable_copies", list)():
+        say(f"{name} will be removed: nobody can read it, so that it may have the person's texts")
 
 
 def _erase(host: Host, store: PrivacyStore, person: Person, who: str) -> None:

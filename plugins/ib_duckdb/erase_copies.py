@@ -26,6 +26,32 @@ def set_aside(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if names.fullmatch(path.name))
 
 
+def unreadable(folder: Path) -> list[str]:
+    """Return the files beside the ledger that nobody can read: an erasure removes them."""
+    import duckdb
+
+    found = []
+    for path in set_aside(folder):
+        try:
+            if path.suffix == ".duckdb":
+                duckdb.connect(str(path), read_only=True).close()
+            else:
+                with _opened(path) as db:
+                    db.execute("SELECT count(*) FROM sessions").fetchall()
+        except (duckdb.Error, apsw.Error):
+            found.append(path.name)
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
 def erase_copy(path: Path, keys: Iterable[int], pseudonym: str) -> None:
     """Erase from a file that nobody uses. Raises `Damaged` and its like for one that cannot be read."""
     keys = list(keys)

@@ -48,9 +48,8 @@ def erase(
         who: Who erases.
         now: When.
     """
-    if record.path.exists() and record.move() is None:
-        with _alone(record), _open(record):  # names who has it open
-            raise _busy(record)
+    with _alone(record):
+        _bring(record)
     with _alone(record), _open(record) as db:
         keys = _keys(hot, db, session_ids)
         found = erase_record.sessions_of(db, keys.values()) if db else []
@@ -71,6 +70,20 @@ def unfinished(hot: Hot) -> list[int]:
     """Return the sessions whose erasure was begun and not finished."""
     with hot.read() as db:
         return [key for (key,) in db.execute("SELECT session_key FROM erasing ORDER BY 1")]
+
+
+def _bring(record: Record) -> None:
+    """Move what is final, and bring the record forward where it is an older version's."""
+    with told(record.path):
+        try:
+            record.bring()
+        except Damaged as damage:
+            record.set_aside(str(damage))
+            record.bring()
+            raise StoreBusy(
+                f"{record.path.name} was damaged and is set aside; it may still have the person's texts, so "
+                "that it will be removed when you run the same again: copy it elsewhere first if you need it"
+            ) from None
 
 
 def _erase_hot(

@@ -85,6 +85,10 @@ class Privacy(Part):
         self._moved_soon()
         return done
 
+    def unreadable_copies(self) -> list[str]:
+        """Return the files beside the ledger that nobody can read: `erase` removes them."""
+        return erase_copies.unreadable(self._record.path.parent)
+
     def erase_in_backup(self, folder: Path, session_ids: Sequence[str], *, who: str = "") -> list[str]:
         """Erase the person from some sessions in a folder that `backup` has written; return those it had.
 

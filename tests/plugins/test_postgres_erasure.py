@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from postgres_servers import Databases, run
 from test_store_erasure import ID, NAME, PLANTED, Clock, fill, found_in, say
 
-from ib_kernel.errors import SessionInactive, StoreBusy, UnknownSession
+from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
 from ib_kernel.values import NewSession, Status
 from ib_kernel.values.erasure import PSEUDONYM
 
@@ -134,6 +135,23 @@ def test_who_is_in_the_way_is_named(ledger: Ledger, monkeypatch: pytest.MonkeyPa
     assert store.resume_erasures() is None
     assert store.check() == []
     assert [line for line in found_in(ledger.dump()) if NAME not in line] == []  # v goes on
+
+
+def test_a_role_that_may_not_write_anew_is_told(ledger: Ledger) -> None:
+    """The server only warns then: nothing is said to be done that is not, and its owner goes on."""
+    rows = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ib"
+    may = ("USAGE ON SCHEMA ib", rows, "EXECUTE ON ALL FUNCTIONS IN SCHEMA ib")
+    grants = "; ".join(f"GRANT {right} TO eraser" for right in may)
+    ledger.server.execute(f"CREATE ROLE eraser LOGIN BYPASSRLS; {grants}", database=ledger.database)
+    try:
+        url = ledger.server.url(ledger.database, "eraser")
+        other = PostgresStore(url, clock=ledger.clock, store_timeout_s=30, background=False)
+        with closing(other), pytest.raises(StoreError, match=r"may not write ib\.sessions anew"):
+            other.erase(["s", "t"])
+    finally:
+        ledger.server.execute("DROP OWNED BY eraser; DROP ROLE eraser", database=ledger.database)
+    assert ledger.store.resume_erasures() is not None
+    assert found_in(ledger.files()) == []
 
 
 def test_rows_about_a_person_are_all_of_theirs(ledger: Ledger) -> None:

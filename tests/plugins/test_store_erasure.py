@@ -237,6 +237,7 @@ def test_files_that_were_set_aside_are_erased_or_removed(store: DuckDBStore, tmp
         running.step()
     backup.close()
     (data / ".usage-999999-1.duckdb").write_bytes(b"zebrafink-cell")  # of a process that is gone
+    assert store.unreadable_copies() == ["usage.damaged-2.duckdb"]
     done = store.erase(["s", "t"], who="Ira")
     assert found_in(tmp_path) == []
     assert set(done.removed) == {"usage.damaged-2.duckdb", ".usage-999999-1.duckdb"}
@@ -268,6 +269,19 @@ def copy_database(source: Path, target: Path) -> None:
     """Copy a DuckDB file as DuckDB does."""
     with duckdb.connect() as db:
         db.execute(f"ATTACH '{source}' AS a (READ_ONLY); ATTACH '{target}' AS b; COPY FROM DATABASE a TO b")
+
+
+def test_a_damaged_record_is_said_before_it_is_removed(store: DuckDBStore, tmp_path: Path) -> None:
+    """Who looks for the person's sessions has it set aside; the erasure removes it."""
+    store.flush()
+    record = tmp_path / "data" / "usage.duckdb"
+    record.write_bytes(b"zebrafink-cell" + record.read_bytes()[14:])
+    assert {session.session_id for session in store.known_sessions()} == {"s", "t", "other"}
+    assert store.unreadable_copies() == ["usage.damaged-1.duckdb"]
+    assert store.erase(["s", "t"], who="Ira").removed == ("usage.damaged-1.duckdb",)
+    assert found_in(tmp_path) == []
+    with duckdb.connect(str(record), read_only=True) as db:  # people's tools find views as before
+        assert len(db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()) > 10
 
 
 def test_a_change_after_an_erasure_is_still_named(store: DuckDBStore, tmp_path: Path) -> None:
