@@ -30,7 +30,6 @@ from standbys import Durable, Standby, binaries
 from ib_kernel.errors import BuddyError, ReservationError, StoreError
 from ib_kernel.values import CallEnd, NewSession, Reservation, Status
 from ib_postgres.store import PostgresStore
-from ib_postgres.tools import PostgresTools
 
 RESULTS = Path(__file__).parent / "results" / "failover.md"
 WRITERS, BEFORE_S, CUT_S, AFTER_S = 16, 2.0, 0.7, 3.0
@@ -40,7 +39,7 @@ WRITERS, BEFORE_S, CUT_S, AFTER_S = 16, 2.0, 0.7, 3.0
 class Audit:
     """What became of the writers' calls: acknowledged ones that are lost or doubled, and the longest wait.
 
-    `told` is what the doctor had said of the set-up before.
+    `told` is what the doctor warned of before.
     """
 
     acknowledged: int = 0
@@ -131,8 +130,8 @@ def by_hand(synchronous: bool) -> Audit:
         if synchronous:
             primary.wait_for("*")
         both = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/ledger"
-        told = " · ".join(PostgresTools(primary.url("ledger")).check()[0])
         writers = Writers(f"{both}?target_session_attrs=read-write")
+        told = " · ".join(line for line, well in writers.store.about() if not well)
         writers.start()
         time.sleep(BEFORE_S)
         standby.cut_off()

@@ -25,11 +25,18 @@ def report(host: Host) -> list[str]:
         f"people {', '.join(f'{p.name} ({p.role})' for p in present(host)) or 'none yet: ib host adds you'}",
     ]
     try:
+        lines += [f"ledger's server: {line}" for line, _ in about_server(host)]
         problems = host.store.check()
     except BuddyError as error:
         problems = [str(error)]
     lines.append(f"hidden checks: {Sandbox().problem() or 'their sandbox works'}")
     return [*lines, *(f"ledger: {line}" for line in problems or ["adds up"])]
+
+
+def about_server(host: Host) -> list[tuple[str, bool]]:
+    """Return what the ledger says of its server, each line with whether it is well so; nothing of a file."""
+    about = getattr(host.store, "about", None)
+    return list(about()) if about is not None else []
 
 
 def _address(host: Host) -> str:

@@ -143,7 +143,8 @@ class HostStore(Protocol):
     puts what had come of them into the transcript though nobody asks for it again. And, in a ledger that
     hosts of several machines share, ``announce_host(address, fingerprint)`` (called every few seconds),
     ``withdraw_host(address)`` and ``hosts() -> list[HostAddress]``, those seen within `SEEN_S`; without these
-    a host's address stands in its data directory.
+    a host's address stands in its data directory. And ``about() -> list[tuple[str, bool]]``, what the doctor
+    says of a ledger's server, each line with whether it is well so.
 
     Nothing of this reaches SQL or an export. Optional coroutines with the arguments, answers and errors of
     their namesakes, for callers on an event loop: ``agrant``, ``arequest``, ``awrite_reply``,

@@ -96,6 +96,13 @@ class PostgresStore(
         """Where the ledger lives: hosts, database and user, without a password."""
         return str(self._database.address)
 
+    def about(self) -> list[tuple[str, bool]]:
+        """Return lines about the server, each with whether it is well so (see `HostStore`)."""
+        from ib_postgres.server import about
+
+        with self._database.session() as db:
+            return about(db)
+
     def totals(self, session_id: str) -> Totals:
         """Return the session's sums, in about a millisecond. `UnknownSession`."""
         return to_totals(self._current(session_id))

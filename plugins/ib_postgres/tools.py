@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ib_kernel.errors import StoreError
 from ib_postgres.address import Address
 from ib_postgres.audit import check
 from ib_postgres.database import Database
 from ib_postgres.migrate import applied, known, migrate, require_current
 from ib_postgres.proof import verify
+from ib_postgres.server import about
 
 
 class PostgresTools:
@@ -49,32 +48,9 @@ class PostgresTools:
         """Look at the schema, rebuild every sum from its rows, and recompute every chain."""
         with self._database.dedicated() as db:
             require_current(db)
-            told = _server(db)
+            told = [line for line, _ in about(db)]
         wrong = check(self._database)
         proof = verify(self._database)
         told.append(f"{proof.sessions:,} sessions, {proof.rows:,} rows in their chains")
         self._database.close()
         return [f"{self._where}: {line}" for line in told], [*wrong, *proof.differences]
-
-
-def _server(db: Any) -> list[str]:
-    """Return what somebody who relies on this server wants to know of it."""
-    (version,) = db.execute("SHOW server_version").fetchone()
-    lines = [f"PostgreSQL {version}, {known()[-1].name}"]
-    (waits_for,) = db.execute("SHOW synchronous_standby_names").fetchone()
-    (commit,) = db.execute("SHOW synchronous_commit").fetchone()
-    (standbys,) = db.execute("SELECT count(*) FROM pg_stat_replication").fetchone()
-    if commit in ("off", "local"):
-        lines.append(
-            f"synchronous_commit is {commit}: a crash of the server loses calls that were acknowledged"
-        )
-    elif waits_for:
-        lines.append(f"commits wait for {waits_for}")
-    elif standbys:
-        lines.append(
-            "its standbys are asynchronous: a failover loses calls that were acknowledged; set "
-            "synchronous_standby_names"
-        )
-    else:
-        lines.append("no standby: what this server has is lost with it")
-    return lines

@@ -168,10 +168,8 @@ def _wrong(candidate: Candidate, host: RunningHost, found: Found) -> list[str]:
 
 
 def _audit(host: RunningHost) -> list[str]:
-    looks = ("store", "check") if host.env.get("IB_STORE") == "postgres" else ("verify",)
-    doctor, (status, said) = host.ib("doctor"), host.ib_any(*looks)
-    wrong = [] if "ledger: adds up" in doctor else [doctor]
-    return wrong if status == 0 else [*wrong, said]
+    (_, doctor), (status, said) = host.here("doctor"), host.here("verify")
+    return [*([] if "ledger: adds up" in doctor else [doctor]), *([said] if status else [])]
 
 
 def _look(candidate: Candidate) -> bool:

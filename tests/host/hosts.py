@@ -96,29 +96,30 @@ class RunningHost:
 
     def invite(self, *words: str) -> str:
         """Invite a candidate and return the line without ``%interview join``."""
-        line = self._in_this_process("invite", *words)
+        status, line = self.here("invite", *words)
+        assert status == 0, line
         assert line.startswith("%interview join ")
         assert "\n" not in line
         return line.removeprefix("%interview join ")
 
     def new_link(self) -> str:
         """Return a new link to the interviewer's page, which signs in once."""
-        found = re.search(r"https?://\S+/#\S+", self._in_this_process("link"))
+        found = re.search(r"https?://\S+/#\S+", self.here("link")[1])
         assert found is not None
         return found[0]
 
-    def _in_this_process(self, *words: str) -> str:
-        """Run an `ib` command here, which takes no time to start, with the host's environment."""
+    def here(self, *words: str) -> tuple[int, str]:
+        """Run an `ib` command in this process, which takes no time to start, with the host's environment."""
         out, env = io.StringIO(), self._environment()
         before = dict(os.environ)
         try:
             os.environ.update({k: v for k, v in env.items() if k.startswith(("IB_", "OPENAI_"))})
             with contextlib.redirect_stdout(out):
-                assert main([words[0], "--data", str(self.data), *words[1:]]) == 0
+                status = main([words[0], "--data", str(self.data), *words[1:]])
         finally:
             os.environ.clear()
             os.environ.update(before)
-        return out.getvalue().strip()
+        return status, out.getvalue().strip()
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("IB_", "OPENAI_"))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,32 @@ def test_two_calls_of_a_session_run_at_all_hosts_together(pair: Any, service: Fa
     assert len(service.requests) == before + 6
     assert most <= 2
     assert settled(wire)["turns"] == 6
+
+
+def test_a_tools_call_waits_for_turns_at_the_other_host(pair: Any, service: FaultServer) -> None:
+    """Turns and the gateway have two places together; the tool's call goes when a turn has ended."""
+    first, second = pair
+    code = first.invite("--budget", "500000", "--gateway").partition("@")[0]
+    wire = Wire(first.address)
+    joined = wire.post("/v1/join", {"code": code, "nonce": secrets.token_urlsafe(16)}).json()
+    wire.token, tool = joined["token"], Wire(second.address, joined["gateway_token"])
+    wire.post("/v1/notice", {"version": joined["me"]["notice"]["version"]})
+    for _ in range(2):
+        service.script(SLOW)
+    before, answers = len(service.requests), []
+    body = {"model": joined["me"]["session"]["model"], "messages": [{"role": "user", "content": "Hi"}]}
+    call = threading.Thread(
+        target=lambda: answers.append(tool.post("/openai/v1/chat/completions", body).status_code)
+    )
+    with wire.turn("One", "a-turn-here-1") as one, wire.turn("Two", "a-turn-here-2") as two:
+        next(one), next(two)
+        call.start()
+        time.sleep(0.7)  # however long it is, the call waits
+        assert (answers, len(service.requests)) == ([], before + 2)
+        wire.post("/v1/turns/a-turn-here-1/stop")
+        call.join()
+        wire.post("/v1/turns/a-turn-here-2/stop")
+    assert answers == [200]
 
 
 def test_a_waiting_turn_can_be_stopped_from_the_other_host(pair: Any, service: FaultServer) -> None:

@@ -38,11 +38,11 @@ def service() -> Iterator[FaultServer]:
 
 @pytest.fixture(scope="module")
 def host(service: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    """A host of three workers."""
+    """A host of two workers."""
     with RunningHost(
         tmp_path_factory.mktemp("host"),
         env={**key_for(service), "IB_LEASE_S": "2"},
-        options=("--workers", "3"),
+        options=("--workers", "2"),
     ) as running:
         yield running
 
@@ -51,14 +51,14 @@ def workers(host: RunningHost) -> list[int]:
     """Return the processes of the workers that were started last."""
     newest: dict[str, int] = {}
     for line in list(host.said):
-        for number, pid in re.findall(r"Worker (\d) of 3 is process (\d+)", line):
+        for number, pid in re.findall(r"Worker (\d) of 2 is process (\d+)", line):
             newest[number] = int(pid)
     return list(newest.values())
 
 
 def signed_in(host: RunningHost) -> httpx2.Client:
     """Return a browser's client whose link was opened: each request is a connection of its own."""
-    token = host._in_this_process("link").rpartition("#")[2]
+    token = host.here("link")[1].rpartition("#")[2]
     client = httpx2.Client(
         base_url=host.address, trust_env=False, timeout=60, headers={"Connection": "close"}
     )
@@ -72,10 +72,10 @@ def signed_in(host: RunningHost) -> httpx2.Client:
 
 def test_one_line_for_each_worker(host: RunningHost) -> None:
     """Whoever starts it sees one link, and each worker with its process."""
-    wait_until(lambda: len(workers(host)) == 3)
-    assert len(set(workers(host))) == 3
+    wait_until(lambda: len(workers(host)) == 2)
+    assert len(set(workers(host))) == 2
     assert sum("/#ib_l_" in line for line in host.said) == 1
-    assert host._in_this_process("link").startswith(host.address)
+    assert host.here("link")[1].startswith(host.address)
 
 
 def test_any_request_goes_to_any_worker(host: RunningHost, service: FaultServer) -> None:
@@ -111,7 +111,7 @@ def test_any_request_goes_to_any_worker(host: RunningHost, service: FaultServer)
 
 def test_a_worker_that_dies_is_started_again(host: RunningHost, service: FaultServer) -> None:
     """The others go on, its reply is unfinished and in doubt, and nothing is asked twice."""
-    wait_until(lambda: len(workers(host)) == 3)
+    wait_until(lambda: len(workers(host)) == 2)
     wire = Wire.joined(host.invite("--budget", "500000"))
     before, asked = workers(host), len(service.requests)
     service.script(SLOW)
@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_started_again(host: RunningHost, service: FaultSe
                 for pid in before:
                     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not set(before) & set(workers(host)))
-    assert sum("is started again" in line for line in host.said) == 3
+    assert sum("is started again" in line for line in host.said) == 2
     text, kind, data = wire.whole("Hello", request_id)
     assert (kind, data["error"]["code"]) == ("error", "unresolved")
     assert WHOLE.startswith(text)
@@ -134,9 +134,9 @@ def test_a_worker_that_dies_is_started_again(host: RunningHost, service: FaultSe
 
 def test_it_stops_with_all_its_workers(service: FaultServer, tmp_path: Path) -> None:
     """SIGINT to the one that watches ends running turns as stops; nothing is left of any process."""
-    with RunningHost(tmp_path / "host", env=key_for(service), options=("--workers", "3")) as host:
+    with RunningHost(tmp_path / "host", env=key_for(service), options=("--workers", "2")) as host:
         wire = Wire.joined(host.invite("--budget", "50000"))
-        wait_until(lambda: len(workers(host)) == 3)
+        wait_until(lambda: len(workers(host)) == 2)
         service.script(SLOW)
         with wire.turn("Hello", "stops-with-all") as events:
             next(events)
@@ -147,7 +147,7 @@ def test_it_stops_with_all_its_workers(service: FaultServer, tmp_path: Path) -> 
         host.start()
         totals = wire.get("/v1/status").json()["totals"]
         assert (totals["held"], totals["in_doubt"], totals["turns"]) == (0, 0, 1)
-        wait_until(lambda: len(workers(host)) == 3)
+        wait_until(lambda: len(workers(host)) == 2)
         gone = workers(host)
         host.kill()  # the one that watches, by a power cut: no worker is left behind
         wait_until(lambda: not any(is_running(pid) for pid in gone))

@@ -1,14 +1,15 @@
-"""Who waits for changes is woken by other processes' notifications, and looks by itself where none come."""
+"""Who waits for changes is woken by others' notifications, or looks by itself; what a server is, is told."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_servers import Databases, wait_until
+from postgres_servers import Databases, nobody, run, wait_until
 
 pytest.importorskip("psycopg", reason="pip install 'interview-buddy-kernel[postgres]'")
 from ib_kernel.values import Change, LedgerEvent, NewSession
@@ -96,3 +97,19 @@ def test_no_call_waits_for_notifications_of_others(ledgers: Databases, url: str)
     with psycopg.connect(url) as db:
         bodies = "SELECT proname FROM pg_proc WHERE pronamespace = 'ib'::regnamespace AND prosrc ~* 'notify'"
         assert db.execute(bodies).fetchall() == []
+
+
+def test_an_asynchronous_standby_is_warned_of(ledgers: Databases, url: str) -> None:
+    """Whatever copies the server without its commits' waiting for it loses calls when it takes over."""
+    store = PostgresStore(url, background=False)
+    try:
+        assert all(well for _, well in store.about())
+        folder = str(ledgers.server.home / "copy")
+        run("mkdir", folder)
+        copy = [str(ledgers.server.bin / "pg_receivewal"), "-D", folder, "-d", ledgers.server.url()]
+        with subprocess.Popen([*nobody(), *copy], cwd="/", stderr=subprocess.DEVNULL) as process:
+            wait_until(lambda: any("asynchronous" in line and not well for line, well in store.about()))
+            process.terminate()
+        wait_until(lambda: all(well for _, well in store.about()))
+    finally:
+        store.close()

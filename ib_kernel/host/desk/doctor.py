@@ -15,6 +15,7 @@ from ib_kernel.errors import BuddyError
 from ib_kernel.evidence.sandbox import Sandbox
 from ib_kernel.host.answers import answer
 from ib_kernel.host.auth import host_of, require_interviewer
+from ib_kernel.host.doctor import about_server
 from ib_kernel.host.host import Host
 from ib_kernel.host.openapi import TEXT, array, choice, fields, operation
 from ib_kernel.secrets import scrub_keys
@@ -29,6 +30,7 @@ PACKAGES = (
     "tiktoken",
     "duckdb",
     "apsw",
+    "psycopg",
 )
 """Packages whose versions matter to a report."""
 
@@ -146,7 +148,14 @@ def _ledger(host: Host) -> list[Line]:
         "ceiling": ceiling,
     }
     where = ("where", host.store.location(), "plain")
-    return [where, *(_tried(name, look) for name, look in looks.items())]
+    return [where, *_server(host), *(_tried(name, look) for name, look in looks.items())]
+
+
+def _server(host: Host) -> list[Line]:
+    try:
+        return [("server", line, "good" if well else "attention") for line, well in about_server(host)]
+    except BuddyError as error:
+        return [("server", str(error), "failed")]
 
 
 def _plugins(host: Host) -> list[Line]:
