@@ -106,10 +106,10 @@ class PostgresServer:
         given = {"port": str(self.port), "unix_socket_directories": str(self.home), **self.settings}
         options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
         options += " -c listen_addresses=127.0.0.1"
-        run(
-            *(str(self.bin / "pg_ctl"), "-D", str(self.data), "-w", "-t", str(int(WAIT_S)), "-s"),
-            *("-o", options, "-l", str(self.home / "log"), "start"),
-        )
+        how = ["-D", str(self.data), "-w", "-t", str(int(WAIT_S)), "-s", "-o", options]
+        done = run(str(self.bin / "pg_ctl"), *how, "-l", str(self.home / "log"), "start", check=False)
+        said = (self.home / "log").read_text(encoding="utf-8", errors="replace")[-600:]
+        assert done.returncode == 0, f"PostgreSQL does not start: {said}"
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         """Return the address of a database on it."""
@@ -137,10 +137,14 @@ class PostgresServer:
 
     def kill(self) -> None:
         """End it as a power cut of its process would."""
-        self.signal(signal.SIGKILL)
-        head = self.data / "postmaster.pid"
-        wait_until(lambda: not _alive(int(head.read_text(encoding="ascii").split()[0])))
-        head.unlink(missing_ok=True)
+        os.kill(self.pids()[0], signal.SIGSTOP)  # so that it begets no more
+        pids = self.pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(_alive, pids)))
+        for path in (self.data / "postmaster.pid", *self.home.glob(".s.PGSQL.*")):
+            path.unlink(missing_ok=True)  # whoever reaps the dead may be late
 
     def stop(self) -> None:
         """End it at once; a lost file does not matter."""

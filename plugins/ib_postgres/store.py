@@ -81,7 +81,6 @@ class PostgresStore(
         self._news, self._news_count = threading.Condition(), 0
         self._database = Database(Address(url), size=pool_size, timeout_s=store_timeout_s, pooler=pooler)
         self._writer = Writer(self._database)
-        self._others = News(self._database, self._wake, direct=not pooler)
         self._limits = limits or Limits()
         self._closed = False
         try:
@@ -90,6 +89,7 @@ class PostgresStore(
         except BaseException:
             self._database.close()
             raise
+        self._others = News(self._database, self._wake, direct=not pooler)
         self._upkeep = Upkeep(self._database, tick_s) if background else None
 
     def location(self) -> str:

@@ -1,7 +1,8 @@
 """Many callers of one process share a transaction, each with its own answer.
 
-A lone caller writes directly. Who finds another at work queues, and one thread sends all that has queued up
-meanwhile as one statement, without waiting for more. Nobody gets an answer before the commit.
+A lone caller writes directly. Who finds another at work queues, and a thread sends all that has queued up
+meanwhile as one statement, without waiting for more; a second one gathers the next while the database works.
+Nobody gets an answer before the commit.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ log = logging.getLogger(__name__)
 MOST = 128
 """Writes in one transaction."""
 
+THREADS = 2
+"""Threads that send what has queued up."""
+
 IDLE_S = 10.0
-"""Seconds without work after which the thread ends; the next caller that queues starts another."""
+"""Seconds without work after which a thread ends; the next caller that queues starts another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
         self._alone = threading.Lock()
         self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._busy, self._closing = 0, False
 
     def run(self, write: Write) -> Any:
         """Do *write* and return its answer once it is durable, or raise its error."""
@@ -110,18 +115,21 @@ class Writer:
     def _put(self, queued: _Queued) -> None:
         with self._guard:
             self._queue.put(queued)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="ib-postgres-writer", daemon=True)
-                self._thread.start()
+            self._closing = False
+            if self._busy == len(self._threads) < THREADS:
+                thread = threading.Thread(target=self._serve, name="ib-postgres-writer", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def close(self) -> None:
-        """Do what is queued and end the thread. A later caller starts another."""
+        """Do what is queued and end the threads. A later caller starts another."""
         with self._guard:
-            thread = self._thread
-            if thread is not None:
+            threads, self._closing = list(self._threads), True
+            for _ in threads:
                 self._queue.put(None)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def _serve(self) -> None:
         while True:
@@ -131,12 +139,16 @@ class Writer:
                 first = None
             if first is None:
                 with self._guard:
-                    if self._queue.empty():
-                        self._thread = None
+                    if self._closing or self._queue.empty():
+                        self._threads.remove(threading.current_thread())
                         return
                 continue
+            with self._guard:
+                self._busy += 1
             batch = self._gather(first)
             self._commit(batch)
+            with self._guard:
+                self._busy -= 1
             self._answer(batch)
 
     def _gather(self, first: _Queued) -> list[_Queued]:

@@ -103,7 +103,7 @@ END $$;
 
 -- Append messages after a link of the chain; p_turn 0 leaves each its own. Whoever calls it keeps the head.
 CREATE FUNCTION ib.append_messages(
-    p_session ib.sessions, p_texts jsonb, p_turn integer, p_now double precision,
+    p_key bigint, p_session_id text, p_texts jsonb, p_turn integer, p_now double precision,
     INOUT n bigint, INOUT head bytea
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -120,12 +120,12 @@ BEGIN
         created := coalesce(one.created_at, p_now);
         numbered := CASE WHEN p_turn > 0 THEN p_turn ELSE one.turn END;
         n := n + 1;
-        head := ib.link(head, p_session.session_id,
+        head := ib.link(head, p_session_id,
             '["messages",' || numbered || ',' || ib.canonical(one.role) || ',' || ib.canonical(one.partial) || ','
             || ib.canonical(created, 1e6) || ',' || ib.canonical(one.asked_at, 1e6) || ',"' || one.committed || '"]');
         INSERT INTO ib.messages
             (session_key, turn, role, content, created_at, partial, asked_at, salt, link_n, link)
-        VALUES (p_session.session_key, numbered, one.role, one.content, created, one.partial, one.asked_at,
+        VALUES (p_key, numbered, one.role, one.content, created, one.partial, one.asked_at,
             one.salt, n, head);
     END LOOP;
 END $$;

@@ -117,7 +117,8 @@ BEGIN
     END IF;
     IF wanted.turn > 0 THEN
         PERFORM 1 FROM ib.calls AS c
-        WHERE c.session_key = wanted.session_key AND c.turn = wanted.turn AND c.attempt = wanted.attempt;
+        WHERE c.session_key = wanted.session_key AND c.turn = wanted.turn AND c.turn > 0
+            AND c.attempt = wanted.attempt;
         IF FOUND THEN
             RAISE EXCEPTION 'the turn has that attempt already' USING ERRCODE = 'IB001';
         END IF;

@@ -1,48 +1,73 @@
 -- How an attempt ends: the session's sums, the attempt's row, its messages and their links, in one write.
 
--- A call's canonical JSON (see ib_kernel/values/chain.py for the order).
-CREATE FUNCTION ib.canonical(c ib.calls) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN concat_ws(',', '["calls"', c.turn, c.attempt, ib.canonical(c.client), ib.canonical(c.model),
-        ib.canonical(c.model_returned), ib.canonical(c.counted_tokens), ib.canonical(c.counted_exact),
-        ib.canonical(c.input_tokens), ib.canonical(c.cached_tokens), ib.canonical(c.output_tokens),
-        ib.canonical(c.reasoning_tokens), ib.canonical(c.charged_tokens), ib.canonical(c.source),
-        ib.canonical(c.cost_nano_usd), ib.canonical(c.price_source), ib.canonical(c.latency_ms, 1e3),
-        ib.canonical(c.first_piece_ms, 1e3), ib.canonical(c.finish_reason), ib.canonical(c.status),
-        ib.canonical(c.error), c.held_tokens, c.overdraft, c.token_budget, ib.canonical(c.prompt_version),
-        ib.canonical(c.response_id), ib.canonical(c.raw_usage), ib.canonical(c.history_from_turn::bigint),
-        ib.canonical(c.sent_hmac), ib.canonical(c.started_at, 1e6), ib.canonical(c.ended_at, 1e6), 'null]');
-END $$;
-
 -- Take an ended attempt off its session's sums and write its row. p_held is a reservation that is already deleted (its
 -- turn NULL: the session's next). p_end NULL leaves no row (released); a row of another status than settled adds
--- nothing to the sums. Returns the session as it is then.
+-- nothing to the sums. Only what is needed of a row is read and handed on: this runs for every call.
 CREATE FUNCTION ib.end_attempt(
     p_held ib.reservations, p_end jsonb, p_status text, p_texts jsonb, p_now double precision, p_most double precision
-) RETURNS ib.sessions LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    s ib.sessions;
-    c ib.calls := jsonb_populate_record(NULL::ib.calls, p_end);
-    settled boolean := p_status = 'settled';
-    used bigint := CASE WHEN settled THEN c.input_tokens + c.output_tokens ELSE 0 END;
-    cost bigint := CASE WHEN settled THEN c.cost_nano_usd END;
-    texts integer := coalesce(jsonb_array_length(p_texts), 0);
-    was_held boolean := p_held.state = 'held';
+    key CONSTANT bigint := p_held.session_key;
+    settled CONSTANT boolean := p_status = 'settled';
+    was_held CONSTANT boolean := p_held.state = 'held';
+    texts CONSTANT integer := coalesce(jsonb_array_length(p_texts), 0);
+    s record;
+    e record;
+    n bigint;
+    head bytea;
+    numbered integer := p_held.turn;
+    charged bigint;
+    overdraft bigint := 0;
+    used bigint := 0;
     another integer := 0;
 BEGIN
-    SELECT * INTO s FROM ib.sessions AS f WHERE f.session_key = p_held.session_key FOR UPDATE;
+    SELECT f.session_id, f.charge, f.token_budget, f.last_turn, f.chain_n, f.chain_head INTO s
+    FROM ib.sessions AS f WHERE f.session_key = key FOR UPDATE;
+    SELECT * INTO e FROM jsonb_to_record(p_end) AS x(
+        model_returned text, input_tokens bigint, cached_tokens bigint, output_tokens bigint, reasoning_tokens bigint,
+        charged_tokens bigint, source text, cost_nano_usd bigint, price_source text, latency_ms double precision,
+        first_piece_ms double precision, finish_reason text, error text, response_id text, raw_usage text
+    );
+    n := s.chain_n;
+    head := s.chain_head;
     IF p_end IS NOT NULL THEN
-        c := ib.call_row(c, p_held, s, p_status, p_now);
-        another := CASE WHEN used > 0 AND c.turn > 0 AND NOT EXISTS (
-            SELECT 1 FROM ib.calls AS o WHERE o.session_key = c.session_key AND o.turn = c.turn
-                AND o.status = 'settled' AND o.input_tokens + o.output_tokens > 0) THEN 1 ELSE 0 END;
-        s.last_turn := greatest(s.last_turn, c.turn);
-        s.chain_n := c.link_n;
-        s.chain_head := c.link;
-        INSERT INTO ib.calls SELECT c.*;
+        numbered := coalesce(numbered, s.last_turn + 1);
+        charged := CASE WHEN s.charge = 'new' AND e.charged_tokens IS NOT NULL THEN e.charged_tokens
+            ELSE e.input_tokens + e.output_tokens END;
+        IF settled THEN
+            used := e.input_tokens + e.output_tokens;
+            overdraft := greatest(0, charged - p_held.tokens);
+            IF used > 0 AND numbered > 0 THEN
+                PERFORM 1 FROM ib.calls AS o WHERE o.session_key = key AND o.turn = numbered
+                    AND o.turn > 0  -- said again, so that a prepared plan may use the index
+                    AND o.status = 'settled' AND o.input_tokens + o.output_tokens > 0;
+                another := CASE WHEN FOUND THEN 0 ELSE 1 END;
+            END IF;
+        END IF;
+        n := n + 1;
+        head := ib.link(head, s.session_id, concat_ws(',', '["calls"', numbered, p_held.attempt,
+            ib.canonical(p_held.client), ib.canonical(p_held.model), ib.canonical(e.model_returned),
+            ib.canonical(p_held.counted_tokens), ib.canonical(p_held.counted_exact), ib.canonical(e.input_tokens),
+            ib.canonical(e.cached_tokens), ib.canonical(e.output_tokens), ib.canonical(e.reasoning_tokens),
+            ib.canonical(charged), ib.canonical(e.source), ib.canonical(e.cost_nano_usd), ib.canonical(e.price_source),
+            ib.canonical(e.latency_ms, 1e3), ib.canonical(e.first_piece_ms, 1e3), ib.canonical(e.finish_reason),
+            ib.canonical(p_status), ib.canonical(e.error), p_held.tokens, overdraft, s.token_budget,
+            ib.canonical(p_held.prompt_version), ib.canonical(e.response_id), ib.canonical(e.raw_usage),
+            ib.canonical(p_held.history_from_turn::bigint), ib.canonical(p_held.sent_hmac),
+            ib.canonical(p_held.created_at, 1e6), ib.canonical(greatest(p_held.created_at, p_now), 1e6), 'null]'));
+        INSERT INTO ib.calls (rid, session_key, turn, attempt, client, model, model_returned, counted_tokens,
+            counted_exact, input_tokens, cached_tokens, output_tokens, reasoning_tokens, source, cost_nano_usd,
+            price_source, latency_ms, first_piece_ms, finish_reason, status, error, held_tokens, overdraft,
+            token_budget, prompt_version, response_id, raw_usage, started_at, ended_at, owner_hash, charged_tokens,
+            history_from_turn, sent_hmac, link_n, link)
+        VALUES (p_held.rid, key, numbered, p_held.attempt, p_held.client, p_held.model, e.model_returned,
+            p_held.counted_tokens, p_held.counted_exact, e.input_tokens, e.cached_tokens, e.output_tokens,
+            e.reasoning_tokens, e.source, e.cost_nano_usd, e.price_source, e.latency_ms, e.first_piece_ms,
+            e.finish_reason, p_status, e.error, p_held.tokens, overdraft, s.token_budget, p_held.prompt_version,
+            e.response_id, e.raw_usage, p_held.created_at, greatest(p_held.created_at, p_now), p_held.owner_hash,
+            charged, p_held.history_from_turn, p_held.sent_hmac, n, head);
         IF texts > 0 THEN
-            SELECT * INTO s.chain_n, s.chain_head
-            FROM ib.append_messages(s, p_texts, c.turn, p_now, s.chain_n, s.chain_head);
+            SELECT * INTO n, head FROM ib.append_messages(key, s.session_id, p_texts, numbered, p_now, n, head);
         END IF;
     END IF;
     UPDATE ib.sessions AS f SET
@@ -50,65 +75,32 @@ BEGIN
         tick_at = ib.ticked(f.tick_at, p_now, p_most),
         held = f.held - CASE WHEN was_held THEN p_held.tokens ELSE 0 END,
         in_doubt = f.in_doubt - CASE WHEN was_held THEN 0 ELSE p_held.tokens END,
-        running = f.running - CASE WHEN was_held THEN 1 ELSE 0 END,
+        running = f.running - was_held::integer,
         held_billed = f.held_billed - p_held.billed_tokens,
         held_nano_usd = f.held_nano_usd - p_held.nano_usd,
-        charged_tokens = f.charged_tokens + CASE WHEN settled THEN c.charged_tokens ELSE 0 END,
-        input_tokens = f.input_tokens + CASE WHEN settled THEN c.input_tokens ELSE 0 END,
-        output_tokens = f.output_tokens + CASE WHEN settled THEN c.output_tokens ELSE 0 END,
-        cached_tokens = f.cached_tokens + CASE WHEN settled THEN c.cached_tokens ELSE 0 END,
-        reasoning_tokens = f.reasoning_tokens + CASE WHEN settled THEN c.reasoning_tokens ELSE 0 END,
-        cost_nano_usd = f.cost_nano_usd + coalesce(cost, 0),
-        calls = f.calls + CASE WHEN used > 0 THEN 1 ELSE 0 END,
+        charged_tokens = f.charged_tokens + CASE WHEN settled THEN charged ELSE 0 END,
+        input_tokens = f.input_tokens + CASE WHEN settled THEN e.input_tokens ELSE 0 END,
+        output_tokens = f.output_tokens + CASE WHEN settled THEN e.output_tokens ELSE 0 END,
+        cached_tokens = f.cached_tokens + CASE WHEN settled THEN e.cached_tokens ELSE 0 END,
+        reasoning_tokens = f.reasoning_tokens + CASE WHEN settled THEN e.reasoning_tokens ELSE 0 END,
+        cost_nano_usd = f.cost_nano_usd + CASE WHEN settled THEN coalesce(e.cost_nano_usd, 0) ELSE 0 END,
+        calls = f.calls + (used > 0)::integer,
         turns = f.turns + another,
-        priced_calls = f.priced_calls + CASE WHEN cost IS NOT NULL THEN 1 ELSE 0 END,
-        unpriced_calls = f.unpriced_calls + CASE WHEN used > 0 AND cost IS NULL THEN 1 ELSE 0 END,
+        priced_calls = f.priced_calls + (settled AND e.cost_nano_usd IS NOT NULL)::integer,
+        unpriced_calls = f.unpriced_calls + (used > 0 AND e.cost_nano_usd IS NULL)::integer,
         messages = f.messages + texts,
-        last_turn = s.last_turn,
-        chain_n = s.chain_n,
-        chain_head = s.chain_head
-    WHERE f.session_key = s.session_key
-    RETURNING f.* INTO s;
-    IF p_held.nano_usd <> 0 OR coalesce(cost, 0) <> 0 THEN
-        PERFORM ib.count_money(-p_held.nano_usd, coalesce(cost, 0), p_now);
+        last_turn = greatest(f.last_turn, numbered),
+        chain_n = n,
+        chain_head = head
+    WHERE f.session_key = key;
+    IF p_held.nano_usd <> 0 OR (settled AND e.cost_nano_usd <> 0) THEN
+        PERFORM ib.count_money(
+            -p_held.nano_usd, CASE WHEN settled THEN coalesce(e.cost_nano_usd, 0) ELSE 0 END, p_now);
     END IF;
     IF p_end IS NOT NULL THEN
-        PERFORM ib.say_changed(s.session_key, p_now,
-            VARIADIC CASE WHEN texts > 0 THEN '{call,message}'::text[] ELSE '{call}' END);
+        INSERT INTO ib.changes (session_key, kinds, changed_at)
+        VALUES (key, CASE WHEN texts > 0 THEN '{call,message}'::text[] ELSE '{call}' END, p_now);
     END IF;
-    RETURN s;
-END $$;
-
--- The row of an attempt that ends, with its link after the session's newest.
-CREATE FUNCTION ib.call_row(
-    c ib.calls, p_held ib.reservations, s ib.sessions, p_status text, p_now double precision
-) RETURNS ib.calls LANGUAGE plpgsql AS $$
-BEGIN
-    c.seq := nextval('ib.calls_seq_seq');
-    c.session_key := p_held.session_key;
-    c.rid := p_held.rid;
-    c.turn := coalesce(p_held.turn, s.last_turn + 1);
-    c.attempt := p_held.attempt;
-    c.client := p_held.client;
-    c.model := p_held.model;
-    c.counted_tokens := p_held.counted_tokens;
-    c.counted_exact := p_held.counted_exact;
-    c.prompt_version := p_held.prompt_version;
-    c.history_from_turn := p_held.history_from_turn;
-    c.sent_hmac := p_held.sent_hmac;
-    c.owner_hash := p_held.owner_hash;
-    c.status := p_status;
-    c.held_tokens := p_held.tokens;
-    IF s.charge <> 'new' OR c.charged_tokens IS NULL THEN
-        c.charged_tokens := c.input_tokens + c.output_tokens;
-    END IF;
-    c.overdraft := CASE WHEN p_status = 'settled' THEN greatest(0, c.charged_tokens - p_held.tokens) ELSE 0 END;
-    c.token_budget := s.token_budget;
-    c.started_at := p_held.created_at;
-    c.ended_at := greatest(p_held.created_at, p_now);
-    c.link_n := s.chain_n + 1;
-    c.link := ib.link(s.chain_head, s.session_id, ib.canonical(c));
-    RETURN c;
 END $$;
 
 -- How a reservation that is no longer open ended; NULL when there was none of that id.
@@ -196,16 +188,17 @@ END $$;
 CREATE FUNCTION ib.add_messages(p_key bigint, p_texts jsonb, p_turn integer, p_now double precision) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    s ib.sessions;
+    s record;
+    after record;
 BEGIN
     IF coalesce(jsonb_array_length(p_texts), 0) = 0 THEN
         RETURN;
     END IF;
-    SELECT * INTO s FROM ib.sessions AS f WHERE f.session_key = p_key FOR UPDATE;
-    SELECT * INTO s.chain_n, s.chain_head
-    FROM ib.append_messages(s, p_texts, p_turn, p_now, s.chain_n, s.chain_head);
+    SELECT f.session_id, f.chain_n, f.chain_head INTO s FROM ib.sessions AS f WHERE f.session_key = p_key FOR UPDATE;
+    SELECT * INTO after
+    FROM ib.append_messages(p_key, s.session_id, p_texts, p_turn, p_now, s.chain_n, s.chain_head);
     UPDATE ib.sessions AS f SET
-        messages = f.messages + jsonb_array_length(p_texts), chain_n = s.chain_n, chain_head = s.chain_head
+        messages = f.messages + jsonb_array_length(p_texts), chain_n = after.n, chain_head = after.head
     WHERE f.session_key = p_key;
     PERFORM ib.say_changed(p_key, p_now, 'message');
 END $$;
@@ -340,10 +333,9 @@ CREATE FUNCTION ib.charge(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     now_s double precision := ib.moment(p_asked);
     call ib.reservations := jsonb_populate_record(NULL::ib.reservations, p_asked);
-    s ib.sessions;
 BEGIN
     PERFORM 1 FROM ib.ceiling FOR UPDATE;
-    SELECT * INTO s FROM ib.sessions AS f
+    PERFORM 1 FROM ib.sessions AS f
     WHERE f.session_key = call.session_key AND f.session_id = p_asked ->> 'session_id' FOR UPDATE;
     IF NOT FOUND THEN
         RETURN '{"error": "unknown_session"}';
@@ -351,14 +343,14 @@ BEGIN
     IF p_asked ? 'again' THEN
         PERFORM 1 FROM ib.calls AS c WHERE c.session_key = call.session_key AND c.rid = call.rid;
         IF FOUND THEN
-            RETURN to_jsonb(s);
+            RETURN ib.row_of(call.session_key);
         END IF;
     END IF;
     IF call.turn > 0 THEN
         PERFORM 1 FROM ib.calls AS c
-        WHERE c.session_key = call.session_key AND c.turn = call.turn AND c.attempt = call.attempt
+        WHERE c.session_key = call.session_key AND c.turn = call.turn AND c.turn > 0 AND c.attempt = call.attempt
         UNION ALL SELECT 1 FROM ib.reservations AS r
-        WHERE r.session_key = call.session_key AND r.turn = call.turn AND r.attempt = call.attempt;
+        WHERE r.session_key = call.session_key AND r.turn = call.turn AND r.turn > 0 AND r.attempt = call.attempt;
         IF FOUND THEN
             RAISE EXCEPTION 'the turn has that attempt already' USING ERRCODE = 'IB001';
         END IF;
@@ -368,6 +360,7 @@ BEGIN
     call.billed_tokens := 0;
     call.nano_usd := 0;
     call.created_at := now_s;
-    RETURN to_jsonb(ib.end_attempt(
-        call, p_asked -> 'end', 'settled', p_asked -> 'messages', now_s, (p_asked ->> 'most')::double precision));
+    PERFORM ib.end_attempt(
+        call, p_asked -> 'end', 'settled', p_asked -> 'messages', now_s, (p_asked ->> 'most')::double precision);
+    RETURN ib.row_of(call.session_key);
 END $$;
