@@ -29,9 +29,10 @@ VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {
     "IB_HOST_TOKEN",
     "IB_COUNTING_CORPUS",
     "IB_DEMO_DELAY_S",
+    "IB_POSTGRES_URL",
     "IB_ACME_URL",
 }
-"""The variables that users set, one that only the tests read, and a plugin's, ours and an example's."""
+"""The variables that users set, one that only the tests read, and plugins', ours and an example's."""
 
 NOT_CONFIG = {"project", "build-system", "tool"}
 """Tables of a plugin's pyproject.toml."""
