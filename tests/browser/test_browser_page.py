@@ -104,6 +104,8 @@ def test_both_sides_see_what_the_other_did(visit: Page, tmp_path: Path, axe: str
     page.tab.fill("#note", "asked about the clock first")
     page.press("Keep note")
     page.wait_for("asked about the clock first")
+    page.tab.locator('input[name="crit-asks"]').nth(2).check(force=True)
+    page.wait_for("Nobody else has rated it.")
     page.shots("session")
     assert page.problems(axe) == []
 
@@ -120,6 +122,9 @@ def test_both_sides_see_what_the_other_did(visit: Page, tmp_path: Path, axe: str
     page.press("End…")
     page.press("End it", within="dialog")
     page.wait_for("Ended")
+    page.open("/compare/rate-limiter", "Same conditions: set A")
+    page.shots("compare")
+    assert page.problems(axe) == []
     assert page.complaints == []
     assert all(url.startswith((page.address, "data:")) for url in page.requests)
 

@@ -56,6 +56,18 @@ def test_an_interview_from_the_line_to_its_end(host: RunningHost, shell: Noteboo
     assert "completed" in shell.fails("%%interview\nOne more?")
 
 
+def test_more_time_for_one_person_is_given_on_the_command_line(host: RunningHost, shell: Notebook) -> None:
+    """The person's own notebook shows their own limit, and not why; a factor that is none is refused."""
+    status, said = host.ib_any("invite", "Backend engineer", "--minutes", "40", "--accommodation", "time=9")
+    assert (status, "time=FACTOR above 1" in said, "\n" in said) == (1, True, False)
+    status, said = host.ib_any("invite", "Backend engineer", "--accommodation", "time=1.25")
+    assert (status, "needs a time limit" in said) == (1, True)
+    line = host.invite("Backend engineer", "--minutes", "40", "--accommodation", "time=1.25")
+    shown = shell.ok(f"%interview join {line}").text
+    assert "50 min" in shown
+    assert "1.25" not in shown + shell.ok("%interview status").text
+
+
 def test_what_only_the_interviewer_can_do_is_one_line(host: RunningHost, shell: Notebook) -> None:
     """A candidate who tries is told who can, and nothing changes."""
     shell.ok(f"%interview join {host.invite('--candidate', 'Bob', '--budget', '9000')}")
