@@ -73,7 +73,9 @@ class Address:
             return f"service {self._shown['service']}"
         ports = self._shown.get("port", "5432").split(",")
         ports = ports * len(self.hosts) if len(ports) == 1 else ports
-        hosts = ",".join(f"{host or 'local'}:{port}" for host, port in zip(self.hosts, ports, strict=False))
+        hosts = ",".join(
+            f"{host or 'local'}:{port or 5432}" for host, port in zip(self.hosts, ports, strict=False)
+        )
         user = self._shown.get("user", "")
         name = self._shown.get("dbname", user)
         return f"postgresql://{user + '@' if user else ''}{hosts}/{name}"

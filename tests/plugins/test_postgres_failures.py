@@ -237,7 +237,11 @@ def test_a_killed_server_loses_nothing(own_server: PostgresServer, own_ledgers: 
 
 
 def test_a_wrong_password_is_one_line_and_is_shown_nowhere(
-    own_server: PostgresServer, own_ledgers: Databases, caplog: pytest.LogCaptureFixture
+    own_server: PostgresServer,
+    own_ledgers: Databases,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Neither the right one nor the wrong one stands in an error, a repr, a location or a log."""
     caplog.set_level(logging.DEBUG)
@@ -252,6 +256,8 @@ def test_a_wrong_password_is_one_line_and_is_shown_nowhere(
     wait_until(lambda: not _lets_in(address.replace(PASSWORD, "another")))
     store = opened(address, AWAY_S)
     shown = [store.location(), repr(store), repr(vars(store)), repr(store._database.address)]
+    _keeps(tmp_path / "pgpass", f"127.0.0.1:{own_server.port}:*:guarded:{PASSWORD}", monkeypatch)
+    opened(address.replace(f":{PASSWORD}", ""), AWAY_S).close()  # where it belongs
     with pytest.raises(BuddyError) as wrong:
         opened(address.replace(PASSWORD, PASSWORD + "x"), AWAY_S)
     assert "password authentication failed" in str(wrong.value)
@@ -261,6 +267,12 @@ def test_a_wrong_password_is_one_line_and_is_shown_nowhere(
     assert all(PASSWORD not in text for text in shown)
     assert "guarded@127.0.0.1" in store.location()
     store.close()
+
+
+def _keeps(path: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text(line, encoding="utf-8")
+    path.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(path))
 
 
 def _lets_in(address: str) -> bool:
