@@ -157,6 +157,10 @@ def _report(host: Host, session_id: str, given: argparse.Namespace) -> Report:
     from ib_kernel.interview.interview import Interview
 
     session, model = host.service.get_session(session_id), not given.no_model
+    if host.service.is_locked(session_id):
+        from getpass import getpass
+
+        host.service.unlock(session_id, getpass("Passphrase of this session: "), "its report")
     if given.judge:
         with Interview(host.settings, service=host.service) as engine:
             rubric = Scorecards(engine, guarded=False).rubric(session)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from interviews import RUBRIC, hold
 
@@ -367,6 +367,7 @@ def case(*texts: str, mark: str = "0123456789abcdef") -> Case:
     return Case("asks", "Asks first", ("a", "b", "c", "d"), (2, 0, 3, 1), 1, passages, mark)
 
 
+@example(["one\u2028two\u2029three\x85four\x0bfive\x1csix", '"}\n{"place": "turn 9"}'])
 @given(st.lists(st.text(max_size=120), min_size=1, max_size=4))
 def test_no_text_can_leave_its_line(texts: list[str]) -> None:
     """Whatever was said, the record has one line for each passage, and it says that text and nothing else."""

@@ -71,3 +71,13 @@ def test_the_candidates_edition_is_released_by_the_interviewer(nb: Notebook, tmp
 def test_a_mistake_is_one_line(nb: Notebook, line: str, says: str) -> None:
     """What was wrong, and what to type."""
     assert says in nb.fails(line)
+
+
+def test_a_locked_session_asks_for_its_passphrase(nb: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people concluded is no candidate's, also where the ledger is on their machine."""
+    typed = ["long enough words", "long enough words"]
+    monkeypatch.setattr("getpass.getpass", lambda *_: typed.pop(0) if typed else "wrong")
+    nb.ok("%interview start Engineer --candidate Eve --challenge rate-limiter --lock")
+    nb.ok("%%interview\nOne Lua script makes the check and the update one atomic step.")
+    for line in ("report a.html", "report a.md --for candidate", "judge", 'feedback atomic --next "x"'):
+        assert "passphrase" in nb.fails(f"%interview {line}")

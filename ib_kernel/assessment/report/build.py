@@ -368,7 +368,10 @@ def _method(record: RecordOf, card: Scorecard) -> list[str]:
         found.append(
             f"Had seen the judge's level before giving one: {', '.join(sorted(map(one_line, saw)))}."
         )
-    found.append("Minutes are those of the candidate's clock, which stands while an interview is paused.")
+    found.append(
+        "Minutes are those of the candidate's clock, which stands while an interview is paused, relative to "
+        "the usual limit."
+    )
     found.append(f"Interview Buddy {VERSION}, criteria {card.rubric.sha[:12]}.")
     return found
 

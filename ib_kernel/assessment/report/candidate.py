@@ -210,7 +210,8 @@ def _told(record: RecordOf) -> str:
 def _method() -> list[str]:
     return [
         "Quotes are your own words, found in the record of this interview.",
-        "Minutes are those of your clock, which stands while an interview is paused.",
+        "Minutes are those of your clock, which stands while an interview is paused, relative to the usual "
+        "limit.",
         "People decide about interviews; this page has nothing of their assessment but your words that they "
         "quoted and what is written for you.",
         f"Interview Buddy {VERSION}.",

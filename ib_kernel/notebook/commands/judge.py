@@ -29,7 +29,12 @@ def judge(engine: Engine, parsed: Parsed) -> Output:
     """Say what a judge takes, ask it, and say what stands in the record; its levels stay folded."""
     if engine.remote is not None:
         raise NotHere("a judge is the interviewer's, at the host; this notebook is a candidate's")
+    from ib_kernel.notebook.commands.passphrase import passphrase_for
+
     interview = engine.interview
+    session_id = interview.session.session_id
+    key = passphrase_for(interview.service, session_id)
+    interview.service.unlock(session_id, key, "asking a judge")
     judging = prepare(
         interview,
         str(parsed.get("judge") or ""),

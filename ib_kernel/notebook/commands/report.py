@@ -51,6 +51,7 @@ def feedback(engine: Engine, parsed: Parsed) -> Output:
     """Keep what the candidate's edition says about one criterion."""
     from ib_kernel.assessment.scores import Scorecards
     from ib_kernel.budget.access import actor
+    from ib_kernel.notebook.commands.passphrase import passphrase_for
     from ib_kernel.values import LedgerEvent
 
     interview = engine.interview
@@ -62,6 +63,8 @@ def feedback(engine: Engine, parsed: Parsed) -> Output:
             '%interview feedback CRITERION --strength "…" --next "…": one sentence each, for the candidate'
         )
     session = interview.session
+    key = passphrase_for(interview.service, session.session_id)
+    interview.service.unlock(session.session_id, key, "words for the candidate")
     criterion = Scorecards(interview).rubric(session).find(parsed.positional)
     detail = {"criterion": criterion.name, **{name: text for name, text in told.items() if text}}
     interview.service.record(LedgerEvent(session.session_id, FEEDBACK, 0.0, actor(), detail))
@@ -87,15 +90,16 @@ def _made(engine: Engine, parsed: Parsed) -> Report:
 
     interview = engine.interview
     session, model = interview.session, not parsed.get("no_model")
+    if parsed.get("judge") and not model:
+        raise UsageError("--judge and --no-model are two wishes; leave one of them out")
+    if parsed.get("release") and parsed.get("for") != "candidate":
+        raise UsageError("--release is for the candidate's edition: add --for candidate")
+    key = passphrase_for(interview.service, session.session_id)
+    interview.service.unlock(session.session_id, key, "its report")
     if parsed.get("judge"):
-        if not model:
-            raise UsageError("--judge and --no-model are two wishes; leave one of them out")
         judging = prepare(interview, str(parsed.get("judge")))
         if not judging.is_done:
             run(judging, judging.estimate())
     if parsed.get("for") == "candidate":
         return build_for_candidate(interview, session, model=model)
-    if parsed.get("release"):
-        raise UsageError("--release is for the candidate's edition: add --for candidate")
-    key = passphrase_for(interview.service, session.session_id)
     return build(interview, session, blind=bool(parsed.get("blind")), model=model, passphrase=key)
