@@ -16,7 +16,7 @@ from ib_kernel.errors import BuddyError
 from ib_kernel.host.answers import Refused, answer, is_blind, read_json
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
-from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, writing
+from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, name_hider, writing
 from ib_kernel.host.desk.live import stream
 from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.desk.replay import REPLAYED, replay
@@ -43,6 +43,7 @@ _LIST = fields({"sessions": array(ROW), "total": COUNT, "found": COUNT, "as_of":
         "status": choice(*STATES),
         "q": text(500),
         "ids": text(20_000),
+        "blind": FLAG,
     },
     answers=_LIST,
 )
@@ -54,10 +55,14 @@ async def list_sessions(request: Request) -> Response:
     if status and status not in STATES:
         raise Refused(400, "bad_field", f"status is one of: {', '.join(STATES)}")
     ids = set(query["ids"].split(",")) if query.get("ids") else None
-    return answer(await run_in_threadpool(_list, host_of(request), person, status, words[:500], ids))
+    return answer(
+        await run_in_threadpool(_list, host_of(request), person, status, words[:500], ids, is_blind(request))
+    )
 
 
-def _list(host: Host, person: Person, status: str, words: str, ids: set[str] | None) -> dict[str, Any]:
+def _list(
+    host: Host, person: Person, status: str, words: str, ids: set[str] | None, blind: bool = False
+) -> dict[str, Any]:
     every = [s for s in host.store.sessions() if not is_judges(s)] if ids is None else _named(host, ids)
     found = [
         s
@@ -67,7 +72,16 @@ def _list(host: Host, person: Person, status: str, words: str, ids: set[str] | N
     open_ = by_session(host.store.reservations())
     shown = [relative(s, factor_for(person, s)) for s in found[:MOST_ROWS]]
     rows = [_row(host, s, open_.get(s.session_id, ())) for s in shown]
+    if blind:
+        rows = [_without_name(host, s, row, person) for s, row in zip(shown, rows, strict=True)]
     return {"sessions": rows, "total": len(every), "found": len(found), "as_of": host.clock()}
+
+
+def _without_name(host: Host, session: Session, row: dict[str, Any], person: Person) -> dict[str, Any]:
+    """Return a session's line with the name replaced until *person* has rated every criterion."""
+    if name_hider(host, session, person) is None:
+        return row
+    return {**row, "candidate": f"Candidate {session.session_id[-4:]}", "candidate_id": ""}
 
 
 def _named(host: Host, ids: set[str]) -> list[Session]:

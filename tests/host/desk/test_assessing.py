@@ -48,6 +48,7 @@ def test_a_rater_who_peeks_finds_nothing_on_any_path(desk: Place) -> None:
         f"{path}/scorecard",
         "/v1/desk/compare?challenge=rate-limiter",
         "/v1/desk/sessions",
+        *(f"{path}/report?as={kind}" for kind in ("html", "md", "json")),
     ):
         assert PLANTED not in desk.client.get(address, headers=ann).text
     assert desk.refused(f"{path}/unfold", ann)[0] == 403
@@ -111,7 +112,8 @@ def test_names_are_replaced_wherever_they_are_shown(desk: Place) -> None:
     """In the session, its conversation, its replay, the card and the comparison, until all is rated."""
     _, path = rated(desk)
     ann = desk.person("Ann")
-    addresses = (path, f"{path}/replay", f"{path}/scorecard", "/v1/desk/compare?challenge=rate-limiter")
+    listed = ("/v1/desk/sessions", "/v1/desk/compare?challenge=rate-limiter")
+    addresses = (path, f"{path}/replay", f"{path}/scorecard", f"{path}/report", *listed)
     for address in addresses:
         blind = f"{address}{'&' if '?' in address else '?'}blind=1"
         text = desk.client.get(blind, headers=ann).text

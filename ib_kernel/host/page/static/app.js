@@ -11,6 +11,7 @@ import { makeInvitations } from "./invitations.js";
 import { follow } from "./live.js";
 import { add, el, exactTime, icon, note, setText } from "./parts.js";
 import { makePeople } from "./people.js";
+import { isBlind } from "./scorecard.js";
 import { makeSession } from "./session.js";
 import { makeSessions } from "./sessions.js";
 
@@ -131,10 +132,11 @@ function makeList() {
     busy = true;
     while (wanted.size && !closed) {
       const all = wanted.has("*") || wanted.size > 60;
-      const query = all ? "" : `?ids=${[...wanted].map(encodeURIComponent).join(",")}`;
+      const query = all ? [] : [`ids=${[...wanted].map(encodeURIComponent).join(",")}`];
+      if (isBlind()) query.push("blind=1");
       wanted = new Set();
       try {
-        const news = await ask(`/v1/desk/sessions${query}`);
+        const news = await ask(`/v1/desk/sessions${query.length ? `?${query.join("&")}` : ""}`);
         ahead = Date.now() / 1000 - news.as_of;
         if (!closed) list.take(news, all);
       } catch (error) {
