@@ -7,11 +7,13 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.errors import ConfigError
 from ib_kernel.host.notice import notice_of, was_shown
 from ib_kernel.host.withhold import PrivateText, screened
 from ib_kernel.interview.challenges import Challenge
 from ib_kernel.interview.challenges.kept import to_kept
 from ib_kernel.interview.given import GivenChallenges
+from ib_kernel.interview.instructions import Instructions
 from ib_kernel.show.spending import spent
 from ib_kernel.values.wire import doubt_value, event_value, session_value, to_value
 
@@ -23,10 +25,12 @@ MOST_KEPT = 500
 """Private parts that are kept ready in memory."""
 
 
-def _private_text(given: Challenge) -> PrivateText:
+def _private_text(given: Challenge, persona: str) -> PrivateText:
     anchors = [anchor for criterion in given.criteria for anchor in criterion.anchors]
     told = [given.notes, *given.rubric, *anchors]
-    return PrivateText(told, [given.text, given.starter], [given.hidden, given.solution, *given.hints])
+    return PrivateText(
+        told, [given.text, given.starter], [given.hidden, given.solution, *given.hints, persona]
+    )
 
 
 class Sight:
@@ -35,6 +39,7 @@ class Sight:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._given = GivenChallenges(host.settings.data_dir, host.service.plugins, host.service.store)
+        self._told = Instructions(host.settings.data_dir, host.service.plugins, host.service.store)
         self._private: collections.OrderedDict[str, PrivateText] = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -46,12 +51,20 @@ class Sight:
                 self._private.move_to_end(session.session_id)
                 return known
         given = self._given.of(session)
-        made = PrivateText([]) if given is None else _private_text(given)
+        persona = self._persona(session)
+        made = PrivateText([], (), [persona]) if given is None else _private_text(given, persona)
         with self._lock:
             self._private[session.session_id] = made
             while len(self._private) > MOST_KEPT:
                 self._private.popitem(last=False)
         return made
+
+    def _persona(self, session: Session) -> str:
+        """Return a persona's text, of which canaries count: it may say words that the AI is to say."""
+        try:
+            return self._told.persona(session).text
+        except ConfigError:  # it is on another machine, where its session's turns are
+            return ""
 
     def status(self, session: Session) -> dict[str, Any]:
         """Return a session's state and figures."""

@@ -47,6 +47,19 @@ def test_files_are_for_whoever_runs_the_host(desk: Place, own: Path) -> None:
         assert desk.get(f"/v1/desk/sessions/{made['session']['id']}", ada)["persona"] == found
 
 
+def test_a_canary_in_a_persona_is_held_back(settings: Settings, tmp_path: Path) -> None:
+    """With a challenge or without one; other words of a persona may be what the AI is to say."""
+    own = tmp_path / "canary.md"
+    own.write_text("Welcome people to the interview at our house. ib-canary-abc123xyz", encoding="utf-8")
+    with place(settings.replace(persona=str(own))) as running:
+        ada = running.person("Ada")
+        for form in (FORM, {**FORM, "challenge": "rate-limiter"}):
+            made = running.post("/v1/desk/invitations", ada, form)["session"]
+            private = running.host.sight.private_text(running.host.service.get_session(made["id"]))
+            assert private.find("it says ib-canary-abc123xyz") is not None
+            assert private.find("Welcome people to the interview at our house.") is None
+
+
 def test_a_preset_fills_the_form_and_brings_what_is_a_file(desk: Place) -> None:
     """What the form shows of it has no path; a preset that cannot be used is not offered."""
     ada = desk.person("Ada")
