@@ -82,6 +82,6 @@ def about(session: Session, moments: int) -> str:
 def moment_line(row: dict[str, Any]) -> str:
     """Return a moment's row in one line: what it was, when, and what was left."""
     minutes, seconds = divmod(int(row["at"]), 60)
-    failed = "" if row["ok"] or row["kind"] == "check" else " · failed"
+    failed = " · failed" if row["kind"] == "cell" and not row["ok"] else ""
     note = f" · {row['note']}" if row["note"] else ""
     return f"{row['name']}{failed}{note} · {minutes}:{seconds:02} · {row['left']:,} tokens left"

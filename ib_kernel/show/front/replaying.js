@@ -202,7 +202,7 @@ function fill(list, moments, now, { nodes, clock }) {
   for (const moment of shown) {
     const item = make("div", `ib-moment ib-moment-${moment.kind}`, list);
     if (moment === now) item.setAttribute("aria-current", "step");
-    const failed = moment.ok || moment.kind === "check" ? "" : " · failed"; // a check says how many passed
+    const failed = moment.kind === "cell" && !moment.ok ? " · failed" : ""; // the others say it in words
     const note = moment.note ? ` · ${moment.note}` : "";
     make("div", "ib-who", item, `${moment.name}${failed}${note} · ${clock(moment.at)}`);
     if (moment.html) make("div", "ib-words", item).append(...nodes(moment.html));
