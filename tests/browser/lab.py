@@ -96,7 +96,7 @@ def server(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)  # it ends its kernels first
 
 
 def _answers(port: int) -> bool:
