@@ -160,8 +160,9 @@ def mentions(store: Any, person: Person) -> list[str]:
     names = [n for n in person.names if len(n) >= _SHORTEST and not n.startswith(PSEUDONYM)]
     if not names:
         return []
-    quoted = (name.casefold().replace("'", "''") for name in names)
-    like = " OR ".join(f"position('{name}' in lower(content)) > 0" for name in quoted)
+    forms = {form.replace("'", "''") for name in names for form in (name, name.lower(), name.upper())}
+    places = ("content", "lower(content)")  # whose letters have two cases, a database's locale decides
+    like = " OR ".join(f"position('{form}' in {place}) > 0" for form in sorted(forms) for place in places)
     ids = ", ".join("'{}'".format(name.replace("'", "''")) for name in person.session_ids)
     sql = (
         f"SELECT DISTINCT session_id FROM messages WHERE session_id NOT IN ({ids})"  # noqa: S608 (quoted)
@@ -215,4 +216,4 @@ def models_of(store: Any, session_ids: Sequence[str]) -> list[str]:
     """Return the services and models that have read some sessions' texts, by the names of their clients."""
     ids = ", ".join("'{}'".format(name.replace("'", "''")) for name in session_ids)
     sql = f"SELECT DISTINCT client, model FROM calls WHERE session_id IN ({ids}) ORDER BY 1, 2"  # noqa: S608
-    return [f"{client} {model}" for client, model in store.sql(sql) if client != "demo"]
+    return [f"{client} {model}" for client, model in store.sql(sql) if client and client != "demo"]

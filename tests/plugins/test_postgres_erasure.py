@@ -11,8 +11,9 @@ import pytest
 from postgres_servers import Databases, run
 from test_store_erasure import ID, NAME, PLANTED, Clock, fill, found_in, say
 
+from ib_kernel.assessment import export, privacy
 from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
-from ib_kernel.values import NewSession, Status
+from ib_kernel.values import Message, NewSession, Status
 from ib_kernel.values.erasure import PSEUDONYM
 
 psycopg = pytest.importorskip("psycopg", reason="pip install 'interview-buddy-kernel[postgres]'")
@@ -152,6 +153,24 @@ def test_a_role_that_may_not_write_anew_is_told(ledger: Ledger) -> None:
         ledger.server.execute("DROP OWNED BY eraser; DROP ROLE eraser", database=ledger.database)
     assert ledger.store.resume_erasures() is not None
     assert found_in(ledger.files()) == []
+
+
+def test_what_ib_does_works_here_too(ledger: Ledger) -> None:
+    """Whose sessions, what is due, an export, who else names them, and which models have read it."""
+    store = ledger.store
+    store.add_message("other", Message(0, "interviewer", f"like {NAME.upper()}, I think"))
+    person = privacy.find_person(store, ID)
+    assert sorted(person.session_ids) == ["s", "t"]
+    assert privacy.find_person(store, NAME.lower()).names == [NAME, ID]
+    due = privacy.due(store, ledger.clock() + 2 * 86_400)
+    assert {one.session_ids[0] for one in due} == {"s", "t", "other"}
+    rows, page = export.write(store, person, ledger.folder / "out", ledger.clock(), "Ira")
+    for file in (rows, page):
+        text = file.read_text(encoding="utf-8")
+        assert [word for word in PLANTED if word not in text] == []
+    assert privacy.mentions(store, person) == ["other"]
+    assert privacy.models_of(store, person.session_ids) == []  # the demo's
+    assert store.events("s")[-1].kind == "exported"
 
 
 def test_rows_about_a_person_are_all_of_theirs(ledger: Ledger) -> None:
