@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reader_cases import ANN, ATTACKS, BEN, CARA, OWNER, PLANTED, plant
 
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import QueryError
-from ib_kernel.values import LedgerEvent, Message, NewSession, Reader, Score, Status
-
-ANN, BEN, CARA = Reader("Ann"), Reader("Ben"), Reader("Cara", coordinator=True)
-OWNER = Reader("me", coordinator=True, all_scores=True, hides_locked=True)
-PLANTED = "PLANTED-WORDS"
-LOCK = {"ib_lock": {"kind": "scrypt"}}
+from ib_kernel.values import LedgerEvent, Reader, Score
 
 
 @pytest.fixture(params=[False, True], ids=["hot", "moved"])
@@ -32,22 +28,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 
 def planted(folder: Path, moved: bool) -> Iterator[DuckDBStore]:
-    """Yield a ledger with levels, an adapted and a locked session, and a judge's own."""
+    """Yield a ledger with what may not be seen by all."""
     store = DuckDBStore(folder, background=False)
-    usual = NewSession("usual", "Ada", 9_000, "m", time_limit_s=2_700.0)
-    adapted = dataclasses.replace(usual, session_id="adapted", time_limit_s=2_970.0, accommodation="time=1.1")
-    about = NewSession("judge", "judge", 9_000, "m", meta={"about": "usual"})
-    for session in (usual, adapted, about, NewSession("locked", "Cy", 9_000, "m", meta=LOCK)):
-        store.open_session(session)
-        store.set_status(session.session_id, Status.ACTIVE)
-    store.set_time_limit("adapted", 2_970.0 + 660.0)
-    for session_id in ("usual", "locked"):
-        store.add_score(Score(session_id, "races", "Ben", "person", level=3, reason=PLANTED))
-        store.add_score(Score(session_id, "races", "judge", "model", level=2, reason=PLANTED))
-        store.add_event(LedgerEvent(session_id, "note", 0.0, "Ben", {"text": "a note"}))
-    judged = {"criterion": "races", "level": 2, "why": PLANTED}
-    store.add_event(LedgerEvent("judge", "judged", 0.0, "", judged))
-    store.add_message("judge", Message(1, "assistant", PLANTED))
+    plant(store)
     if moved:
         store.flush()
     yield store
@@ -79,42 +62,6 @@ def test_who_unfolds_a_session_reads_that_one(store: DuckDBStore) -> None:
     assert rows(store, "SELECT content FROM messages", CARA) == [(PLANTED,)]
     assert rows(store, "SELECT detail ->> 'why' FROM events WHERE kind = 'judged'", CARA) == [(PLANTED,)]
     assert rows(store, "SELECT content FROM messages", BEN) == [(None,)]
-
-
-ATTACKS = [
-    "SELECT * FROM scores",
-    "SELECT * FROM main.scores",
-    "SELECT * FROM memory.main.scores",
-    "SELECT * FROM latest_scores",
-    "SELECT * FROM apart_scores",
-    "SELECT * FROM hot.scores",
-    "SELECT * FROM record.main.scores",
-    "SELECT * FROM query_table('scores')",
-    "SELECT * FROM query_table('sco' || 'res')",
-    "SELECT * FROM query('SELECT * FROM scores')",
-    "SUMMARIZE scores",
-    "SELECT error(reason) FROM scores",
-    "SELECT CASE WHEN level = 3 THEN error(reason) END FROM scores",
-    "SELECT 1 FROM scores WHERE reason::INTEGER = 1",
-    "SELECT error(detail::VARCHAR) FROM events WHERE kind = 'judged'",
-    "SELECT 1 FROM events WHERE (detail ->> 'why')::INTEGER = 1",
-    "SELECT 1 FROM events WHERE CASE WHEN detail ->> 'level' = '2' THEN error('PLANTED-WORDS') ELSE true END",
-    "SELECT error(content) FROM messages",
-    "SELECT 1 FROM messages WHERE content::INTEGER = 1",
-    "SELECT * FROM timeline",
-    "SELECT * FROM duckdb_views()",
-    "SELECT * FROM duckdb_tables()",
-    "SELECT * FROM pragma_storage_info('scores')",
-    "EXPLAIN ANALYZE SELECT * FROM scores WHERE level = 3",
-    "EXPLAIN SELECT * FROM scores",
-    "/* */ explain analyze SELECT * FROM scores",
-    "SELECT list(scores) FROM scores",
-    "SELECT (SELECT max(reason) FROM scores)",
-    "WITH x AS (SELECT * FROM scores) SELECT * FROM x",
-    "SELECT * FROM agreement",
-    "SELECT * FROM calibration",
-    "SELECT * FROM order_effect",
-]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
