@@ -233,11 +233,11 @@ class RunningTurns:
     async def _write(self, turn: RunningTurn, reservation: Reservation, text: str) -> None:
         first = turn._kept is None
         asked = {"question": turn.question, "asked_at": turn.asked_at} if first else None
-        turn._kept = text
         try:
             await run_in_threadpool(self._host.store.write_reply, reservation, text, result=asked)
-        except BuddyError:
-            log.exception("the reply of a running turn could not be kept")
+            turn._kept = text
+        except BuddyError as error:  # it is tried again with what has come by then
+            log.warning("the reply of a running turn could not be kept: %s", error)
 
     async def _write_end(self, turn: RunningTurn) -> None:
         reservation, end = turn.reply.reservation, turn.end

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from ib_kernel.errors import BuddyError
 from ib_kernel.values import Status
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ class Watch:
                 for listener in list(self._listeners):
                     listener.hear(changes)
                 await self._stop_what_may_not_go_on(changes)
+            except BuddyError as error:
+                log.warning("the ledger could not be followed for a moment: %s", error)
+                await asyncio.sleep(WAIT_S)
             except Exception:  # whatever it is, live news and stops must go on
                 log.exception("the ledger could not be followed for a moment")
                 await asyncio.sleep(WAIT_S)
