@@ -23,6 +23,10 @@ UNFINISHED = (
 )
 
 
+QUIET_LEASES = 3
+"""Leases without a write after which a request whose worker seems gone is closed, asked for or not."""
+
+
 class Repair:
     """Completes requests whose worker is gone. Every host of a ledger does; each is completed once."""
 
@@ -44,9 +48,13 @@ class Repair:
         return self._closed(session, stored)
 
     def sweep(self) -> int:
-        """Put what hosts that died have left behind into the transcripts; return how many there were new."""
+        """Put what hosts that died have left behind into the transcripts; return how many there were new.
+
+        Nothing is closed that was written to a moment ago: its host may only be slow, and end it yet.
+        """
         listed = getattr(self._host.store, "unfinished_requests", None)
-        found = listed() if listed is not None else []
+        before = self._host.clock() - QUIET_LEASES * self._host.settings.lease_s
+        found = [r for r in (listed() if listed is not None else []) if r.updated_at < before]
         for stored in found:
             self.completed(self._host.service.get_session(stored.session_id), stored)
         return len(found)
@@ -54,7 +62,7 @@ class Repair:
     def _transcribed(self, session: Session, stored: StoredRequest) -> Message | None:
         private = self._host.sight.private_text(session)
         history: list[Message] = self._host.store.history(session.session_id)
-        for message in history:
+        for message in reversed(history):  # a slow host's own end stands behind what another had closed
             if message.turn == stored.turn and message.role == "assistant":
                 return dataclasses.replace(message, content=screened(message.content, private))
         return None

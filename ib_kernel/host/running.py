@@ -234,7 +234,7 @@ class RunningTurns:
         first = turn._kept is None
         asked = {"question": turn.question, "asked_at": turn.asked_at} if first else None
         try:
-            await run_in_threadpool(self._host.store.write_reply, reservation, text, result=asked)
+            await self._write_reply(reservation, text, result=asked)
             turn._kept = text
         except BuddyError as error:  # it is tried again with what has come by then
             log.warning("the reply of a running turn could not be kept: %s", error)
@@ -244,6 +244,12 @@ class RunningTurns:
         if reservation is None or end is None:
             return
         result = {"kind": end.kind, "data": end.data}
-        await run_in_threadpool(
-            self._host.store.write_reply, reservation, turn.text, state="finished", result=result
-        )
+        await self._write_reply(reservation, turn.text, state="finished", result=result)
+
+    async def _write_reply(self, reservation: Reservation, text: str, **more: Any) -> None:
+        """Write, together with other turns' replies where the ledger can."""
+        write = getattr(self._host.store, "awrite_reply", None)
+        if write is not None:
+            await write(reservation, text, **more)
+        else:
+            await run_in_threadpool(self._host.store.write_reply, reservation, text, **more)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_LISTEN = "127.0.0.1:8899"
 
-LEASE_S = 8.0
+LEASE_S = 5.0
 """Seconds after which a dead host's reservations become unresolved, unless the settings say otherwise:
 candidates who come back wait no longer for what nobody reads any more."""
 

@@ -86,20 +86,27 @@ class SharedLedger(HostProcesses):
             ("user", "q", False),
             ("assistant", "hel", True),
         ]
-        store.settle(held, CallEnd(1, 1))  # its host was only slow
+        whole = [Message(1, "user", "q"), Message(1, "assistant", "hello")]
+        store.settle(held, CallEnd(1, 1), messages=whole)  # its host was only slow
+        assert [m.content for m in store.history("s")] == ["q", "hel", "hello"]
         done = reserve(store, 10, call=CallStart(None, request_id="done"))
         store.write_reply(done, "hello", state="finished")
         store.settle(done, CallEnd(1, 1))
         clock.step(10**6)
         assert not store.close_request("s", "done", (), RESULT)
 
-    def test_what_was_kept_before_is_not_kept_twice(self, store: Ledger) -> None:
+    def test_what_was_kept_before_is_not_kept_twice(self, store: Ledger, clock: Clock) -> None:
         """A host that marked its call and died has left the turn's messages already."""
         begin(store)
         held = reserve(store, 10, call=CallStart(None, request_id="r"))
         store.mark_unresolved(held, "StreamBroken", messages=SAID)
         assert store.close_request("s", "r", SAID, RESULT)
         assert len(store.history("s")) == 2
+        slow = reserve(store, 10, call=CallStart(None, request_id="slow"), lease_s=5)
+        clock.step(6)
+        assert store.close_request("s", "slow", SAID, RESULT)
+        store.mark_unresolved(slow, "StreamBroken", messages=SAID)
+        assert len(store.history("s")) == 4
 
     def test_hosts_give_the_same_time_back_once(self, store: Ledger, clock: Clock) -> None:
         """Seconds that end now are given back less what anybody has given back since they began."""

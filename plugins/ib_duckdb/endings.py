@@ -121,7 +121,11 @@ class Endings(Part):
             else:  # only its lease was over, and its owner knows more than the lease did
                 values = (clean(reason), rid)
                 db.execute("UPDATE reservations SET state = 'doubt', doubt_reason = ? WHERE rid = ?", values)
-            write_messages(db, reserved["session_key"], texts, now, reserved["turn"])
+            late = reserved["state"] != "held" or reserved["lease_until"] <= now
+            if not (
+                late and reserved["turn"] and has_messages(db, reserved["session_key"], reserved["turn"])
+            ):
+                write_messages(db, reserved["session_key"], texts, now, reserved["turn"])
             return bool(reserved["state"] == "held")
 
         return Operation(work)
@@ -147,13 +151,8 @@ class Endings(Part):
         self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
     ) -> None:
         texts = self._texts(messages)
-        if (
-            texts
-            and reserved["state"] == "doubt"
-            and reserved["turn"] > 0
-            and has_messages(db, reserved["session_key"], reserved["turn"])
-        ):
-            texts = ()  # what had arrived was kept when it was marked
+        if texts and (reserved["state"] != "held" or reserved["lease_until"] <= now):
+            texts = _not_kept(db, reserved, texts)
         end_attempt(db, reserved, end, "settled", now, texts)
 
     def _settle_again(
@@ -228,3 +227,21 @@ def _ended_otherwise(db: apsw.Connection, rid: str, wanted: str) -> ReservationE
 
 def _detail(reserved: Row, reason: str) -> dict[str, object]:
     return {"reservation_id": reserved["rid"], "tokens": reserved["tokens"], "reason": reason}
+
+
+def _not_kept(db: apsw.Connection, reserved: Row, texts: Sequence[Message]) -> Sequence[Message]:
+    """Return what of *texts* a late settle adds to its turn's messages, if there are any.
+
+    What had arrived was kept when the call was marked. Where only its lease was over, another host may have
+    closed its request: then the reply is added as it really was.
+    """
+    key, turn = reserved["session_key"], reserved["turn"]
+    if turn < 1 or not has_messages(db, key, turn):
+        return texts
+    if reserved["state"] == "doubt":
+        return ()
+    kept = {text for (text,) in db.execute(_REPLIES, (key, turn))}
+    return [m for m in texts if m.role == "assistant" and m.content not in kept]
+
+
+_REPLIES = "SELECT content FROM messages WHERE session_key = ? AND turn = ? AND role = 'assistant'"

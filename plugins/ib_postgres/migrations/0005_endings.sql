@@ -116,6 +116,16 @@ RETURN EXISTS (SELECT 1 FROM ib.messages AS m WHERE m.session_key = p_key AND m.
 
 -- End a reservation with what it used. {"same": true} if it is settled by these figures, by this call or an earlier
 -- one, {"same": false} if by others; {"error": …} when it is none of the caller's, or ended otherwise.
+-- Where only its lease was over, another host may have closed a call's request: then its reply is added as it was.
+CREATE FUNCTION ib.not_kept(p_key bigint, p_turn integer, p_texts jsonb) RETURNS jsonb LANGUAGE sql STABLE
+RETURN (
+    SELECT coalesce(jsonb_agg(t), '[]') FROM jsonb_array_elements(p_texts) AS t
+    WHERE t ->> 'role' = 'assistant' AND NOT EXISTS (
+        SELECT 1 FROM ib.messages AS m
+        WHERE m.session_key = p_key AND m.turn = p_turn AND m.role = 'assistant' AND m.content = t ->> 'content'
+    )
+);
+
 CREATE FUNCTION ib.settle(p_asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     now_s double precision := ib.moment(p_asked);
@@ -133,8 +143,9 @@ BEGIN
         RETURN CASE WHEN FOUND THEN '{"error": "not_owner"}'::jsonb
             ELSE ib.settle_again(p_asked, true, now_s, most) END;
     END IF;
-    IF held.state = 'doubt' AND held.turn > 0 AND ib.has_messages(key, held.turn) THEN
-        texts := '[]';  -- what had arrived was kept when it was marked
+    IF (held.state <> 'held' OR held.lease_until <= now_s) AND held.turn > 0 AND ib.has_messages(key, held.turn) THEN
+        texts := CASE WHEN held.state = 'doubt' THEN '[]'  -- what had arrived was kept when it was marked
+            ELSE ib.not_kept(key, held.turn, texts) END;
     END IF;
     PERFORM ib.end_attempt(held, p_asked -> 'end', 'settled', texts, now_s, most);
     RETURN '{"same": true}';
@@ -259,7 +270,9 @@ BEGIN
         UPDATE ib.reservations AS r SET state = 'doubt', doubt_reason = p_asked ->> 'reason'
         WHERE r.session_key = key AND r.rid = held.rid;
     END IF;
-    PERFORM ib.add_messages(key, p_asked -> 'messages', held.turn, now_s);
+    IF held.turn = 0 OR (held.state = 'held' AND held.lease_until > now_s) OR NOT ib.has_messages(key, held.turn) THEN
+        PERFORM ib.add_messages(key, p_asked -> 'messages', held.turn, now_s);
+    END IF;
     RETURN jsonb_build_object('done', held.state = 'held');
 END $$;
 
