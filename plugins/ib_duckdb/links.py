@@ -76,6 +76,6 @@ def in_units(table: str, row: Row, whole: frozenset[str] = frozenset()) -> list[
     """
     values = list(_PICK[table](row))
     for at, column, scale in _SCALED[table]:
-        if column not in whole:
+        if values[at] is not None and column not in whole:
             values[at] = chain.microseconds(values[at], scale)
     return values

@@ -8,24 +8,60 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 POLL_S = 0.002
 """Seconds between two looks where the system offers no queue to wait in (Windows)."""
 
+IDLE_S = 10.0
+"""Seconds without work after which a thread that waits for locks ends."""
+
 _all: weakref.WeakSet[OsLock] = weakref.WeakSet()
+_helpers: list[queue.SimpleQueue[Callable[[], None]]] = []
+_helpers_guard = threading.Lock()
+
+
+def _helped(work: Callable[[], None]) -> None:
+    """Run *work* in a thread that may wait without end; one that is idle is taken before another starts.
+
+    Under contention every transaction waits, and starting a thread costs as much as the transaction.
+    """
+    with _helpers_guard:
+        jobs = _helpers.pop() if _helpers else None
+    if jobs is None:
+        jobs = queue.SimpleQueue()
+        threading.Thread(target=_help, args=(jobs,), name="ib-lock", daemon=True).start()
+    jobs.put(work)
+
+
+def _help(jobs: queue.SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        try:
+            work = jobs.get(timeout=IDLE_S)
+        except queue.Empty:
+            with _helpers_guard:
+                if jobs in _helpers:
+                    _helpers.remove(jobs)
+                    return
+            continue  # somebody has just taken this thread
+        work()
+        del work
+        with _helpers_guard:
+            _helpers.append(jobs)
 
 
 class OsLock:
     """An exclusive lock among processes and among instances in one process. Not reentrant."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = os.fspath(path)
         self._fd: int | None = None
         self._identity: os.stat_result | None = None
         self._other: Any = None
@@ -52,7 +88,7 @@ class OsLock:
             import filelock
 
             if self._other is None:
-                self._other = filelock.FileLock(str(self._path), thread_local=False)
+                self._other = filelock.FileLock(self._path, thread_local=False)
             try:
                 self._other.acquire(timeout=0)
             except filelock.Timeout:
@@ -104,7 +140,7 @@ class OsLock:
             fd, turn, guard = self._fd, threading.Event(), threading.Lock()
             given_up = False
 
-            def queue() -> None:
+            def waits() -> None:
                 assert fd is not None  # noqa: S101 (for the type checker)
                 with contextlib.suppress(OSError):
                     fcntl.flock(fd, fcntl.LOCK_EX)
@@ -123,7 +159,7 @@ class OsLock:
                     return True
 
             try:
-                threading.Thread(target=queue, name="ib-lock", daemon=True).start()
+                _helped(waits)
             except RuntimeError:  # the interpreter is shutting down
                 return self._poll(timeout_s)
             try:
@@ -209,8 +245,9 @@ def new_process_lock(path: Path) -> None:
 
 def _after_fork() -> None:
     """Forget inherited locks: a child that kept the file open would keep its parent's lock alive."""
-    global _registry
-    _registry = threading.Lock()
+    global _registry, _helpers_guard
+    _registry, _helpers_guard = threading.Lock(), threading.Lock()
+    _helpers.clear()
     _in_process.clear()
     for lock in list(_all):
         lock.close()

@@ -29,6 +29,9 @@ MOST = 128
 SHARE_S = 0.002
 """Seconds of a transaction after which it ends if another process waits; the rest goes into the next one."""
 
+LOOK_S = 0.0005
+"""Seconds between two looks for such a process."""
+
 IDLE_S = 10.0
 """Seconds without work after which the thread ends; the next caller that queues starts another."""
 
@@ -179,9 +182,11 @@ class Writer:
         soon = time.monotonic() + SHARE_S
         for done, queued in enumerate(batch):
             queued.answer = queued.operation.work(db)
-            if time.monotonic() > soon and self._hot.wanted():
-                self._left.extend(batch[done + 1 :])
-                del batch[done + 1 :]
+            if time.monotonic() > soon:  # a look costs as much as a statement: now and then is enough
+                soon = time.monotonic() + LOOK_S
+                if self._hot.wanted():
+                    self._left.extend(batch[done + 1 :])
+                    del batch[done + 1 :]
 
     def _answer(self, batch: list[_Queued]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[_Queued]] = collections.defaultdict(list)

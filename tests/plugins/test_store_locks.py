@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -84,3 +85,25 @@ def test_a_failed_wait_leaves_the_gate_open(tmp_path: Path) -> None:
     third.release()
     for one in (lock, other, third):
         one.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, processes poll for the lock")
+def test_a_thread_that_has_waited_waits_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under contention every transaction waits, and none should have to start a thread for it."""
+    started: list[str] = []
+
+    class Counted(threading.Thread):
+        def start(self) -> None:
+            started.append(self.name)
+            super().start()
+
+    lock, other = OsLock(tmp_path / "lock"), OsLock(tmp_path / "lock")
+    monkeypatch.setattr(threading, "Thread", Counted)
+    for _ in range(20):
+        assert lock.acquire(30)
+        threading.Timer(0.01, lock.release).start()
+        assert other.acquire(30)
+        other.release()
+    assert started.count("ib-lock") <= 10, started
+    lock.close()
+    other.close()
