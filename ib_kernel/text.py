@@ -63,13 +63,16 @@ def well_formed(text: str) -> str:
     return text
 
 
+_plain_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` builds one for each value
+
+
 def well_formed_value(value: T) -> T:
     """Return *value* with every text in its mappings, lists and tuples `well_formed`.
 
     The very object when all are; a tuple with one that is not becomes a list.
     """
     try:  # nearly always: what JSON can write as UTF-8 holds no surrogate, and this is quick
-        json.dumps(value, ensure_ascii=False).encode()
+        _plain_json(value).encode()
     except (TypeError, ValueError, RecursionError):
         return _made_well_formed(value)
     return value

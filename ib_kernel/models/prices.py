@@ -135,10 +135,21 @@ def _own(rates: Rates, usage: Usage) -> int:
 
 
 def _nano_usd(parts: Iterable[tuple[int, Decimal]], rounding: str) -> int:
-    """Return the sum of tokens x US dollars per million tokens in nano-dollars."""
-    with localcontext(prec=60):
-        total = sum((tokens * usd * 1000 for tokens, usd in parts), Decimal(0))
-        return int(total.to_integral_value(rounding=rounding))
+    """Return the sum of tokens x US dollars per million tokens in nano-dollars, exact until it is rounded."""
+    above, below = 0, 1
+    for tokens, usd in parts:
+        nano, of = _ratio(usd)
+        above, below = above * of + tokens * nano * below, below * of
+    whole, rest = divmod(above, below)
+    up = rest > 0 if rounding == ROUND_CEILING else 2 * rest >= below
+    return whole + up
+
+
+@functools.lru_cache(maxsize=1024)
+def _ratio(usd: Decimal) -> tuple[int, int]:
+    """Return US dollars for a million tokens as nano-dollars for one, as a fraction."""
+    above, below = usd.as_integer_ratio()
+    return 1000 * above, below
 
 
 def _is_standard(tier: str | None) -> bool:

@@ -118,8 +118,10 @@ def _add_texts(value: Any, texts: list[str]) -> None:
         _add_all(value.values(), texts)
     elif isinstance(value, (list, tuple)):
         _add_all(value, texts)
-    elif (fields_of := _reader(type(value))) is not None:  # type: ignore[arg-type]
-        _add_all(fields_of(value), texts)
+    elif is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        _READERS[kind] = _reader(kind)
+        _add_all(_READERS[kind](value), texts)
 
 
 def _add_all(values: Iterable[Any], texts: list[str]) -> None:
@@ -127,15 +129,19 @@ def _add_all(values: Iterable[Any], texts: list[str]) -> None:
         kind = type(value)
         if kind is str:
             texts.append(value)
-        elif kind not in _NO_TEXT:
+        elif kind in _NO_TEXT:
+            continue
+        elif kind in _READERS:
+            _add_all(_READERS[kind](value), texts)
+        else:
             _add_texts(value, texts)
 
 
-@functools.cache
-def _reader(kind: type) -> Callable[[Any], Iterable[Any]] | None:
-    """Return what gives the values of all fields of a dataclass at once; None for another type."""
-    if not is_dataclass(kind):
-        return None
+_READERS: dict[type, Callable[[Any], Iterable[Any]]] = {}
+"""By dataclass that was seen before, what gives the values of all its fields at once."""
+
+
+def _reader(kind: type) -> Callable[[Any], Iterable[Any]]:
     names = _field_names(kind)
     if len(names) > 1:
         return operator.attrgetter(*names)

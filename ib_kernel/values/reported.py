@@ -28,6 +28,21 @@ _INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
 
 
+def _ranked(first: int = 0, **names: tuple[str, ...]) -> dict[str, tuple[str, int]]:
+    """Return, by name, which figure it is, and its rank among that figure's names: the least one counts."""
+    return {
+        name: (figure, first + rank) for figure, given in names.items() for rank, name in enumerate(given)
+    }
+
+
+_OF_INPUT = _ranked(cached_tokens=_CACHED, cache_write_tokens=_WRITTEN)
+_OF_OUTPUT = _ranked(reasoning_tokens=_REASONING)
+_PLAIN = _ranked(input_tokens=_INPUT, output_tokens=_OUTPUT, total_tokens=_TOTAL) | _ranked(
+    len(_CACHED), cached_tokens=_CACHED, cache_write_tokens=_WRITTEN, reasoning_tokens=_REASONING
+)
+"""Beside the details, which come first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
     """What one service said about one attempt: whole numbers, or None for what it did not say.
@@ -76,17 +91,16 @@ def read_reported(raw: Any) -> Reported | None:
     if not isinstance(raw, Mapping):
         return None
     ins, outs = _group(raw, _INPUT_DETAILS), _group(raw, _OUTPUT_DETAILS)
-    found = {
-        "input_tokens": _first(_INPUT, raw),
-        "output_tokens": _first(_OUTPUT, raw),
-        "total_tokens": _first(_TOTAL, raw),
-        "cached_tokens": _first(_CACHED, ins, raw),
-        "reasoning_tokens": _first(_REASONING, outs, raw),
-        "cache_write_tokens": _first(_WRITTEN, ins, raw),
-    }
-    if all(value is None for value in found.values()):
+    found: dict[str, tuple[int, Any]] = {}
+    for place, names in ((raw, _PLAIN), (ins, _OF_INPUT), (outs, _OF_OUTPUT)):
+        for name, value in place.items():
+            if name in names and value is not None:
+                figure, rank = names[name]
+                if figure not in found or rank < found[figure][0]:
+                    found[figure] = (rank, value)
+    if not found:
         return None
-    figures: dict[str, Any] = {name: tokens_of(value) for name, value in found.items() if value is not None}
+    figures: dict[str, Any] = {name: tokens_of(found[name][1]) for name in FIGURES if name in found}
     impossible = tuple(name for name, value in figures.items() if value is None)
     reported = Reported(**figures, impossible=impossible)
     return (
@@ -128,15 +142,6 @@ def _number(text: str) -> float | int | None:
         return int(text) if text.isdigit() else float(text)
     except ValueError:
         return None
-
-
-def _first(names: tuple[str, ...], *places: Mapping[str, Any]) -> Any:
-    for place in places:  # loops, not generators: every call's usage comes through here
-        for name in names:
-            value = place.get(name)
-            if value is not None:
-                return value
-    return None
 
 
 def _group(raw: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:

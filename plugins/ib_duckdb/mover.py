@@ -67,7 +67,8 @@ class Mover:
 
     def wake(self) -> None:
         """Have rows moved soon."""
-        self._wanted.set()
+        if not self._wanted.is_set():
+            self._wanted.set()
         if self._thread is None:
             self.start()
 

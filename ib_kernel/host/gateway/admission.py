@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -118,7 +117,8 @@ class Admission:
             ) from None
         except BudgetRefused:
             raise self._over_budget(left, (bounded.upper or 0) + n * least) from None
-        return dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(self.count)))
+        expected = min(plan.prompt, self._bound.estimate(self.count))
+        return Plan(plan.prompt, plan.cap, plan.n, plan.shrunk_by, expected, plan.new)
 
     async def _held(
         self, plan: Plan, number: int, others_run: Callable[[], Awaitable[None]], *, with_money: bool
