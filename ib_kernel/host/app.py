@@ -72,7 +72,12 @@ class HostApp(Starlette):
     """The routes of a host behind its border, which answers whatever goes wrong inside."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the border around the routes; it answers for itself what they do not."""
+        """Return the border around the routes; it answers for itself what they do not.
+
+        So there is no other middleware: what Starlette would put around it answers errors in its own words.
+        """
+        if self.user_middleware:
+            raise RuntimeError("a host's application takes no further middleware")
         host: Host = self.state.host
         routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
         return Border(routed, host, gateway.doors(host))

@@ -115,9 +115,11 @@ _figures_of = operator.attrgetter(*NO_FIGURES)
 def figures(end: CallEnd) -> Row:
     """Return the columns of an attempt's end."""
     found: Row = dict(zip(NO_FIGURES, _figures_of(end), strict=True))
-    for name in (*_TEXTS_OR_NONE, *_TEXTS):
-        if found[name]:
+    for name in _TEXTS_OR_NONE:
+        if found[name] is not None:
             found[name] = clean(found[name])
+    for name in _TEXTS:
+        found[name] = clean(found[name])
     return found
 
 
