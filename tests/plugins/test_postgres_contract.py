@@ -33,7 +33,6 @@ class OnPostgres:
     """How a contract's tests get a ledger: an empty database for each folder."""
 
     process_factory = "postgres_ledgers:open_store"
-    answers_sql = False
     pooler = False
     histories = 10
 
@@ -139,5 +138,5 @@ else:
         "TestThroughPgBouncer", (ThroughPgBouncer, *PARTS, *HOST_PARTS), {"process_factory": ""}
     )
     TestSerializable: Any = type(
-        "TestSerializable", (Serializable, *PARTS, *HOST_PARTS), {"process_factory": ""}
+        "TestSerializable", (Serializable, *PARTS, Ceilings), {"process_factory": ""}
     )
