@@ -188,9 +188,9 @@ SELECT
             'from', ib_usage.shared((detail::json ->> 'from')::double precision, factor),
             'to', ib_usage.shared((detail::json ->> 'to')::double precision, factor)
         )
-        ELSE (detail::jsonb || jsonb_build_object(
+        ELSE ((detail::jsonb - 'time_limit_s') || jsonb_strip_nulls(jsonb_build_object(
             'time_limit_s', ib_usage.shared((detail::json ->> 'time_limit_s')::double precision, factor)
-        ))::json
+        )))::json
     END AS detail,
     CASE WHEN NOT (hidden OR timed OR (SELECT ib.is_candidate())) THEN salt END AS salt,
     commitment, link_n, link, session_key, seq
