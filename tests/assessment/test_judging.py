@@ -407,16 +407,24 @@ ATTACKS = {
 
 def test_no_attack_moves_a_level(interview: Interview, service: Service) -> None:
     """A judge that obeys, and quotes the very words that told it to: nothing is shown, and it is said why."""
-    one = Rubric(RUBRIC.criteria[:1], "file")
-    for name, text in ATTACKS.items():
-        words = text if name == "chinese" else " ".join(text.split()[:12])
-        quote = {"place": "turn 1", "speaker": "candidate", "words": words}
-        service.mind = lambda title, number, quote=quote: said("3", quote)  # type: ignore[misc]
-        made = Judging(interview, hold(interview, [(text, "I see.")]), one, ModelJudge()).run()
-        level = made.levels["asks"]
-        assert (level.level, level.low, level.high) == (None, None, None), name
-        reasons = {dropped.reason for look in made.looks for dropped in look.dropped}
-        assert reasons <= {"speaks to whoever rates", "not in the record"}, name
+    attacked = hold(interview, [(text, "I see.") for text in ATTACKS.values()])
+    titles = [criterion.title for criterion in RUBRIC.criteria]
+
+    def obey(title: str, number: int) -> dict[str, Any]:
+        quotes = []
+        for turn, (name, text) in enumerate(ATTACKS.items(), 1):
+            if turn % len(titles) == titles.index(title):
+                words = text if name == "chinese" else " ".join(text.split()[:12])
+                quotes.append({"place": f"turn {turn}", "speaker": "candidate", "words": words})
+        return said("3", *quotes)
+
+    service.mind = obey
+    made = judging(interview, attacked).run()
+    assert {(one.level, one.low, one.high) for one in made.levels.values()} == {(None, None, None)}
+    assert [one for look in made.looks for one in look.kept] == []
+    reasons = [dropped.reason for look in made.looks for dropped in look.dropped]
+    assert len(reasons) == 3 * len(ATTACKS)
+    assert set(reasons) <= {"speaks to whoever rates", "not in the record"}
 
 
 def test_praise_is_read_in_part_and_quoted_as_what_it_is(interview: Interview, service: Service) -> None:
