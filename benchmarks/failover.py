@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import os
 import sys
 import threading
 import time
@@ -186,7 +187,10 @@ def main() -> int:
     given = parser.parse_args()
     report = Report()
     today = datetime.datetime.now(datetime.UTC).date()
-    report.add(f"# A database that dies, measured\n\n`make bench-failover`, {today}: {WRITERS} writers.")
+    report.add(
+        f"# A database that dies, measured\n\n`make bench-failover`, {today}: {WRITERS} writers, "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}."
+    )
     waits, control = by_hand(synchronous=True), by_hand(synchronous=False)
     rows = [row("synchronous standby", waits), row("asynchronous standby (control)", control)]
     why_not = "left out" if given.without_patroni else patroni_cluster.missing()
