@@ -27,7 +27,7 @@ _CONTROLS = (
 )
 _REMOVED = re.compile(f"{_SEQUENCES}|{_CONTROLS}")
 _CONTROL = re.compile(_CONTROLS)
-_FIRST_WORD = re.compile(r"[a-z]+(?=[,.:'’]| [^(]|$)")
+_FIRST_WORD = re.compile(r"[a-z]+(?=[,:'’]|\.(?!\w)| [^(]|$)")
 _BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 

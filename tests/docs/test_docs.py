@@ -34,7 +34,7 @@ VARIABLES = {f"IB_{name.upper()}" for name in FIELD_NAMES} | {
 }
 """The variables that users set, one that only the tests read, and plugins', ours and an example's."""
 
-NOT_CONFIG = {"project", "build-system", "tool"}
+NOT_CONFIG = {"project", "build-system", "tool", "criteria"}
 """Tables of a plugin's pyproject.toml."""
 
 FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*$", re.M | re.S)
