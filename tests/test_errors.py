@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ib_kernel import errors
-from ib_kernel.errors import BuddyError, ClientError, NameClash, SessionInactive, Stopped
+from ib_kernel.errors import BuddyError, ClientError, ConfigError, NameClash, SessionInactive, Stopped
 
 TREE = [
     cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, BuddyError)
@@ -90,3 +90,21 @@ def test_what_callers_already_catch_still_catches() -> None:
     """A wrong setting is a ValueError, an unknown session a LookupError."""
     assert issubclass(errors.ConfigError, ValueError)
     assert issubclass(errors.UnknownSession, LookupError)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("not sent. Try again", "Not sent. Try again"),
+        ("it's over", "It's over"),
+        ("refused: too long", "Refused: too long"),
+        ("plugins.acme.longest (config.toml) cannot be 0", "plugins.acme.longest (config.toml) cannot be 0"),
+        ("stream (%config) cannot be 'x'", "stream (%config) cannot be 'x'"),
+        ("base_url is not an address", "base_url is not an address"),
+        ("--budget needs a value", "--budget needs a value"),
+        ("gpt-5.4-mini is not invited", "gpt-5.4-mini is not invited"),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_a_name_stays_as_it_is(line: str, shown: str) -> None:
+    """Names of settings, options and models are typed as they are read."""
+    assert ConfigError(line)._render_traceback_() == [shown]

@@ -206,7 +206,7 @@ def test_warnings_come_once_after_the_footer(nb):
         ("%interview start --candidate O'Brien", "A quote is opened and never closed"),
         (
             "%interview start --as judge",
-            "--as cannot be 'judge'; allowed: one of interviewer, assistant",
+            "No persona called 'judge'; known: interviewer, assistant",
         ),
         (
             "%interview start --temperature 3",
@@ -214,7 +214,7 @@ def test_warnings_come_once_after_the_footer(nb):
         ),
         ("%interview start --challenge rate-limit", "No challenge called 'rate-limit'"),
         ("%interview start --client opnai", "No client called 'opnai'"),
-        ("%interview start --model gpt-5.4-mni", "UnknownModel: unknown model 'gpt-5.4-mni'; did you mean"),
+        ("%interview start --model gpt-5.4-mni", "Unknown model 'gpt-5.4-mni'; did you mean"),
         ("%interview pause now", "%interview pause does not take 'now'"),
         ("%interview use", "%interview use needs a session's ID"),
         ("%interview use nobody", "No session 'nobody'"),
