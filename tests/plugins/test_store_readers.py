@@ -75,6 +75,15 @@ def test_no_query_gets_at_a_hidden_level(kept: DuckDBStore, attack: str) -> None
     assert PLANTED not in shown
 
 
+@pytest.mark.parametrize("how", ["EXPLAIN", "explain ANALYZE", "/* */ Explain (FORMAT json)"])
+def test_a_plan_is_told_to_nobody_but_the_owner(kept: DuckDBStore, how: str) -> None:
+    """It counts rows, those of somebody with more time among them."""
+    query = f"{how} SELECT * FROM sessions WHERE session_key = 2"
+    with pytest.raises(QueryError, match="EXPLAIN is for whoever owns"):
+        kept.sql(query, reader=ANN)
+    assert kept.sql(query).rows
+
+
 def test_the_names_of_what_holds_more_are_others_each_time(store: DuckDBStore) -> None:
     """What one query finds out, the next cannot use."""
     listing = "SELECT table_schema FROM information_schema.tables WHERE table_schema LIKE 'hot%'"
