@@ -437,7 +437,7 @@ def test_kills_at_any_moment_leave_nothing_behind(store: DuckDBStore, tmp_path: 
     """
     store.flush()
     store.close()
-    data, wait, rest = tmp_path / "data", 0.2 + 0.031 * (run % 25), ""
+    data, wait, rest = tmp_path / "data", 0.4 + 0.031 * (run % 25), ""
     while "done" not in rest:
         command = [sys.executable, "-c", textwrap.dedent(KILLED), str(data)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -446,7 +446,7 @@ def test_kills_at_any_moment_leave_nothing_behind(store: DuckDBStore, tmp_path: 
             time.sleep(wait)
             os.kill(process.pid, signal.SIGKILL)
             rest = process.stdout.read()
-        wait *= 4
+        wait *= 5
     assert found_in(tmp_path) == []
     again = DuckDBStore(data, background=False)
     assert again.check() == []

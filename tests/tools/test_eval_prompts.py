@@ -68,15 +68,13 @@ def test_the_table_names_every_candidate_and_rule(capsys: pytest.CaptureFixture[
     own = tmp_path / "kind.md"
     own.write_text("Ask $candidate one short question about the task.", encoding="utf-8")
     out = tmp_path / "table.md"
-    assert (
-        tool.main(["--demo", "--turns", "1", "--as", "assistant", "--as", str(own), "--out", str(out)]) == 0
-    )
+    assert tool.main(["--demo", "--turns", "1", "--as", str(own), "--out", str(out)]) == 0
     written = out.read_text(encoding="utf-8")
     assert written in capsys.readouterr().out
     for word in (*tool.RULES, *(c.name for c in tool.CANDIDATES), "kind.md", "demo client"):
         assert word in written
-    lines = [line for line in written.splitlines() if line.startswith(("| assistant", "| /"))]
-    assert len(lines) == 2 * len(tool.CANDIDATES)
+    lines = [line for line in written.splitlines() if line.startswith("| /")]
+    assert len(lines) == len(tool.CANDIDATES)
     notes = [line.split("|")[4].strip() for line in lines]
     assert set(notes) == {"held"}
     judged = written.partition("The judge's prompt")[2]
