@@ -484,11 +484,12 @@ def test_the_result_is_a_small_table(store: DuckDBStore) -> None:
     """Show lists what people query and nothing else; the file is free when the answer is there."""
     names = [row[0] for row in store.sql("SHOW TABLES").rows]
     assert names == [
-        "attempts", "burn_down", "calls", "candidates", "cells", "challenges", "checks", "code_origin",
-        "count_accuracy", "count_accuracy_by_construct", "events", "failures", "forecast", "forecast_error",
-        "hints", "latency", "messages", "prompt_facts", "re_asks", "refusals", "scores", "session_usage",
-        "sessions", "think_time", "timeline", "tokens_by_phase", "usage_by_day", "usage_by_hour",
-        "usage_by_model", "verification",
+        "agreement", "apart_scores", "attempts", "burn_down", "calibration", "calls", "candidates",
+        "cells", "challenges", "checks", "code_origin", "conditions", "count_accuracy",
+        "count_accuracy_by_construct", "events", "failures", "forecast", "forecast_error", "hints",
+        "latency", "latest_scores", "messages", "order_effect", "prompt_facts", "re_asks", "refusals",
+        "scores", "session_usage", "sessions", "think_time", "timeline", "tokens_by_phase",
+        "usage_by_day", "usage_by_hour", "usage_by_model", "verification",
     ]  # fmt: skip
     store.sql("FROM sessions").df()
     with duckdb.connect(str(store._record.path)) as db:
