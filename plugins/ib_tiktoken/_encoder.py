@@ -58,6 +58,8 @@ class TiktokenEncoder:
         done = 0
         for run in runs.finditer(text):
             start = run.start() + self._absorbed(text, run.start(), run.end())
+            if start == run.end():  # o200k's symbols go on with slashes after their newlines
+                continue
             newline = max(text.rfind("\n", start, run.end()), text.rfind("\r", start, run.end()))
             at_end = run.end() == len(text)
             # cl100k takes white space at the end as one piece; both take it up to the last newline as one,

@@ -188,6 +188,7 @@ RUNS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(RUNS, st.sampled_from(["o200k_base", "cl100k_base"]))
+@example(["!", "\n", "\n", "/", "a"], "o200k_base")
 def test_cutting_runs_out_changes_nothing(parts: list[str], name: str) -> None:
     """The tokens with white-space runs cut out are tiktoken's own, whatever stands around them."""
     from ib_tiktoken import _encoder

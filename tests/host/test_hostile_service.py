@@ -47,7 +47,8 @@ def everything(wire: Wire, name: str) -> str:
 def test_an_error_that_quotes_the_prompt(wire: Wire, service: RawService, status: int) -> None:
     """The candidate hears what it means, in our words."""
     error = {"error": {"message": f"{NOTES} {KEY[:9]}***{KEY[-4:]}", "type": "t", "code": "c"}}
-    service.answer = Answer((json.dumps(error),), status, {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "retry-after": "0"}
+    service.answer = Answer((json.dumps(error),), status, headers)
     told = everything(wire, str(status))
     assert "error" in told
     assert "purple" not in told

@@ -510,6 +510,7 @@ def test_unloading_leaves_nothing_behind(nb):
     """Magics, %config entry, completion and the background loop are gone."""
     import threading
 
+    before = threading.enumerate()
     nb.ok(START)
     nb.ok("%%interview\nhello")
     nb.ok("%unload_ext ib_kernel")
@@ -518,7 +519,7 @@ def test_unloading_leaves_nothing_behind(nb):
         assert not {"interview", "budget", "usage"} & set(nb.shell.magics_manager.magics[kind])
     assert not [c for c in nb.shell.configurables if type(c).__name__ == "InterviewMagics"]
     assert not [m for m in nb.shell.Completer.custom_matchers if "interview" in m.__name__]
-    assert not [t for t in threading.enumerate() if t.name.startswith("ib-")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("ib-") and t not in before]
     nb.ok("%load_ext ib_kernel")
 
 

@@ -14,6 +14,7 @@ from ib_kernel.notebook.widgets.board import SessionsWidget
 from ib_kernel.notebook.widgets.budget import BudgetWidget
 from ib_kernel.notebook.widgets.modules import one_module
 from ib_kernel.notebook.widgets.replay import ReplayWidget
+from ib_kernel.notebook.widgets.scorecard import ScorecardWidget
 
 WIDGETS = Path(__file__).resolve().parents[2] / "ib_kernel" / "notebook" / "widgets"
 SHARED = WIDGETS.parent / "lab" / "labextensions" / "interview-buddy" / "static"
@@ -26,7 +27,7 @@ def joined(entry: str = "main", **files: str) -> str:
     return one_module(entry, lambda name: files[name.removesuffix(".js")])
 
 
-@pytest.mark.parametrize("widget", [BudgetWidget, ReplayWidget, SessionsWidget])
+@pytest.mark.parametrize("widget", [BudgetWidget, ReplayWidget, ScorecardWidget, SessionsWidget])
 def test_what_the_browser_gets_imports_nothing_and_exports_the_view(widget: type) -> None:
     """Everything is in the one text: nothing is fetched, in a notebook that was exported too."""
     code = str(widget._esm)
@@ -36,7 +37,9 @@ def test_what_the_browser_gets_imports_nothing_and_exports_the_view(widget: type
 
 def test_every_module_of_the_folder_reaches_a_widget() -> None:
     """A file that no widget imports is dead."""
-    shipped = str(BudgetWidget._esm) + str(SessionsWidget._esm) + str(ReplayWidget._esm)
+    shipped = (
+        str(BudgetWidget._esm) + str(SessionsWidget._esm) + str(ReplayWidget._esm) + str(ScorecardWidget._esm)
+    )
     used = set(re.findall(r"const \$_(\w+) =", shipped))
     shared = {path.stem for folder in (SHARED, WITH_PAGE) for path in folder.glob("*.js")}
     assert {path.stem for path in WIDGETS.glob("*.js")} == used - shared
