@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-postgres test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host bench-moving eval-prompts
+.PHONY: demo demo-host bench-host-crash test test-postgres test-slow test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host bench-moving eval-prompts
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py
@@ -16,6 +16,9 @@ demo-host: $(VENV)/.installed ## a host and a candidate on this machine, without
 test: $(VENV)/.installed ## run every test and every notebook
 	$(PY) -m pytest -n 3 --dist loadfile
 	$(PY) -m pytest notebooks
+
+test-slow: $(VENV)/.installed ## what is left out of `make test` because the same rule is tried there at less length
+	SLOW_TESTS=1 $(PY) -m pytest -n 2 --dist loadfile -m slow
 
 test-postgres: $(VENV)/.installed ## the ledger's whole contract on PostgreSQL, through pgbouncer, and under SERIALIZABLE
 	POSTGRES_WHOLE=1 $(PY) -m pytest tests/plugins/test_postgres_contract.py tests/plugins/test_postgres_failures.py tests/plugins/test_postgres_chain.py

@@ -13,9 +13,17 @@ from clock import Clock
 from ib_kernel.settings import Settings
 from ib_kernel.testing import FaultServer
 
-# a busy machine is no failure; half the usual examples: each run draws others
-hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
+# a busy machine is no failure; a third of the usual examples: each run draws others
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what is marked slow, unless it is asked for."""
+    if "SLOW_TESTS" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: make test-slow"))
 
 
 @pytest.fixture(autouse=True)

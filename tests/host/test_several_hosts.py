@@ -216,7 +216,7 @@ def test_hidden_checks_are_counted_at_all_hosts_together(tmp_path: Path) -> None
     assert sorted(taken) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("ledger", ["embedded", "postgres"])
+@pytest.mark.parametrize("ledger", ["embedded", pytest.param("postgres", marks=pytest.mark.slow)])
 def test_candidates_go_on_at_the_other_host(
     tmp_path: Path, ledger: str, request: pytest.FixtureRequest
 ) -> None:

@@ -161,7 +161,9 @@ def damages(size: int, seed: int) -> Callable[[bytearray], None]:
 ASK = "SELECT count(*), sum(total_tokens), count(DISTINCT seq), max(length(model)) FROM calls"
 
 
-@pytest.mark.parametrize("seeds", [range(start, start + 8) for start in range(0, 24, 8)])
+@pytest.mark.parametrize(
+    "seeds", [range(8), *(pytest.param(range(i, i + 8), marks=pytest.mark.slow) for i in (8, 16))]
+)
 def test_whatever_is_damaged_the_answers_stay_right(folder: Path, seeds: range) -> None:
     """A damaged record is set aside and rebuilt by whoever notices first, or it was not damaged."""
     store = DuckDBStore(folder, background=False)

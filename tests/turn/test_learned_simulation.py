@@ -103,6 +103,7 @@ def run(folder: Path, factor: float, window: int, budget: int, counter: Knows | 
         return Run(turns, totals.used, max(0, totals.used - budget), fits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "budget"), LIMITS)
 @pytest.mark.parametrize("factor", FACTORS)
 def test_a_tokenizer_that_is_not_ours_gets_about_as_many_turns(
