@@ -43,7 +43,7 @@ def tables() -> str:
     for name, parser, _ in found:
         options = [a for a in parser._actions if EVERYWHERE.isdisjoint(a.option_strings)]
         if options:
-            lines += ["", f"### `{name}`", "", "| option | meaning |", "|---|---|"]
+            lines += ["", f"## `{name}`", "", "| option | meaning |", "|---|---|"]
         for action in options:
             cells = [f"`{words(action)}`", action.help or ""]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -160,7 +160,8 @@ def turns(folder: Path, model: str, window: int) -> int:
     return 60
 
 
-@pytest.mark.parametrize("window", [131_072, 8_192])
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [131_072, 8_192, 4_096])
 def test_a_model_outside_the_table_gets_about_as_many_turns(tmp_path: Path, window: int) -> None:
     """Within 20 % of the turns that a known model with the same window and the same bills gets."""
     known = turns(tmp_path / "known", "gpt-4.1-mini", window)
