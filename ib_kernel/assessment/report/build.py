@@ -125,7 +125,7 @@ def build(
         method=tuple(_method(record, card)),
         head=record.totals.chain_head,
     )
-    return _without_names(report, session) if card.blind else report
+    return without_names(report, session) if card.blind else report
 
 
 def about(record: RecordOf) -> str:
@@ -376,7 +376,13 @@ def _method(record: RecordOf, card: Scorecard) -> list[str]:
     return found
 
 
-def _without_names(report: Report, session: Session) -> Report:
+def without_names(report: Report, session: Session) -> Report:
+    """Return a report in which the candidate's names are replaced.
+
+    Args:
+        report: Either edition.
+        session: Whose report.
+    """
     hider = hider_of(session)
 
     def hidden(value: Any) -> Any:

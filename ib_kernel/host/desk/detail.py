@@ -137,6 +137,11 @@ def name_hider(host: Host, session: Session, person: Person) -> NameHider | None
     return hider_of(session) if is_hidden(host.store, session, rubric, person.name) else None
 
 
+def nameless(session: Session) -> str:
+    """Return what stands in lists where a candidate's name is hidden; each session's own."""
+    return f"Candidate {session.session_id[-4:]}"
+
+
 def _without_names(replies: list[dict[str, Any]], hider: NameHider | None) -> list[dict[str, Any]]:
     return replies if hider is None else [{**one, "text": hider.hide(one["text"])} for one in replies]
 

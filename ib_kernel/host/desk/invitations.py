@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,9 +13,9 @@ from starlette.responses import Response
 from ib_kernel.budget.access import acting_as
 from ib_kernel.errors import BuddyError, ConfigError
 from ib_kernel.host import invite
-from ib_kernel.host.answers import Refused, answer, read_json, text_of
+from ib_kernel.host.answers import Refused, answer, is_blind, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer
-from ib_kernel.host.desk.detail import invitation_state
+from ib_kernel.host.desk.detail import invitation_state, name_hider, nameless
 from ib_kernel.host.desk.rows import ROW, session_row
 from ib_kernel.host.desk.times import factor_for, relative
 from ib_kernel.host.host import Host
@@ -37,6 +38,7 @@ from ib_kernel.interview.personas import load_persona, persona_names
 from ib_kernel.interview.presets import read_preset
 from ib_kernel.models.limits import list_models
 from ib_kernel.text import one_line
+from ib_kernel.values import Person, Session
 
 LONGEST = 500
 """Characters of any field of the form."""
@@ -181,6 +183,11 @@ def _presets(host: Host) -> list[dict[str, Any]]:
     return found
 
 
+def _without_name(host: Host, session: Session, person: Person) -> Session:
+    hidden = name_hider(host, session, person) is not None
+    return replace(session, candidate=nameless(session)) if hidden else session
+
+
 @operation(
     "Invite a candidate into a new interview, or with session_id into one that is there",
     who="interviewer",
@@ -237,15 +244,18 @@ def _require_known(value: Mapping[str, Any]) -> None:
         )
 
 
-@operation("List invitations, newest first", who="interviewer", answers=_INVITATIONS)
+@operation("List invitations, newest first", who="interviewer", query={"blind": FLAG}, answers=_INVITATIONS)
 async def list_invitations(request: Request) -> Response:
     """Answer all invitations, without their codes: nobody has those any more."""
-    await require_interviewer(request)
-    return answer({"invitations": await run_in_threadpool(_list, host_of(request))})
+    person = await require_interviewer(request)
+    found = await run_in_threadpool(_list, host_of(request), person, is_blind(request))
+    return answer({"invitations": found})
 
 
-def _list(host: Host) -> list[dict[str, Any]]:
+def _list(host: Host, person: Person, blind: bool) -> list[dict[str, Any]]:
     sessions = {s.session_id: s for s in host.store.sessions()}
+    if blind:
+        sessions = {key: _without_name(host, session, person) for key, session in sessions.items()}
     now, found = host.clock(), []
     for invitation in host.store.invitations():
         session = sessions.get(invitation.session_id)
@@ -271,6 +281,7 @@ def _list(host: Host) -> list[dict[str, Any]]:
     "Take an unused invitation back",
     who="interviewer",
     body=fields({}),
+    query={"blind": FLAG},
     answers=_INVITATIONS,
     refusals=(409,),
 )
@@ -282,6 +293,6 @@ async def revoke(request: Request) -> Response:
     def work() -> list[dict[str, Any]]:
         if not host.store.revoke_invitation(invitation_id, person.name):
             raise Refused(409, "not_open", "this line was used, withdrawn or is unknown; nothing was changed")
-        return _list(host)
+        return _list(host, person, is_blind(request))
 
     return answer({"invitations": await run_in_threadpool(work)})

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ib_kernel.assessment.report.build import build
+from ib_kernel.assessment.report.build import build, without_names
 from ib_kernel.assessment.report.candidate import FEEDBACK, build_for_candidate
 from ib_kernel.assessment.report.release import RELEASED, objections_of, release, released
 from ib_kernel.assessment.report.write import WRITERS
@@ -211,7 +211,9 @@ def edition_of(report: Report) -> str:
 def _built(host: Host, session_id: str, whom: str, person: str, blind: bool, model: bool) -> Report:
     session = readable_session(host, session_id, person)
     if whom == "candidate":
-        return build_for_candidate(host.engine, session, model=model, guarded=False)
+        edition = build_for_candidate(host.engine, session, model=model, guarded=False)
+        card = Scorecards(host.engine, guarded=False).card(session_id, person, blind=blind)
+        return without_names(edition, session) if card.blind else edition
     return build(host.engine, session, rater=person, blind=blind, model=model, guarded=False)
 
 

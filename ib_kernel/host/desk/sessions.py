@@ -16,7 +16,7 @@ from ib_kernel.errors import BuddyError
 from ib_kernel.host.answers import Refused, answer, is_blind, read_json
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
-from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, name_hider, writing
+from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, name_hider, nameless, writing
 from ib_kernel.host.desk.live import stream
 from ib_kernel.host.desk.reading import readable_session
 from ib_kernel.host.desk.replay import REPLAYED, replay
@@ -81,7 +81,7 @@ def _without_name(host: Host, session: Session, row: dict[str, Any], person: Per
     """Return a session's line with the name replaced until *person* has rated every criterion."""
     if name_hider(host, session, person) is None:
         return row
-    return {**row, "candidate": f"Candidate {session.session_id[-4:]}", "candidate_id": ""}
+    return {**row, "candidate": nameless(session), "candidate_id": ""}
 
 
 def _named(host: Host, ids: set[str]) -> list[Session]:

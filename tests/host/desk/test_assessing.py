@@ -10,7 +10,7 @@ from desks import Place
 
 from ib_kernel.assessment.rubric import parse_rubric
 from ib_kernel.assessment.scores import Scorecards
-from ib_kernel.values import LedgerEvent, Score, Session
+from ib_kernel.values import Invitation, LedgerEvent, Score, Session
 
 PLANTED = "planted-reason"
 RUBRIC = """
@@ -109,11 +109,15 @@ def test_a_candidate_reads_no_level_note_or_criterion_on_any_path(desk: Place) -
 
 
 def test_names_are_replaced_wherever_they_are_shown(desk: Place) -> None:
-    """In the session, its conversation, its replay, the card and the comparison, until all is rated."""
-    _, path = rated(desk)
+    """In the session, its conversation, its replay, the card, both editions and lists, until all is rated."""
+    session, path = rated(desk)
     ann = desk.person("Ann")
-    listed = ("/v1/desk/sessions", "/v1/desk/compare?challenge=rate-limiter")
-    addresses = (path, f"{path}/replay", f"{path}/scorecard", f"{path}/report", *listed)
+    now = desk.host.clock()
+    line = Invitation("i-1", session.session_id, "a" * 64, "Ben", now, now + 3_600)
+    desk.host.store.add_invitation(line)
+    listed = ("/v1/desk/sessions", "/v1/desk/compare?challenge=rate-limiter", "/v1/desk/invitations")
+    editions = (f"{path}/report", f"{path}/report?for=candidate")
+    addresses = (path, f"{path}/replay", f"{path}/scorecard", *editions, *listed)
     for address in addresses:
         blind = f"{address}{'&' if '?' in address else '?'}blind=1"
         text = desk.client.get(blind, headers=ann).text

@@ -7,6 +7,7 @@ import { ask } from "./api.js";
 import { askFirst } from "./dialog.js";
 import { addressOf } from "./invitation.js";
 import { add, ago, dateTime, el, icon, moment } from "./parts.js";
+import { blindQuery } from "./scorecard.js";
 import { heading, table } from "./table.js";
 
 /** @type {Record<string, [icon: IconName, word: string]>} */
@@ -92,7 +93,10 @@ export function makeInvitations(place, given) {
   /** @param {any} one */
   function withdraw(one) {
     const act = async () =>
-      draw((await ask(`/v1/desk/invitations/${encodeURIComponent(one.id)}/revoke`, {})).invitations);
+      draw(
+        (await ask(`/v1/desk/invitations/${encodeURIComponent(one.id)}/revoke${blindQuery()}`, {}))
+          .invitations,
+      );
     const text = "It stops working at once. The interview stays, and you can make a new line on its page.";
     const question = { title: "Withdraw the line?", text, yes: "Withdraw it", dangerous: true };
     const label = `Withdraw the line for ${one.candidate || "no name"}…`;
@@ -105,7 +109,8 @@ export function makeInvitations(place, given) {
     });
   }
 
-  const read = () => ask("/v1/desk/invitations").then((value) => draw(value.invitations), given.failed);
+  const read = () =>
+    ask(`/v1/desk/invitations${blindQuery()}`).then((value) => draw(value.invitations), given.failed);
   void read();
   return {
     hear: (/** @type {import("./live.js").News} */ news) => news.changed && void read(),

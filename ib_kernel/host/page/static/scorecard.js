@@ -38,6 +38,9 @@ import { add, el, exactTime, icon, setText } from "./parts.js";
 const LEVELS = [0, 1, 2, 3];
 const KEY = "ib-blind";
 
+/** What asks the host to hide names where this browser does. */
+export const blindQuery = () => (isBlind() ? "?blind=1" : "");
+
 /** Whether names are to be hidden in this browser until a session is rated. */
 export function isBlind() {
   try {
@@ -239,7 +242,6 @@ function makeCriterion(criterion, keep, announce) {
  */
 export function makeScorecard(given) {
   const path = at(given.id);
-  const query = () => (isBlind() ? "?blind=1" : "");
   const about = el("span", { class: "s m plain-weight" });
   const list = el("div");
   const blind = el("input", {
@@ -255,7 +257,7 @@ export function makeScorecard(given) {
     type: "button",
     text: "See all levels without rating…",
     hidden: true,
-    onclick: () => askFirst(QUESTION, async () => draw(await ask(`${path}/unfold${query()}`, {}))),
+    onclick: () => askFirst(QUESTION, async () => draw(await ask(`${path}/unfold${blindQuery()}`, {}))),
   });
   const file = el("input", {
     type: "file",
@@ -292,14 +294,14 @@ export function makeScorecard(given) {
   let shown = "";
 
   /** @param {object} body */
-  const keep = async (body) => draw(await ask(`${path}/score${query()}`, body));
+  const keep = async (body) => draw(await ask(`${path}/score${blindQuery()}`, body));
 
   async function giveRubric() {
     const chosen = file.files?.[0];
     if (!chosen) return;
     setText(said, "");
     try {
-      draw(await ask(`${path}/rubric${query()}`, { text: await chosen.text() }));
+      draw(await ask(`${path}/rubric${blindQuery()}`, { text: await chosen.text() }));
       given.announce("The session has these criteria now.");
     } catch (error) {
       setText(said, error instanceof Error ? error.message : String(error));
@@ -331,7 +333,7 @@ export function makeScorecard(given) {
 
   async function refresh() {
     try {
-      draw(await ask(`${path}/scorecard${query()}`));
+      draw(await ask(`${path}/scorecard${blindQuery()}`));
     } catch (error) {
       given.failed(error);
     }
