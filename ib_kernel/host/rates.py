@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class RateLimit:
                 self._left.popitem(last=False)
         if not allowed:
             wait = (1 - mine) / self._rate if mine < 1 else (1 - everybody) / self._all_rate
-            raise Refused(429, "too_many", f"too many tries; the next in {wait:.0f} s", wait)
+            raise Refused(429, "too_many", f"too many tries; the next in {math.ceil(wait)} s", wait)
 
 
 def _filled(bucket: tuple[float, float], rate: float, burst: float, now: float) -> float:

@@ -18,6 +18,7 @@ from hosts import RunningHost, joined
 
 from ib_kernel.errors import BuddyError
 from ib_kernel.plugin.manager import Plugins
+from ib_kernel.remote.connection import HostRefused
 from ib_kernel.remote.interview import RemoteInterview
 from ib_kernel.remote.joining import join
 from ib_kernel.settings import Settings
@@ -93,7 +94,7 @@ def crash(folder: Path, candidates: int, env: dict[str, str] | None = None, leas
         for number in range(candidates):
             line = first.invite("--budget", "5000000", "--candidate", f"Ada {number}")
             line = f"{line.partition('@')[0]}@{first.address}"
-            interview = stack.enter_context(joined(line, folder / f"n{number}").interview)
+            interview = stack.enter_context(_joined(line, folder / f"n{number}"))
             crowd.append(Candidate(interview, number))
         _wait(lambda: all(len(c.interview.connection.places) == 2 or _look(c) for c in crowd))
         for candidate in crowd:
@@ -175,6 +176,17 @@ def _audit(host: RunningHost) -> list[str]:
 def _look(candidate: Candidate) -> bool:
     candidate.interview.state.refresh()
     return False
+
+
+def _joined(line: str, folder: Path) -> RemoteInterview:
+    """Join as often as a host lets one address: a crowd on one machine is quicker than people."""
+    while True:
+        try:
+            return joined(line, folder).interview
+        except HostRefused as refused:
+            if refused.status != 429:
+                raise
+            time.sleep(1)
 
 
 def _wait(true: Callable[[], bool], seconds: float = 120.0) -> None:
