@@ -14,6 +14,7 @@ from ib_kernel.host.answers import Refused, answer, read_json, text_of
 from ib_kernel.host.auth import host_of, require_candidate
 from ib_kernel.host.notice import was_shown
 from ib_kernel.host.openapi import array, choice, fields, maybe, operation, text, whole
+from ib_kernel.secrets import scrub_value
 from ib_kernel.values import Cell, LedgerEvent, Status
 from ib_kernel.values.wire import to_value
 
@@ -31,6 +32,9 @@ MOST_BYTES = 2_000_000
 
 MOST_CELLS = 100
 """Cells of one request; more come with the next."""
+
+AGAIN_S = 300.0
+"""Seconds for which a cell that is sent again is known; notebooks try for less (`recorder.TRIES_S`)."""
 
 _ANYTHING = {"type": "object"}
 
@@ -101,12 +105,16 @@ def _in_turn(host: Host, session: Session, work: Callable[[], T]) -> T:
                     },
                 )
             )
-        }
+        },
+        {"again": {"type": "boolean"}},
     ),
     refusals=(409,),
 )
 async def cells(request: Request) -> Response:
-    """Record cells of a running interview; the answer says how many were taken."""
+    """Record cells of a running interview; the answer says how many were taken.
+
+    With `again` in the request, those that are recorded are left out: the answer to an earlier try was lost.
+    """
     host, session = host_of(request), await require_candidate(request)
     value = await read_json(request, MOST_BYTES)
     given = value.get("cells")
@@ -119,6 +127,11 @@ async def cells(request: Request) -> Response:
     if not await run_in_threadpool(was_shown, host.store, session.session_id):
         raise Refused(409, "notice", "cells are recorded once the notice was shown")
     found = [_cell(host, session, cell) for cell in given]
+    if value.get("again") is True:
+        late = host.clock() - AGAIN_S
+        kept = await run_in_threadpool(host.store.cells, session.session_id)
+        known = {_as_kept(cell) for cell in kept if cell.ended_at > late}
+        found = [cell for cell in found if _as_kept(scrub_value(cell)) not in known]
     await run_in_threadpool(host.written.add, session, *(cell.source for cell in found))
     for cell in found:
         await run_in_threadpool(host.store.add_cell, cell)
@@ -157,6 +170,11 @@ def _cell(host: Host, session: Session, cell: Mapping[str, Any]) -> Cell:
         text_of(cell, "error", longest=200, default=""),
         _count(cell, "output_chars", 0) or 0,
     )
+
+
+def _as_kept(cell: Cell) -> tuple[object, ...]:
+    """Return what is the same in the row whenever the same cell is sent; its moments may be the host's."""
+    return cell.execution_count, cell.kind, cell.error, cell.source
 
 
 def _number(cell: Mapping[str, Any], name: str, default: float) -> float:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ib_kernel.remote.work import RemoteWork
     from ib_kernel.secrets import Secret
     from ib_kernel.settings import Settings
-    from ib_kernel.values import Cell, RateLimits
+    from ib_kernel.values import Cell, RateLimits, Session
+
+    CellWriter = Callable[[list[Cell], bool], None]
+    """Writes cells; the second argument tells whether an earlier try may have written some of them."""
 
 _LEDGER = ("data_dir", "store", "counter")
 """Settings whose change means another service; any other change keeps the ledger open."""
@@ -135,20 +138,22 @@ class Engine:
         detail = {"on": self.records}
         interview.service.record(LedgerEvent(interview.session_id, "recording", 0.0, detail=detail))
 
-    def cell_writer(self) -> Callable[[list[Cell]], None]:
-        """Return what records cells of the session in use: in the ledger, or at the host."""
+    def cell_writer(self) -> CellWriter:
+        """Return what records cells of the session in use: in the ledger, or at the host.
+
+        It takes the cells, and whether some of them may have been written by a try that failed; what it has
+        written, or what is not to be recorded, it takes off the list.
+        """
         remote, interview = self.remote, self._interview
         if remote is not None:
-            return lambda cells: remote.send_cells([cell_value(cell) for cell in cells])
+            return remote.send_cells
 
-        def write(cells: list[Cell]) -> None:
-            from ib_kernel.values import Status
-
-            if interview is None or interview.session.status is not Status.ACTIVE:
-                return
-            store: Any = interview.service.store
-            for cell in cells:
-                store.add_cell(cell)
+        def write(cells: list[Cell], again: bool) -> None:
+            while interview is not None and cells:
+                store: Any = interview.service.store
+                if _was_active(store.session(cells[0].session_id), cells[0]):
+                    store.add_cell(cells[0])
+                del cells[0]
 
         return write
 
@@ -228,10 +233,13 @@ class Engine:
                 self._interview = Interview(settings, service=service)
 
 
-def cell_value(cell: Cell) -> dict[str, Any]:
-    """Return a cell as ``POST /v1/cells`` takes it."""
-    names = ["source", "ok", "kind", "error", "execution_count", "output_chars", "started_at", "ended_at"]
-    return {name: getattr(cell, name) for name in names}
+def _was_active(session: Session, cell: Cell) -> bool:
+    """Return True if the session runs, or ran until after the cell's end."""
+    from ib_kernel.values import Status
+
+    return session.status is Status.ACTIVE or (
+        session.started_at is not None and session.ended_at is not None and cell.ended_at <= session.ended_at
+    )
 
 
 ENGINES: weakref.WeakKeyDictionary[Any, Engine] = weakref.WeakKeyDictionary()

@@ -1,7 +1,9 @@
 """Records the cells that are run while a session is active: source and sizes, never what was shown.
 
 A recorder must not be in the way. It takes note of a cell in microseconds and hands it to a thread, which
-writes to the ledger or to the host; whatever fails there is logged and forgotten. Cells are recorded only
+writes to the ledger or to the host. What fails there is tried again for `TRIES_S`, while cells go on, and
+then logged and forgotten. Before one of our own lines runs, what was run before it is written: what a line
+changes (the end of a session, another session, a pause) or shows comes after it. Cells are recorded only
 while a session is active, for a host only after its notice was shown, and until ``%interview record off``.
 """
 
@@ -16,10 +18,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.errors import BuddyError
+from ib_kernel.errors import BuddyError, StoreError
 
 if TYPE_CHECKING:
-    from ib_kernel.notebook.engine import Engine
+    from ib_kernel.notebook.engine import CellWriter, Engine
     from ib_kernel.values import Cell
 
 log = logging.getLogger(__name__)
@@ -30,12 +32,22 @@ MOST_SOURCE = 100_000
 MOST_WAITING = 1_000
 """Cells that wait to be written; more are dropped, oldest last."""
 
+MOST_AT_ONCE = 50
+"""Cells that are handed to a writer at once."""
+
 MOST_NESTED = 20
 """Cells that run inside each other at most; more are cells whose end nobody told."""
 
 FLUSH_S = 5.0
 """Seconds that a flush waits at most."""
 
+TRIES_S = 120.0
+"""Seconds for which writing is tried again where a ledger or a host is away."""
+
+LONGEST_PAUSE_S = 8.0
+"""Seconds between two tries at most."""
+
+_OUR_LINE = re.compile(r"\s*(%(interview|budget|usage)|%%usage)(?!\w)")
 _MAGIC = re.compile(r"\s*%{1,2}(interview|budget|usage)(?!\w)")
 _PRIVATE = re.compile(r"(%interview[ \t]+(?:score|note)(?!\w))(?:\\\n|.)*")
 """Lines whose words are for nobody who reads cells: what somebody concludes is kept elsewhere."""
@@ -57,13 +69,14 @@ class Recorder:
         self._began: list[float] = []
         self.unstored: list[str] = []
         """Sources of cells that were run without a history (nbval, some front ends), which `In` lacks."""
-        self._waiting: queue.Queue[tuple[Callable[[list[Cell]], None], Cell] | None] = queue.Queue(
-            MOST_WAITING
-        )
+        self._waiting: queue.Queue[tuple[CellWriter, Cell] | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
+        self._failing = False
+        self._leaving = threading.Event()
 
     def listen(self) -> None:
         """Begin to listen."""
+        self._leaving.clear()
         self._shell.events.register("pre_run_cell", self._begins)
         self._shell.events.register("post_run_cell", self._ended)
 
@@ -72,6 +85,7 @@ class Recorder:
         for name, callback in (("pre_run_cell", self._begins), ("post_run_cell", self._ended)):
             with contextlib.suppress(ValueError):
                 self._shell.events.unregister(name, callback)
+        self._leaving.set()
         self.flush()
         if self._thread is not None:
             self._waiting.put(None)
@@ -79,9 +93,11 @@ class Recorder:
             self._thread = None
 
     def flush(self) -> None:
-        """Wait until what waits is written, `FLUSH_S` at most."""
+        """Wait until what waits is written, or cannot be written now: `FLUSH_S` at most."""
         until = time.monotonic() + FLUSH_S
         while self._waiting.unfinished_tasks and time.monotonic() < until and self._thread is not None:
+            if self._failing and not self._leaving.is_set():
+                return
             time.sleep(0.002)
 
     # inside
@@ -90,6 +106,8 @@ class Recorder:
         if len(self._began) > MOST_NESTED:  # cells that never ended
             self._began.clear()
         self._began.append(self._clock())
+        if _OUR_LINE.match(str(getattr(info, "raw_cell", "") or "")):
+            self.flush()
 
     def _ended(self, result: Any) -> None:
         began = self._began.pop() if self._began else self._clock()
@@ -131,7 +149,7 @@ class Recorder:
         )
         self._hand_over(self._engine.cell_writer(), cell)
 
-    def _hand_over(self, write: Callable[[list[Cell]], None], cell: Cell) -> None:
+    def _hand_over(self, write: CellWriter, cell: Cell) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._write, name="ib-cells", daemon=True)
             self._thread.start()
@@ -139,22 +157,50 @@ class Recorder:
             self._waiting.put_nowait((write, cell))
 
     def _write(self) -> None:
-        while True:
-            item = self._waiting.get()
-            if item is None:
-                self._waiting.task_done()
-                return
-            items = [item]
+        item = self._waiting.get()
+        while item is not None:
+            (write, cell), after = item, None
+            cells = [cell]
             with contextlib.suppress(queue.Empty):
-                while len(items) < 50 and (more := self._waiting.get_nowait()) is not None:
-                    items.append(more)
+                while len(cells) < MOST_AT_ONCE:
+                    after = self._waiting.get_nowait()
+                    if after is None or after[1].session_id != cell.session_id:
+                        break
+                    cells.append(after[1])
+                    after = None
+                else:
+                    after = None
+            count = len(cells)
+            self._write_cells(write, cells)
+            for _ in range(count):
+                self._waiting.task_done()
+            item = after or self._waiting.get()
+        self._waiting.task_done()
+
+    def _write_cells(self, write: CellWriter, cells: list[Cell]) -> None:
+        """Write *cells*, again and again where that may help; a writer takes what it has written off them."""
+        until, pause, again = time.monotonic() + TRIES_S, 0.1, False
+        while True:
+            last = self._leaving.is_set()
             try:
-                items[-1][0]([cell for _, cell in items])
+                write(cells, again)
             except Exception as error:  # noqa: BLE001 - no session, no line, no disk: the cell goes on
-                log.debug("%d cells were not recorded: %s", len(items), type(error).__name__)
-            finally:
-                for _ in items:
-                    self._waiting.task_done()
+                self._failing = True
+                if last or _is_refusal(error) or time.monotonic() > until:
+                    log.debug("%d cells were not recorded: %s", len(cells), type(error).__name__)
+                    break
+                self._leaving.wait(pause)
+                pause, again = min(2 * pause, LONGEST_PAUSE_S), True
+            else:
+                break
+        self._failing = False
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return True if the same cells would be refused again."""
+    return isinstance(error, BuddyError) and not (
+        isinstance(error, StoreError) or getattr(error, "retryable", False)
+    )
 
 
 def _kind(source: str) -> str:

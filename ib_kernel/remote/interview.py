@@ -29,7 +29,7 @@ from ib_kernel.text import well_formed
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
-from ib_kernel.values import LedgerEvent, Message, NewSession, NextTurn, Piece, RateLimits, Session
+from ib_kernel.values import Cell, LedgerEvent, Message, NewSession, NextTurn, Piece, RateLimits, Session
 from ib_kernel.values.attachment import Attachment
 from ib_kernel.values.wire import read, read_list, to_value
 from ib_kernel.values.work import CheckReport, Hint, TestResult
@@ -155,13 +155,16 @@ class RemoteInterview:
         """Tell the host whether cells are sent from now on."""
         self.connection.post("/v1/recording", {"on": on})
 
-    def send_cells(self, cells: Sequence[Mapping[str, Any]]) -> None:
+    def send_cells(self, cells: Sequence[Cell], again: bool) -> None:
         """Send cells that were run.
 
         Args:
-            cells: JSON-able, as ``POST /v1/cells`` takes them.
+            cells: The cells, as the recorder took them.
+            again: Whether an earlier try may have arrived: the host then leaves out what it has.
         """
-        self.connection.post("/v1/cells", {"cells": list(cells)})
+        names = ("source", "ok", "kind", "error", "execution_count", "output_chars", "started_at", "ended_at")
+        values = [{name: getattr(cell, name) for name in names} for cell in cells]
+        self.connection.post("/v1/cells", {"cells": values} | ({"again": True} if again else {}))
 
     def begin(self) -> Session:
         """Start the clock, if it does not run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,19 @@ def test_cells_are_recorded_while_the_session_runs_and_after_the_notice(host: Ru
     assert wire.post("/v1/cells", {"cells": [{"source": ""}] * 101}).status_code == 413
     wire.post("/v1/end")
     assert wire.post("/v1/cells", cell).status_code == 409
+
+
+def test_cells_that_are_sent_again_are_recorded_once(host: RunningHost) -> None:
+    """A lost answer doubles nothing, whatever the candidate's clock says and whatever was hidden in it."""
+    wire = Wire.joined(host.invite("--candidate", "Cy"))
+    wire.post("/v1/begin")
+    key = f"key = 'sk-proj-{'aB3' * 12}'"
+    first = [{"source": key, "execution_count": 1, "started_at": time.time() + 900}]
+    both = [*first, {"source": "key", "execution_count": 2}]
+    assert wire.post("/v1/cells", {"cells": first}).json() == {"taken": 1}
+    assert wire.post("/v1/cells", {"cells": both, "again": True}).json() == {"taken": 1}
+    assert wire.post("/v1/cells", {"cells": both, "again": True}).json() == {"taken": 0}
+    assert wire.post("/v1/cells", {"cells": first}).json() == {"taken": 1}, "run again, not sent again"
 
 
 def test_nothing_private_is_in_what_a_candidate_can_read(host: RunningHost) -> None:

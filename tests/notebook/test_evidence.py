@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from notebook_shell import Notebook, Ran, notebook
 
+from ib_kernel.errors import StoreBusy
 from ib_kernel.notebook.engine import ENGINES
 from ib_kernel.testing import FaultServer
+from ib_kernel.values import Cell
 
 
 class Book:
@@ -213,6 +216,65 @@ def test_nothing_is_recorded_while_it_is_off_or_no_session_runs(book: Book) -> N
     told = book.rows("SELECT detail FROM events WHERE kind = 'recording' ORDER BY seq")
     switched = [json.loads(str(detail))["on"] for (detail,) in told]
     assert switched == [False, True]
+
+
+def test_cells_of_a_slow_ledger_are_written_before_what_ends_their_session(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late they are written: what ran while the session was active is in its rows."""
+    store = book.engine.service.store
+    add = store.add_cell
+
+    def slow(cell: Cell) -> Cell:
+        time.sleep(0.03)
+        return add(cell)
+
+    monkeypatch.setattr(store, "add_cell", slow)
+    for n in range(5):
+        book.ok(f"n{n} = {n}")
+    book.ok("%interview end --yes")
+    assert [row[3] for row in wait_for_rows(book, 6)][1:] == [f"n{n} = {n}" for n in range(5)]
+
+
+def test_a_cell_that_ran_before_its_session_was_ended_elsewhere_is_recorded(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends the session, and whenever the cell is written: when it ran counts."""
+    store = book.engine.service.store
+    add, started, ended = store.add_cell, threading.Event(), threading.Event()
+
+    def late(cell: Cell) -> Cell:
+        started.set()
+        ended.wait(20)
+        return add(cell)
+
+    wait_for_rows(book, 1)
+    monkeypatch.setattr(store, "add_cell", late)
+    book.ok("held_up = 1")
+    assert started.wait(20)
+    book.ok("before = 1")
+    book.engine.service.complete(str(book.engine.session_id))
+    book.ok("after = 1")
+    ended.set()
+    book.engine.write_cells()
+    assert [row[3] for row in wait_for_rows(book, 3)][1:] == ["held_up = 1", "before = 1"]
+
+
+def test_a_cell_is_tried_again_and_written_once(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that is away for a moment costs no cell, and doubles none."""
+    store = book.engine.service.store
+    add, calls = store.add_cell, iter(range(100))
+
+    def away(cell: Cell) -> Cell:
+        if next(calls) % 2 == 0:
+            raise StoreBusy("another program writes to it")
+        return add(cell)
+
+    wait_for_rows(book, 1)
+    monkeypatch.setattr(store, "add_cell", away)
+    for n in range(3):
+        book.ok(f"n{n} = {n}")
+    assert [row[3] for row in wait_for_rows(book, 4)][1:] == [f"n{n} = {n}" for n in range(3)]
 
 
 def test_a_failing_recorder_never_breaks_a_cell(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
