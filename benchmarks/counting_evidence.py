@@ -36,15 +36,20 @@ Row = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Sample:
-    """A recorded request: the repository, its (construct, column) pairs and whether our count was exact.
+    """A recorded request: the repository, its (construct, column) pairs and by how much our count was short.
 
     `doubted` says that a rule forbids the claim whatever the evidence; a wrong count is then explained.
     """
 
     repository: str
     keys: frozenset[Key]
-    right: bool
+    short: int
     doubted: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether our count was exact."""
+        return self.short == 0
 
 
 def samples(folder: Path) -> list[Sample]:
@@ -64,7 +69,7 @@ def sample(row: Mapping[str, Any]) -> Sample:
     family = "reasoning" if profile(model).reasoning else "standard"
     keys = frozenset((name, evidence.column(name, row["api"], family)) for name in count.constructs)
     doubted = any(not reason.startswith(TOO_FEW) for reason in count.reason.split("; ") if reason)
-    return Sample(row["source_repo"], keys, count.tokens == row["usage"]["input"], doubted)
+    return Sample(row["source_repo"], keys, row["usage"]["input"] - count.tokens, doubted)
 
 
 def support(found: Iterable[Sample]) -> dict[Key, Row]:
@@ -101,17 +106,40 @@ def support(found: Iterable[Sample]) -> dict[Key, Row]:
         out.add(worst)
 
 
+def shortfalls(found: Iterable[Sample], rows: Mapping[Key, Row]) -> dict[Key, int]:
+    """Return the most tokens by which claims fell short, under the constructs that explain most of them.
+
+    Of the constructs in the short claims, the one that most share is taken first (the rarer of two), then
+    that of the others.
+    """
+    claims = [one for one in found if not one.doubted and all(_claimed(key, rows[key]) for key in one.keys)]
+    left = [one for one in claims if one.short > 0]
+    short: dict[Key, int] = {}
+    while left:
+        shared = collections.Counter(key for one in left for key in one.keys)
+        worst = max(shared, key=lambda key: (shared[key], -rows[key][0], key))
+        short[worst] = max(one.short for one in left if worst in one.keys)
+        left = [one for one in left if worst not in one.keys]
+    return short
+
+
+def _claimed(key: Key, row: Row) -> bool:
+    return evidence.is_supported(*row) and not evidence.is_open(*key)
+
+
 def _contest(right: int, wrong: int) -> float:
     """Return how much better a construct explains its wrong counts than the usual rate does."""
     return wrong * math.log(wrong / (right + wrong) / USUAL)
 
 
-def text(rows: Mapping[Key, Row]) -> str:
-    """Return the table as TOML."""
+def text(rows: Mapping[Key, Row], short: Mapping[Key, int]) -> str:
+    """Return the tables as TOML."""
     columns: dict[str, dict[str, Row]] = collections.defaultdict(dict)
     for (name, column), row in sorted(rows.items()):
         columns[name][column] = row
     lines = [HEAD.format(date=datetime.datetime.now(tz=datetime.UTC).date())]
+    for (name, column), tokens in sorted(short.items()):
+        lines.append(f"\n[short.{json.dumps(name)}]\n{json.dumps(column)} = {tokens}\n")
     for name, found in sorted(columns.items()):
         lines.append(f"\n[construct.{json.dumps(name)}]\n")
         lines += [f"{json.dumps(column)} = {list(row)}\n" for column, row in found.items()]
@@ -121,6 +149,7 @@ def text(rows: Mapping[Key, Row]) -> str:
 HEAD = """\
 # What is known of each construct of a request, by API and family: recorded requests that were counted
 # exactly, the repositories they come from, and wrong counts that no other little-known construct explains.
+# "short": the most tokens by which a claimed count fell short, at the construct that most such counts share.
 #
 # Written by benchmarks/counting_evidence.py from recorded requests (IB_COUNTING_CORPUS); not edited by hand.
 
@@ -133,7 +162,7 @@ date = {date}
 def without(found: list[Sample], repository: str) -> str:
     """Return how claims made with the evidence of the other repositories fare on *repository*."""
     rows = support(one for one in found if one.repository != repository)
-    known = {key for key, row in rows.items() if evidence.is_supported(*row) and not evidence.is_open(*key)}
+    known = {key for key, row in rows.items() if _claimed(key, row)}
     held = [one for one in found if one.repository == repository]
     claimed = [one.right for one in held if one.keys <= known and not one.doubted]
     return f"{repository}: {len(held)} requests, {len(claimed)} claimed, {claimed.count(False)} wrongly"
@@ -151,7 +180,8 @@ def main() -> None:
         raise SystemExit("IB_COUNTING_CORPUS is not set: the recorded requests are not part of the project")
     found = samples(Path(folder))
     if not given.without:
-        TABLE.write_text(text(support(found)), encoding="utf-8")
+        rows = support(found)
+        TABLE.write_text(text(rows, shortfalls(found, rows)), encoding="utf-8")
         return
     names = sorted({one.repository for one in found}) if given.without == "each" else [given.without]
     for name in names:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ib_kernel.counting.encoder import Uncountable
-from ib_kernel.counting.evidence import Api, supported
+from ib_kernel.counting.evidence import Api, shortfalls, supported
 from ib_kernel.counting.profile import Profile, rules
 from ib_kernel.values import Count
 
@@ -32,6 +32,7 @@ class TokenAccumulator:
         api: The API whose evidence counts for this request.
 
     Attributes:
+        api: The API whose evidence counts.
         tokens: The sum so far.
         slack: What the bound has beyond the usual margin, in tokens.
         bounded: Whether a bound exists at all.
@@ -42,6 +43,7 @@ class TokenAccumulator:
         "_count",
         "_slack_of",
         "_supported",
+        "api",
         "bounded",
         "doubts",
         "profile",
@@ -58,6 +60,7 @@ class TokenAccumulator:
         self.doubts: list[str] = []
         self.uses: set[str] = set()
         self._slack_of: dict[str, int] = {}
+        self.api = api
         self._supported = supported(api, profile)
         self._count = count
         for scope, reason in profile.doubts:
@@ -109,12 +112,15 @@ class TokenAccumulator:
         self.bounded = self.bounded and bounded
 
     def result(self) -> Count:
-        """Return the count as it stands, exact only if every construct used has its evidence."""
+        """Return the count as it stands, exact only if every construct used has its evidence.
+
+        Even then the bound has what counts with one of its constructs once fell short without a reason.
+        """
         tokens = max(0, self.tokens)
         uses, missing = _named(frozenset(self.uses), self._supported)
         self.doubt(missing)
         if not self.doubts:
-            return _exact(tokens, uses)
+            return _exact(tokens, uses, _short(uses, self.api, self.profile))
         margin = rules()["margin"]
         slack = self.slack + sum(self._slack_of.values())
         share = margin["share"] + self.profile.share
@@ -124,8 +130,14 @@ class TokenAccumulator:
 
 
 @functools.lru_cache(maxsize=4096)
-def _exact(tokens: int, uses: tuple[str, ...]) -> Count:
-    return Count(tokens, constructs=uses)  # frozen, so equal counts can be one object
+def _exact(tokens: int, uses: tuple[str, ...], short: int) -> Count:
+    return Count(tokens, upper=tokens + short, constructs=uses)  # frozen, so equal counts can be one object
+
+
+@functools.lru_cache(maxsize=1024)
+def _short(uses: tuple[str, ...], api: Api, profile: Profile) -> int:
+    known = shortfalls(api, profile)
+    return max((known.get(construct, 0) for construct in uses), default=0)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -89,7 +89,8 @@ def add_parallel(calls: Sequence[Any], results: Sequence[Mapping[str, Any]], tot
     if not listed.isascii() or "\\u" in listed:
         other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes, default=repr)
         slack = max(0, total.text(other) - total.text(listed))
-        total.use("results of several tool calls with other characters than ASCII", slack)
+        how = "escaped" if total.profile.parallel_escapes else "as they are"
+        total.use(f"other characters than ASCII in results of several tool calls, {how}", slack)
     for content in contents:
         content.segments.clear()
         add_content(content, total)

@@ -44,13 +44,15 @@ def is_supported(right: int, repositories: int, wrong: int) -> bool:
 def column(construct: str, api: str, family: str) -> str:
     """Return the column of the table that speaks for *construct* in a request of *api* and *family*.
 
-    What a tool or a schema reads like is the same text for every model; a few constructs cost the same in
-    both APIs; all others are looked at for each API and family on its own.
+    What a tool or a schema reads like is the same text for every model; a few constructs follow one rule
+    in both APIs, or in both families of an API; all others are looked at for each API and family on its own.
     """
     shared = rules()["evidence"]
     if construct.startswith(tuple(shared["everywhere"])):
         return "everywhere"
-    return family if construct in shared["both_apis"] else f"{api} {family}"
+    if construct in shared["both_apis"]:
+        return family
+    return api if f"{api} {construct}" in shared["both_families"] else f"{api} {family}"
 
 
 def supported(api: Api, profile: Profile) -> frozenset[str]:
@@ -71,3 +73,18 @@ def _supported(api: str, family: str) -> frozenset[str]:
 def is_open(construct: str, where: str) -> bool:
     """Return True if *construct* is known to differ in ways that no rule explains, in that column."""
     return f"{where} {construct}" in rules()["evidence"]["open"]
+
+
+def shortfalls(api: Api, profile: Profile) -> Mapping[str, int]:
+    """Return by how many tokens counts with a construct fell short although nothing explains it."""
+    return _shortfalls(api, "reasoning" if profile.reasoning else "standard")
+
+
+@functools.cache
+def _shortfalls(api: str, family: str) -> Mapping[str, int]:
+    found = {}
+    for name, columns in table()["short"].items():
+        tokens = columns.get(column(name, api, family))
+        if tokens:
+            found[name] = tokens
+    return found

@@ -111,8 +111,7 @@ def note_tools(tools: Tools, total: TokenAccumulator) -> None:
     if tools.forced:
         total.use("forced choice of a tool", slack=8)
     elif tools.choice in ("none", "required") and not tools.early:
-        one = " of one tool" if tools.choice == "required" and len(tools.functions) == 1 else ""
-        total.use(f"tool_choice {tools.choice}{one}", slack=2)
+        total.use(f"tool_choice {tools.choice}{_of_one_tool(tools, total)}", slack=2)
     space = tools.namespace
     for construct in space.uses:
         total.use(construct, slack=4)
@@ -120,6 +119,20 @@ def note_tools(tools: Tools, total: TokenAccumulator) -> None:
         total.use_unless_known(construct, text)
     if space.cut:
         total.doubt("a tool schema that is nested too deep or refers to nothing", bounded=False)
+
+
+def _of_one_tool(tools: Tools, total: TokenAccumulator) -> str:
+    """Return what names a required choice of the only tool by what it costs; "" for any other choice.
+
+    Nothing on later models; 2 tokens in 7 of 7 requests of the first generation and in 1 of 4 on
+    gpt-3.5-turbo; in Responses a chat model reads the tool's name, as if it were forced (2 of 2).
+    """
+    if tools.choice != "required" or len(tools.functions) != 1:
+        return ""
+    if total.profile.encoding == "cl100k_base":
+        return " of one tool on an older model"
+    by_name = total.api == "responses" and not total.profile.reasoning
+    return " of one tool, by its name" if by_name else " of one tool"
 
 
 def canonical(arguments: Any) -> str:

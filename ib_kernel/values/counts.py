@@ -11,8 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 class Count:
     """How many prompt tokens something costs.
 
-    `tokens` is the best estimate. `exact` says that it is the truth. `upper` is never below the truth
-    (equal to `tokens` when exact) and is what gets reserved; None means that no bound exists offline.
+    `tokens` is the best estimate. `exact` says that it is the truth as far as is known. `upper` is meant
+    never to be below the truth and is what gets reserved: `tokens` when exact, or a few more where counts
+    of this kind were short before; None means that no bound exists offline.
     `reason` says in a few words why a count is not exact ("" when it is). `constructs` names what the
     request is made of, for counters that keep evidence for each ("tool enum", "user message", …).
     `by_bytes` says that `upper` is only the bytes of the request: the model's tokenizer is not known.

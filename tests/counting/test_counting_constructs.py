@@ -93,7 +93,7 @@ MESSAGES: list[tuple[list[dict[str, Any]], set[str], int, int | None]] = [
         ],
         {
             *("assistant message", "several tool calls in one message"),
-            "results of several tool calls with other characters than ASCII",
+            "other characters than ASCII in results of several tool calls, as they are",
             "tool call whose arguments are no JSON object",
         },
         0,

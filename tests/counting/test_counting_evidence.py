@@ -115,6 +115,45 @@ def test_evidence_is_looked_at_for_the_family() -> None:
     assert "schema with a system message" not in evidence.supported("chat", profile("gpt-5"))
 
 
+def test_an_exact_count_has_room_for_what_its_kind_once_fell_short() -> None:
+    """Requests with tools were short by up to two tokens without a reason: only their bound covers it."""
+    with_tools = count(tools=tool({"city": TEXT}))
+    assert with_tools.exact
+    assert with_tools.upper == with_tools.tokens + evidence.table()["short"]["tools"]["chat standard"]
+    assert with_tools.upper > with_tools.tokens
+    for plain in (count(), count("gpt-5", tools=tool({"city": TEXT}))):
+        assert plain.exact
+        assert plain.upper == plain.tokens
+
+
+def test_a_required_choice_of_the_only_tool_is_known_by_what_it_costs() -> None:
+    """It is claimed where it is free in both APIs, and not on the models on which it has cost two tokens."""
+    body = {"tools": tool({"city": TEXT}), "tool_choice": "required"}
+    for model in ("gpt-4o", "gpt-5-mini"):
+        assert count(model, **body).exact
+        assert count(model, **body).tokens == count(model, tools=body["tools"]).tokens
+    for model in ("gpt-3.5-turbo", "gpt-4"):
+        found = count(model, **body)
+        assert not found.exact
+        assert (found.upper or 0) >= count(model, tools=body["tools"]).tokens + 2
+    flat = [{"type": "function", **tool({"city": TEXT})[0]["function"]}]
+    by_name = ib_tiktoken.count_request({"input": [HI], "tools": flat, "tool_choice": "required"}, "gpt-4o")
+    assert not by_name.exact
+
+
+def test_escaped_and_plain_results_are_two_constructs() -> None:
+    """Only gpt-4o-mini escapes other characters, in four recorded requests: that is not claimed."""
+    calls = [
+        {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ("a", "b")
+    ]
+    results = [{"role": "tool", "tool_call_id": name, "content": "caffè"} for name in ("a", "b")]
+    talk = [HI, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    assert count("gpt-4o", messages=talk).exact
+    escaped = count("gpt-4o-mini", messages=talk)
+    assert not escaped.exact
+    assert "escaped" in escaped.reason
+
+
 def test_names_and_joined_parts_cost_the_same_in_both_families() -> None:
     """Their one rule is the same everywhere, so their evidence is looked at together."""
     named = {**HI, "name": "ada"}
