@@ -2,7 +2,8 @@
 
 Each round, every candidate asks; the host is killed at a random moment and started again; every candidate
 comes back with the same request id. Nothing acknowledged may be lost, nothing asked twice, and each reply is
-whole or marked unfinished, with what it cost in doubt. ``ROUNDS`` and ``CANDIDATES`` say how many.
+whole or marked unfinished, with what it cost in doubt; at the end the ledger adds up and its hash chain is
+whole. ``ROUNDS`` and ``CANDIDATES`` say how many.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "host")]
@@ -29,21 +32,45 @@ PIECES = tuple(f"word{n} " for n in range(60))
 WHOLE = "".join(PIECES)
 
 
-def ask(wire: Wire, request_id: str, heard: dict[str, str]) -> None:
+@dataclass
+class Found:
+    """What the rounds have found.
+
+    `unkept` is the most characters that somebody had read and the ledger had not: a running reply is stored
+    four times a second. `back_s` is the longest time until a host that was killed answered again.
+    """
+
+    whole: int = 0
+    cut: int = 0
+    unkept: int = 0
+    back_s: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return (
+            f"{self.whole} whole, {self.cut} unfinished, at most {self.unkept} characters read and not kept, "
+            f"back within {self.back_s:.1f} s, {len(self.problems)} problems"
+        )
+
+
+def ask(wire: Wire, request_id: str, heard: dict[str, str], ended: set[str]) -> None:
     """Ask once and keep what arrives, until the line breaks or the reply ends."""
     try:
         with wire.turn("Go on", request_id) as events:
             for kind, data in events:
                 if kind == "piece":
                     heard[request_id] = heard.get(request_id, "") + data["text"]
+                elif kind == "end":
+                    ended.add(request_id)
     except httpx2.HTTPError:
         return
 
 
 def main() -> int:
     """Run the rounds and print what was found; 1 where a promise was broken."""
-    rng, problems = random.Random(12), []
-    whole = cut = 0
+    rng, found = random.Random(12), Found()
     with (
         tempfile.TemporaryDirectory() as folder,
         FaultServer(decide=lambda request: Step(pieces=PIECES, delay_s=0.02)) as service,
@@ -55,49 +82,78 @@ def main() -> int:
         }
         with RunningHost(Path(folder) / "host", env=env) as host:
             wires = [Wire.joined(host.invite("--budget", "50000000")) for _ in range(CANDIDATES)]
-            for turn in range(ROUNDS):
-                heard: dict[str, str] = {}
-                asked = len(service.requests)
-                ids = [f"round-{turn:03}-{n:03}" for n in range(CANDIDATES)]
-                pairs = list(zip(wires, ids, strict=True))
-                threads = [threading.Thread(target=ask, args=(w, i, heard)) for w, i in pairs]
-                for thread in threads:
-                    thread.start()
-                time.sleep(rng.uniform(0.05, 2.0))
-                host.kill()
-                for thread in threads:
-                    thread.join()
-                sent = len(service.requests) - asked
-                host.start()
-                for wire, request_id in pairs:
-                    text, kind, data = wire.whole("Go on", request_id)
-                    problems += check(request_id, heard.get(request_id, ""), text, kind, data)
-                    whole += kind == "end"
-                    cut += kind == "error"
-                again = len(service.requests) - asked - sent
-                unheard = sum(1 for i in ids if i not in heard)
-                if again > unheard:
-                    problems.append(f"round {turn}: {again} asked after the crash, {unheard} had not begun")
-                print(
-                    f"round {turn + 1}: {whole} whole, {cut} unfinished, {len(problems)} problems", flush=True
-                )
-            held = [w.get("/v1/status").json()["totals"]["held"] for w in wires]
-            if any(held):
-                problems.append(f"held at the end: {held}")
-            problems += host.ib("doctor").splitlines()[5:] if "adds up" not in host.ib("doctor") else []
-    print("\n".join(problems) or "nothing lost, nothing asked twice, nothing held")
-    return 1 if problems else 0
+            for number in range(ROUNDS):
+                one_round(number, host, wires, service, rng.uniform(0.05, 2.0), found)
+                print(f"round {number + 1}: {found.line}", flush=True)
+            found.problems += audit(host, wires)
+            if (turns := found.whole + found.cut) != ROUNDS * CANDIDATES:
+                found.problems.append(f"{turns} replies of {ROUNDS * CANDIDATES}")
+    print("\n".join(found.problems) or "nothing lost, nothing asked twice, nothing held, the chain is whole")
+    return 1 if found.problems else 0
 
 
-def check(request_id: str, heard: str, text: str, kind: str, data: object) -> list[str]:
+def one_round(
+    number: int, host: RunningHost, wires: list[Wire], service: FaultServer, wait_s: float, found: Found
+) -> None:
+    """Let everybody ask, kill the host after *wait_s* seconds, and let everybody come back."""
+    heard: dict[str, str] = {}
+    ended: set[str] = set()
+    asked = len(service.requests)
+    pairs = [(wire, f"round-{number:03}-{n:03}") for n, wire in enumerate(wires)]
+    threads = [threading.Thread(target=ask, args=(wire, i, heard, ended)) for wire, i in pairs]
+    for thread in threads:
+        thread.start()
+    time.sleep(wait_s)
+    host.kill()
+    for thread in threads:
+        thread.join()
+    sent, killed_at = len(service.requests) - asked, time.monotonic()
+    host.start()
+    found.back_s = max(found.back_s, time.monotonic() - killed_at)
+    for wire, request_id in pairs:
+        text, kind, data = wire.whole("Go on", request_id)
+        read = heard.get(request_id, "")
+        found.problems += check(request_id, read, text, kind, data)
+        if request_id in ended and kind != "end":
+            found.problems.append(f"{request_id}: it had ended, and is {kind} now")
+        found.whole += kind == "end"
+        found.cut += kind == "error"
+        found.unkept = max(found.unkept, len(read) - len(text))
+    again, unheard = len(service.requests) - asked - sent, sum(1 for _, i in pairs if i not in heard)
+    if again > unheard:
+        found.problems.append(f"round {number}: {again} asked after the crash, {unheard} had not begun")
+
+
+def check(request_id: str, heard: str, text: str, kind: str, data: Any) -> list[str]:
     """Return what is wrong with a reply after the host's return."""
-    if not text.startswith(heard) and kind == "end":
+    if not (text.startswith(heard) or (kind == "error" and heard.startswith(text))):
         return [f"{request_id}: what was heard is not what was kept"]
     if kind == "end" and text != WHOLE:
         return [f"{request_id}: the reply ended and is not whole"]
     if kind == "error" and not WHOLE.startswith(text):
         return [f"{request_id}: the kept text is none of the reply's"]
     return [] if kind in ("end", "error") else [f"{request_id}: {kind} {data}"]
+
+
+def audit(host: RunningHost, wires: list[Wire]) -> list[str]:
+    """Return what is wrong with the ledger at the end."""
+    problems = []
+    for n, wire in enumerate(wires):
+        me = wire.get("/v1/me").json()
+        replies = [m for m in me["history"] if m["role"] == "assistant"]
+        turns = [call["turn"] for call in me["spent"]]
+        if me["totals"]["held"]:
+            problems.append(f"{n}: {me['totals']['held']} held at the end")
+        if len(turns) != len(set(turns)):
+            problems.append(f"{n}: a turn was charged twice: {turns}")
+        if wrong := [m["turn"] for m in replies if (m["content"] == WHOLE) is m["partial"]]:
+            problems.append(f"{n}: turns {wrong} do not say whether they are whole")
+    for word, sign in (("doctor", "adds up"), ("verify", "")):
+        status, said = host.ib_any(word)
+        if status or sign not in said:
+            problems.append(said)
+        print(f"ib {word}: {said.splitlines()[-1] if said else ''}")
+    return problems
 
 
 if __name__ == "__main__":
