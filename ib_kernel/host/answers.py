@@ -135,9 +135,18 @@ def is_blind(request: Request) -> bool:
     Raises:
         Refused: ``blind`` is no yes or no.
     """
-    word = request.query_params.get("blind", "")
+    return is_on(request, "blind")
+
+
+def is_on(request: Request, name: str) -> bool:
+    """Return True if the query says yes to *name*, and False where it does not name it.
+
+    Raises:
+        Refused: It is no yes or no.
+    """
+    word = request.query_params.get(name, "")
     if word not in ("", "0", "1", "false", "true"):
-        raise Refused(400, "bad_field", "blind is 0 or 1")
+        raise Refused(400, "bad_field", f"{name} is 0 or 1")
     return word in ("1", "true")
 
 

@@ -12,6 +12,7 @@ from ib_kernel.assessment.comparison import Comparison
 from ib_kernel.assessment.rubric import to_toml
 from ib_kernel.assessment.scores import Scorecard
 from ib_kernel.errors import ConfigError
+from ib_kernel.evidence.replay import received
 from ib_kernel.remote.connection import Connection
 from ib_kernel.secrets import Secret, learn
 from ib_kernel.settings import Settings
@@ -124,6 +125,16 @@ class Desk:
         given |= {"turns": list(turns), "quotes": [dict(quote) for quote in quotes]}
         path = f"{_session(session_id)}/score"
         return read(Scorecard, self.connection.post(path + ("?blind=1" if blind else ""), given))
+
+    def replay(self, session_id: str, *, blind: bool = False) -> tuple[str, list[dict[str, Any]]]:
+        """Return the line that names a session, and its moments to be played back.
+
+        Args:
+            session_id: The session at the host.
+            blind: As in `scorecard`.
+        """
+        path = f"{_session(session_id)}/replay?markdown=1" + ("&blind=1" if blind else "")
+        return received(self.connection.get(path))
 
     def note(self, session_id: str, text: str) -> None:
         """Keep a private note.

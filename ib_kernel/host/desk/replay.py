@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.evidence.replay import about, replay_rows
+from ib_kernel.evidence.replay import about, as_markdown, replay_rows
 from ib_kernel.evidence.timeline import timeline
 from ib_kernel.host.desk.detail import name_hider
 from ib_kernel.host.desk.reading import readable_session
@@ -38,7 +38,9 @@ TELL_TIME = ("time_limit:", "warned:")
 """How moments begin that say the session's own minutes."""
 
 
-def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> dict[str, Any]:
+def replay(
+    host: Host, session_id: str, person: Person, blind: bool = False, *, markdown: bool = False
+) -> dict[str, Any]:
     """Return what happened in a session, as *person* reads it.
 
     Args:
@@ -46,6 +48,7 @@ def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> 
         session_id: The session. `UnknownSession`.
         person: Who asks: times are theirs to read.
         blind: Whether names are replaced until this person has rated every criterion.
+        markdown: Whether words are sent as they were written, for a notebook that makes HTML of its own.
     """
     session = readable_session(host, session_id, person)
     factor, hider = factor_for(person, session), name_hider(host, session, person) if blind else None
@@ -57,7 +60,8 @@ def replay(host: Host, session_id: str, person: Person, blind: bool = False) -> 
     if hider is not None:
         moments = [replace(m, text=hider.hide(m.text)) for m in moments]
         session = replace(session, candidate=hider.label.capitalize())
-    rows = replay_rows(moments, session, lambda text: str(with_classes(to_html(text))))
+    html = as_markdown if markdown else lambda text: str(with_classes(to_html(text)))
+    rows = replay_rows(moments, session, html)
     for row in rows:
         row["at"] = round(row["at"] / factor, 1)
     return {"about": about(session, len(rows)), "moments": rows}

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.host.answers import Refused, answer, is_blind, read_json
+from ib_kernel.host.answers import Refused, answer, is_blind, is_on, read_json
 from ib_kernel.host.auth import host_of, require_interviewer
 from ib_kernel.host.desk import controls
 from ib_kernel.host.desk.detail import DETAIL, WRITING, detail, name_hider, nameless, writing
@@ -155,7 +155,7 @@ async def session_writing(request: Request) -> Response:
 @operation(
     "What happened in a session, in order, to be played back",
     who="interviewer",
-    query={"blind": FLAG},
+    query={"blind": FLAG, "markdown": FLAG},
     answers=fields({"about": TEXT, "moments": array(REPLAYED)}),
     refusals=(404,),
 )
@@ -163,7 +163,8 @@ async def session_replay(request: Request) -> Response:
     """Answer a session's timeline with the words and the code of each moment."""
     person = await require_interviewer(request)
     host, session_id = host_of(request), request.path_params["session_id"]
-    return answer(await run_in_threadpool(replay, host, session_id, person, is_blind(request)))
+    wish = {"blind": is_blind(request), "markdown": is_on(request, "markdown")}
+    return answer(await run_in_threadpool(replay, host, session_id, person, **wish))
 
 
 def _in_real_minutes(value: dict[str, Any], factor: float) -> dict[str, Any]:

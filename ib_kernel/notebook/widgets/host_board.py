@@ -10,14 +10,16 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ib_kernel.errors import BuddyError
 from ib_kernel.notebook.widgets.controls import ActionResult
-from ib_kernel.remote.desk import Desk
-from ib_kernel.settings import Settings
+from ib_kernel.notebook.widgets.watching import find_desk
 from ib_kernel.text import one_line, plain
+
+if TYPE_CHECKING:
+    from ib_kernel.remote.desk import Desk
 
 HOST_POLL_S = 15.0
 """Seconds between two looks at a host that has told of no change."""
@@ -50,10 +52,7 @@ class Wish:
 
 def host_board(address: str) -> HostBoard:
     """Return the board of a host ("": that of ``IB_HOST``). `ConfigError` without a host or a token."""
-    from ib_kernel.notebook.engine import current_engine
-
-    engine = current_engine()
-    return HostBoard(Desk.at(address, engine.settings() if engine else Settings()))
+    return HostBoard(find_desk(address))
 
 
 class HostBoard:

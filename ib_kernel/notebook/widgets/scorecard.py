@@ -19,12 +19,11 @@ from ib_kernel.notebook.output.assessment import card_output, other_line
 from ib_kernel.notebook.output.show import mime_bundle
 from ib_kernel.notebook.widgets.controls import ActionResult
 from ib_kernel.notebook.widgets.modules import one_module, read
-from ib_kernel.notebook.widgets.watching import Watching, find_service
+from ib_kernel.notebook.widgets.watching import Watching, find_desk, find_service
 from ib_kernel.text import one_line, plain
 
 if TYPE_CHECKING:
     from ib_kernel.interview.interview import Interview
-    from ib_kernel.remote.desk import Desk
 
 _HOST_LOOK_S = 3.0
 """Seconds between two looks at a host: others rate and write notes while this one is open."""
@@ -83,7 +82,7 @@ class ScorecardWidget(Watching):
         if host is not None:
             if not session:
                 raise NoSession("which session of the host? Pass its id: ScorecardWidget('ID', host=…)")
-            self._desk = _desk(host)
+            self._desk = find_desk(host)
         else:
             self._service, found = find_service(None, interview)
             if found is None:
@@ -176,15 +175,6 @@ class ScorecardWidget(Watching):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         output = card_output(self._card)
         return {**data, **mime_bundle(output.content, output.text)}, metadata
-
-
-def _desk(host: str) -> Desk:
-    from ib_kernel.notebook.engine import current_engine
-    from ib_kernel.remote.desk import Desk
-    from ib_kernel.settings import Settings
-
-    engine = current_engine()
-    return Desk.at(host, engine.settings() if engine else Settings())
 
 
 def _row(one: Rated) -> dict[str, Any]:

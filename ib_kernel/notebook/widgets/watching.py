@@ -27,6 +27,7 @@ from ib_kernel.notebook.widgets.controls import ActionResult, act
 if TYPE_CHECKING:
     from ib_kernel.budget.service import TokenService
     from ib_kernel.interview.interview import Interview
+    from ib_kernel.remote.desk import Desk
 
 POLL_S = 1.0
 """Seconds between two looks at the ledger when nothing was heard of; another kernel shows within two."""
@@ -157,3 +158,13 @@ def find_service(service: TokenService | None, interview: Interview | None) -> t
     if interview is None and service is None and engine is not None:
         interview = engine.interview
     return service or (interview.service if interview is not None else get_token_service()), interview
+
+
+def find_desk(host: str) -> Desk:
+    """Return this person's place at a host ("": that of ``IB_HOST``). `ConfigError` without host or token."""
+    from ib_kernel.notebook.engine import current_engine
+    from ib_kernel.remote.desk import Desk
+    from ib_kernel.settings import Settings
+
+    engine = current_engine()
+    return Desk.at(host, engine.settings() if engine else Settings())
