@@ -37,10 +37,10 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]
 def session(running: Served) -> Session:
     """Return a session of Noor's, with a cell, a question and a reply."""
     made = running.session(candidate="Noor", client="demo", model="demo", token_budget=10_000)
-    store, began = running.host.store, made.started_at or 0.0
-    store.add_cell(Cell(made.session_id, f"1 / 0  # {EVIL}", False, began, began, error="ZeroDivisionError"))
-    store.add_message(made.session_id, Message(0, "user", f"I am Noor. **Why**? {EVIL}", created_at=began + 1))
-    store.add_message(made.session_id, Message(0, "assistant", "Look at `0`.", created_at=began + 2))
+    store, sid, began = running.host.store, made.session_id, made.started_at or 0.0
+    store.add_cell(Cell(sid, f"1 / 0  # {EVIL}", False, began, began, error="ZeroDivisionError"))
+    store.add_message(sid, Message(0, "user", f"I am Noor. **Why**? {EVIL}", created_at=began + 1))
+    store.add_message(sid, Message(0, "assistant", "Look at `0`.", created_at=began + 2))
     return made
 
 
