@@ -101,6 +101,10 @@ def test_both_sides_see_what_the_other_did(visit: Page, tmp_path: Path, axe: str
     page.tab.fill("#line", "Ten more minutes are fine.")
     page.press("Say it")
     page.wait_for("Ten more minutes are fine.")
+    page.tab.select_option("#phase", "design")
+    page.press("Change phase")
+    page.wait_for("the phase is now design by")
+    assert there.interview.events()[-1].detail["phase"] == "design"
     page.tab.fill("#note", "asked about the clock first")
     page.press("Keep note")
     page.wait_for("asked about the clock first")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SHOWN_EVENTS = frozenset(
     [
         *("status", "budget", "time_limit", "joined", "invited", "revoked", "clock_stopped", "refused"),
-        *("warned", "withheld", "hint", "in_doubt", "resolved", "written_off", "notice"),
+        *("warned", "withheld", "hint", "in_doubt", "resolved", "written_off", "notice", "phase"),
     ]
 )
 """Kinds of events that stand in the conversation; the rest is bookkeeping."""
@@ -34,6 +34,7 @@ _DETAILS = (
     "turn",
     "n",
     "of",
+    "phase",
     "status",
 )
 

@@ -99,6 +99,8 @@ def test_a_phase_is_chosen_here_and_candidates_read_its_name_only(desk: Place) -
     desk.post(f"{path}/phase", ada, {"phase": "duel"})
     shown = desk.get(path, ada)
     assert (shown["phase"], "duel" in shown["phases"]) == ("duel", True)
+    moment = next(one for one in shown["moments"] if one["kind"] == "phase")
+    assert (moment["who"], moment["detail"]["phase"]) == ("Ada", "duel")
     event = desk.host.store.events(session.session_id)[-1]
     assert (event.kind, event.who, event.detail["phase"]) == ("phase", "Ada", "duel")
     candidate = desk.candidate(session)

@@ -80,6 +80,8 @@ export const DETAIL = {
   ...{ session: ROW, persona: "interviewer", client: "openai", charge: "billed", title: "Rate limiter" },
   ...{
     task: "<h1>Task</h1>",
+    phase: "",
+    phases: ["opening", "design"],
     cost: "$0.016",
     billed: 14_319,
     writing: [],

@@ -177,6 +177,7 @@ test("every kind of moment has words of its own, whatever its details", () => {
     "hint",
     "refused",
     "clock_stopped",
+    "phase",
     "unheard_of",
   ]) {
     const [, words] = momentWords({ key: "x", kind, at: 0, at_s: 0, who: "", detail: {} });
@@ -215,4 +216,58 @@ test("a call in doubt is decided by name, after a question", async () => {
   const { el } = await show({ "/v1/desk/sessions/s1": { ...DETAIL, session: { ...ROW, doubts } } });
   assert.match(find(el, ".doubts").textContent, /1\u202f480 tokens of turn 8 are in doubt/);
   assert.ok(button(el, "It was not: give back"));
+});
+
+test("a phase is chosen, sent and shown; what is chosen stays while news arrive", async () => {
+  const answers = {
+    "/v1/desk/sessions/s1": structuredClone(DETAIL),
+    "/v1/desk/sessions/s1/phase": () => ({ ok: true }),
+  };
+  const { el, view, asked } = await show(answers);
+  const choice = find(el, "#phase");
+  assert.deepEqual(
+    [...choice.options].map((one) => one.value),
+    ["off", "opening", "design"],
+  );
+  assert.equal(choice.value, "off");
+  choice.value = "design";
+  view.hear({ changed: ["s1"] });
+  await settled();
+  assert.equal(choice.value, "design");
+  button(el, "Change phase").click();
+  answers["/v1/desk/sessions/s1"].phase = "design";
+  await settled();
+  const sent = asked.filter(({ path }) => path.endsWith("/phase"));
+  assert.deepEqual(
+    sent.map(({ body }) => body),
+    [{ phase: "design" }],
+  );
+  button(el, "Change phase").click();
+  await settled();
+  assert.match(choice.form.textContent, /That is the phase already/);
+  answers["/v1/desk/sessions/s1"].phase = "";
+  view.hear({ changed: ["s1"] });
+  await settled();
+  assert.equal(choice.value, "off");
+});
+
+test("a refused phase says why, a locked session is asked for its passphrase, an ended one has no phases", async () => {
+  const refused = { status: 400, error: { code: "x", message: "there is no such phase" } };
+  const locked = { ...DETAIL, session: { ...ROW, locked: true } };
+  const { el } = await show({ "/v1/desk/sessions/s1/phase": () => refused });
+  const choice = find(el, "#phase");
+  choice.value = "opening";
+  button(el, "Change phase").click();
+  await settled();
+  assert.match(choice.form.textContent, /there is no such phase/);
+
+  const other = await show({ "/v1/desk/sessions/s1": locked });
+  find(other.el, "#phase").value = "opening";
+  button(other.el, "Change phase").click();
+  assert.ok(find(globalThis.document, "#dialog-key"));
+  assert.equal(other.asked.filter(({ path }) => path.endsWith("/phase")).length, 0);
+
+  const ended = { ...DETAIL, session: { ...ROW, status: "completed", group: "ended" } };
+  const last = await show({ "/v1/desk/sessions/s1": ended });
+  assert.equal(find(last.el, "#phase").form.hidden, true);
 });

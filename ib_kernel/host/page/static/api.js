@@ -81,6 +81,8 @@
  * @typedef {object} Detail
  * @property {Row} session
  * @property {string} persona
+ * @property {string} phase "" for none
+ * @property {string[]} phases that there are
  * @property {string} client
  * @property {string} charge
  * @property {string} title

@@ -11,6 +11,7 @@ import { makeHead, questionFor } from "./head.js";
 import { invitationCard } from "./invitation.js";
 import { oneAtATime } from "./once.js";
 import { add, el, note, wholeNumber } from "./parts.js";
+import { makePhase } from "./phase.js";
 import { makeReplayCard } from "./replay.js";
 import { makeReportCard } from "./report.js";
 import { safeNodes } from "./safe.js";
@@ -84,6 +85,7 @@ export function makeSession(place, given) {
   const talk = makeTalk(talkCard);
   const say = makeSayForm(send);
   const notes = makeNotes(send);
+  const phase = makePhase(send);
   const again = () => given.go?.(location.pathname);
   const { id, announce, failed } = given;
   const scorecard = makeScorecard({ id, announce, failed, again });
@@ -91,7 +93,15 @@ export function makeSession(place, given) {
   const task = makeTask();
   const replay = makeReplayCard(path);
   const left = el("div", { class: "col gap" }, talkCard, replay.node, task.node);
-  const right = el("div", { class: "col gap" }, say.node, scorecard.node, report.node, notes.node);
+  const right = el(
+    "div",
+    { class: "col gap" },
+    say.node,
+    phase.node,
+    scorecard.node,
+    report.node,
+    notes.node,
+  );
   const columns = el("div", { class: "cols" }, left, right);
   const parts = [head.node, doubts.node, adapted.node, invitation.node, stats.node, courseCard, columns];
   const whole = el("div", { hidden: true }, ...parts);
@@ -146,6 +156,7 @@ export function makeSession(place, given) {
         : [],
     );
     say.node.hidden = row.group === "ended" && row.status !== "expired";
+    phase.draw(detail);
     report.show(row.group === "ended");
     task.draw(detail.task);
     document.title = `${row.candidate || "Session"} – Interview Buddy`;

@@ -56,6 +56,8 @@ export function momentWords({ kind, who, detail: d }) {
       return ["attention", "a reply was held back: it repeated what only you may see"];
     case "warned":
       return ["info", "warned that little is left"];
+    case "phase":
+      return ["info", d.phase ? `the phase is now ${d.phase}${by}` : `no phase any more${by}`];
     case "notice":
       return ["info", "was told what is recorded"];
     case "invited":
