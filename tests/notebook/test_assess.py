@@ -198,6 +198,7 @@ def test_the_widget_leaves_a_card_that_a_saved_notebook_shows(book: Notebook) ->
     widget = ScorecardWidget(interview=ENGINES[book.shell].interview, live=False)
     bundle: Any = widget._repr_mimebundle_()
     assert "Finds the lost update" in bundle[0]["text/plain"]
+    assert ", not live." in bundle[0]["text/html"]
     assert "Finds the lost update" in bundle[0]["text/html"]
     assert "Each level is kept" in book.ok("%interview scorecard --live").text
     widget.close()

@@ -297,6 +297,7 @@ def test_a_saved_notebook_has_the_list(board):
     data, _ = board._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "3 of 3 sessions" in data["text/plain"]
+    assert all(", not live." in data[f"text/{kind}"] for kind in ("html", "plain"))
     assert "<td" in data["text/html"]
     assert "Ada" in data["text/html"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -210,6 +211,10 @@ def test_a_saved_notebook_has_the_static_gauge(interview):
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "left 4,000" in words(data["text/html"])
     assert "left 4,000" in data["text/plain"]
+    assert all(
+        re.search(r"As of \d{4}-\d\d-\d\d \d\d:\d\d, not live\.", data[f"text/{kind}"])
+        for kind in ("html", "plain")
+    )
     widget.close()
 
 

@@ -12,6 +12,7 @@ import { makeChart } from "./chart.js";
 import { makeControls } from "./controls.js";
 import { makeConversation } from "./conversation.js";
 import { makeGauge } from "./gauge.js";
+import { makeStale } from "./stale.js";
 import { makeTable } from "./table.js";
 
 /**
@@ -105,6 +106,7 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  const isTrue = makeStale(root);
   const tools = makeTools(root, set);
   const note = element("div", "ib-note", root);
   note.setAttribute("role", "status");
@@ -124,6 +126,7 @@ function render({ model, el }) {
   let shownId = "";
 
   function draw() {
+    isTrue();
     tools.draw({ query: model.get("query"), state: model.get("state"), sort: model.get("sort") });
     note.hidden = !model.get("note");
     setText(note, model.get("note"));

@@ -17,7 +17,7 @@ from htpy import div
 
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import NotConnected, UnknownSession
-from ib_kernel.notebook.output.show import mime_bundle, speaker
+from ib_kernel.notebook.output.show import speaker
 from ib_kernel.notebook.widgets.budget import view_traits
 from ib_kernel.notebook.widgets.controls import ActionResult
 from ib_kernel.notebook.widgets.host_board import HOST_POLL_S, HostBoard, Wish, host_board
@@ -262,14 +262,11 @@ class SessionsWidget(Watching):
         bundle: Any = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         headers = ["candidate", "role", "state", "used", "left", "time", "session"]
         cells = [[str(row[name]) for name in headers] for row in self.rows]
         head = f"{self.found:,} of {self.total:,} sessions, page {self.page + 1} of {self.pages}"
-        static = mime_bundle(
-            div[div[head], table_html(headers, cells, stacks=True)], f"{head}\n{table_text(headers, cells)}"
-        )
-        return {**data, **static}, metadata
+        table = div[div[head], table_html(headers, cells, stacks=True)]
+        return self._saved(bundle, table, f"{head}\n{table_text(headers, cells)}")
 
 
 def _matches(session: Session, query: str, state: str) -> bool:

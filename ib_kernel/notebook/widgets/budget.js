@@ -6,6 +6,7 @@
 import { element, follow } from "../lab/labextensions/interview-buddy/static/parts.js";
 import { makeControls } from "./controls.js";
 import { makeGauge } from "./gauge.js";
+import { makeStale } from "./stale.js";
 
 /** @type {(keyof BudgetState)[]} */
 const STATE = [
@@ -35,6 +36,7 @@ const STATE = [
 /** @param {Pick<RenderProps, "model" | "el">} props */
 function render({ model, el }) {
   const root = element("div", "ib ib-widget", el);
+  const isTrue = makeStale(root);
   const gauge = makeGauge(root);
   /** @type {ReturnType<typeof makeControls> | null} */
   let controls = null;
@@ -44,6 +46,7 @@ function render({ model, el }) {
       Object.fromEntries(STATE.map((name) => [name, model.get(name)]))
     );
     gauge.draw(state);
+    isTrue();
     if (model.get("controls") && !controls) controls = makeControls(root, (message) => model.send(message));
     if (!model.get("controls") && controls) {
       controls.root.remove();

@@ -17,7 +17,7 @@ from htpy import details, summary
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import NoSession
 from ib_kernel.notebook.output.gauge import facts, gauge_html, gauge_text, legend, title, warnings
-from ib_kernel.notebook.output.show import as_divs, has_front_end, mime_bundle, publish
+from ib_kernel.notebook.output.show import as_divs, has_front_end, publish
 from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.watching import Watching, find_service
 from ib_kernel.show.figures import BudgetView, money_line, read_budget
@@ -152,9 +152,7 @@ class BudgetWidget(Watching):
         bundle: Any = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        static = mime_bundle(gauge_html(self._view), gauge_text(self._view))
-        return {**data, **static}, metadata
+        return self._saved(bundle, gauge_html(self._view), gauge_text(self._view))
 
 
 def view_traits(view: BudgetView) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 // kept as it is chosen; a later one counts instead. What others gave is here only once this person has rated.
 
 import { element, follow, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
+import { makeStale } from "./stale.js";
 
 /**
  * @typedef {object} Row
@@ -120,6 +121,7 @@ function makeCriterion(parent, name, keep) {
 /** @param {{ model: import("@anywidget/types").AnyModel, el: HTMLElement }} context */
 function render({ model, el }) {
   const root = element("div", "ib ib-widget ib-scorecard", el);
+  const isTrue = makeStale(root);
   const title = element("div", "ib-title", root);
   const progress = element("div", "ib-small", root);
   const list = element("div", "", root);
@@ -168,6 +170,7 @@ function render({ model, el }) {
   }
 
   function draw() {
+    isTrue();
     /** @type {Row[]} */
     const rows = model.get("rated");
     arrange(rows);

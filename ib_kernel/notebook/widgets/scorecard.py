@@ -16,7 +16,6 @@ from ib_kernel.assessment.scores import Rated, Scorecard, Scorecards
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import BuddyError, ConfigError, NoSession, NotConnected
 from ib_kernel.notebook.output.assessment import card_output, other_line
-from ib_kernel.notebook.output.show import mime_bundle
 from ib_kernel.notebook.widgets.controls import ActionResult
 from ib_kernel.notebook.widgets.modules import one_module, read
 from ib_kernel.notebook.widgets.watching import Watching, find_desk, find_service
@@ -172,9 +171,8 @@ class ScorecardWidget(Watching):
         bundle: Any = super()._repr_mimebundle_(**kwargs)
         if bundle is None or self._card is None:
             return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         output = card_output(self._card)
-        return {**data, **mime_bundle(output.content, output.text)}, metadata
+        return self._saved(bundle, output.content, output.text)
 
 
 def _row(one: Rated) -> dict[str, Any]:

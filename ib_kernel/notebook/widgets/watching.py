@@ -7,6 +7,7 @@ what other kernels do. It ends when the widget is closed or its ledger is.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,10 @@ except ImportError as missing:
         "pip install anywidget ipywidgets, or use %budget"
     ) from None
 
+from htpy import Node, div
+
 from ib_kernel.notebook.observer import LedgerObserver
+from ib_kernel.notebook.output.show import mime_bundle
 from ib_kernel.notebook.widgets.controls import ActionResult, act
 
 if TYPE_CHECKING:
@@ -130,6 +134,13 @@ class Watching(anywidget.AnyWidget):
     def _act(self, target: str, message: Mapping[str, Any]) -> ActionResult:
         """Do what a click asks for."""
         return act(self._service, target, message)
+
+    def _saved(self, bundle: Any, content: Node, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a view's *bundle* with what a notebook shows that is opened again, and when it was so."""
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        line = f"As of {time.strftime('%Y-%m-%d %H:%M')}, not live."
+        static = mime_bundle(div[div[line], content], f"{line}\n{text}")
+        return {**data, **static}, metadata
 
     def _lost(self, error: Exception) -> None:
         """Say that the ledger can no longer be followed."""

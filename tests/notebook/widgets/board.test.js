@@ -144,3 +144,12 @@ test("a view that is gone sends nothing any more", () => {
   mock.timers.tick(1_000);
   assert.equal(model.saved, 0);
 });
+
+test("the board keeps the minute that it was true at, for when no kernel answers any more", () => {
+  mock.timers.setTime(new Date(2026, 10, 26, 14, 5).getTime());
+  const { el, model } = show(view, BOARD);
+  assert.equal(find(el, ".ib-stale").textContent, "As of 14:05, not live.");
+  mock.timers.tick(120_000);
+  model.update({ found: 3, revision: 2 });
+  assert.equal(find(el, ".ib-stale").textContent, "As of 14:07, not live.");
+});

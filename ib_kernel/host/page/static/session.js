@@ -93,15 +93,8 @@ export function makeSession(place, given) {
   const task = makeTask();
   const replay = makeReplayCard(path);
   const left = el("div", { class: "col gap" }, talkCard, replay.node, task.node);
-  const right = el(
-    "div",
-    { class: "col gap" },
-    say.node,
-    phase.node,
-    scorecard.node,
-    report.node,
-    notes.node,
-  );
+  const cards = [say.node, phase.node, scorecard.node, report.node, notes.node];
+  const right = el("div", { class: "col gap" }, ...cards);
   const columns = el("div", { class: "cols" }, left, right);
   const parts = [head.node, doubts.node, adapted.node, invitation.node, stats.node, courseCard, columns];
   const whole = el("div", { hidden: true }, ...parts);
