@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from ib_duckdb.bound import Bound
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import RESERVATION_COLUMNS, Row, named_reservation
 from ib_duckdb.writing import TICKED, insert_messages, message_rows
@@ -20,7 +21,7 @@ from ib_kernel.values.taken import NO_FIGURES, figures
 NEXT_TURN = "CASE WHEN :turn IS NULL THEN last_turn + 1 ELSE max(last_turn, :turn) END"
 """A turn without a number gets the session's next one; numbers never repeat, whatever became of a turn."""
 
-_SUMS = f"""
+_SUMS = Bound(f"""
 UPDATE sessions SET {TICKED},
     held = held - :freed, in_doubt = in_doubt - :resolved, held_billed = held_billed - :billed_tokens,
     held_nano_usd = held_nano_usd - :nano_usd,
@@ -39,14 +40,14 @@ UPDATE sessions SET {TICKED},
     messages = messages + :texts,
     last_turn = max(last_turn, :turn),
     chain_n = :chain_n, chain_head = :chain_head
-WHERE session_key = :session_key"""  # noqa: S608 (built from our own names)
+WHERE session_key = :session_key""")  # noqa: S608 (built from our own names)
 """Takes a reservation off its session's sums, adds what was used, and keeps the chain's new head."""
 
-_FREE = f"""
+_FREE = Bound(f"""
 UPDATE sessions SET {TICKED},
     held = held - :freed, in_doubt = in_doubt - :resolved, held_billed = held_billed - :billed_tokens,
     held_nano_usd = held_nano_usd - :nano_usd, last_turn = max(last_turn, :turn)
-WHERE session_key = :session_key"""  # noqa: S608 (built from our own names)
+WHERE session_key = :session_key""")  # noqa: S608 (built from our own names)
 """Takes a reservation that leaves no row off its session's sums."""
 
 _STATE = """
@@ -89,7 +90,7 @@ _CALL_NAMES = (
     "link_n",
     "link",
 )
-_INSERT_CALL = (
+_INSERT_CALL = Bound(
     f"INSERT INTO calls ({', '.join(_CALL_NAMES)}) VALUES ({', '.join(':' + name for name in _CALL_NAMES)})"  # noqa: S608
 )
 
@@ -151,8 +152,8 @@ def end_attempt(
     rows = message_rows(links, messages, now, turn)
     used = {"now": now, "session_key": key, "turn": turn, "texts": len(rows), **_used(settled)}
     used |= {"charged": charged if settled else 0, "chain_n": links.n, "chain_head": links.head}
-    db.execute(_SUMS, used | _freed(reserved))
-    db.execute(_INSERT_CALL, call)
+    _SUMS.run(db, used | _freed(reserved))
+    _INSERT_CALL.run(db, call)
     insert_messages(db, rows)
 
 
@@ -164,7 +165,7 @@ def charged_by(charge: str, end: CallEnd) -> int:
 def free(db: apsw.Connection, reserved: Row, now: float) -> None:
     """Take a reservation that leaves no row off its session's sums; it has been taken already."""
     values = {"now": now, "session_key": reserved["session_key"], "turn": reserved["turn"]}
-    db.execute(_FREE, values | _freed(reserved))
+    _FREE.run(db, values | _freed(reserved))
 
 
 def _freed(reserved: Row) -> Row:

@@ -42,6 +42,7 @@ except ImportError:  # macOS has such locks and Python no name for them; Windows
     GUARDED = False
 
 Identity = tuple[int, int]
+State = tuple[int, int, int]
 
 
 def identity(path: Path | str) -> Identity | None:
@@ -97,7 +98,7 @@ class Guard:
     def __init__(self, path: Path) -> None:
         self._names = (str(path), f"{path}-wal", f"{path}-shm")
         self._folder = str(path.parent)
-        self._quiet: tuple[int, int, int] | None = None
+        self._quiet: State | None = None
         self._seen: tuple[Identity | None, ...] = ()
         self._held: _Held | None = None
         self._key: Identity = (0, 0)
@@ -145,13 +146,14 @@ class Guard:
         self._seen = tuple(identity(name) for name in self._names)
         return None not in self._seen
 
-    def in_place(self) -> bool:
+    def in_place(self, folder: State | None = None) -> bool:
         """Return True if the files that were seen are the ones on disk.
 
         No file in a folder is made, removed or renamed without a change of the folder's own time: one look is
-        enough while that stays, from when it is too old for another change to leave the same time.
+        enough while that stays, from when it is too old for another change to leave the same time. Who has
+        just looked gives *folder*.
         """
-        folder = _state(self._folder) if GUARDED else None
+        folder = folder or folder_state(self._folder)
         if folder is not None and folder == self._quiet:
             return True
         for name, seen in zip(self._names, self._seen, strict=True):
@@ -161,8 +163,7 @@ class Guard:
                 return False
             if (found.st_dev, found.st_ino) != seen:
                 return False
-        settled = folder is not None and time.time_ns() - folder[2] > TICK_NS
-        self._quiet = folder if settled else None
+        self._quiet = settled(folder)
         return True
 
     def same_database(self) -> bool:
@@ -212,12 +213,20 @@ class Guard:
                     os.close(fd)
 
 
-def _state(folder: str) -> tuple[int, int, int] | None:
+def folder_state(folder: str) -> State | None:
+    """Return what changes whenever a file in *folder* is made, removed or renamed; None: nobody knows."""
+    if not GUARDED:
+        return None
     try:
         found = os.stat(folder)
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_mtime_ns)
+
+
+def settled(folder: State | None) -> State | None:
+    """Return *folder* if the next change will not leave the same state, else None."""
+    return folder if folder is not None and time.time_ns() - folder[2] > TICK_NS else None
 
 
 def _identity_of(fd: int) -> Identity:

@@ -19,7 +19,7 @@ import apsw
 
 from ib_duckdb import forks, migrate, private, schema
 from ib_duckdb.faults import HotExplained
-from ib_duckdb.files import Guard, Readers, identity
+from ib_duckdb.files import Guard, Readers, State, identity
 from ib_duckdb.locks import FairLock
 from ib_kernel.errors import StoreError
 
@@ -111,8 +111,10 @@ class Hot:
 
     def _begin(self) -> apsw.Connection:
         try:
-            db = self._in_place()
-            _undo(db)
+            folder, self._lock.folder = self._lock.folder, None  # one look serves both
+            db = self._in_place(folder)
+            if db.in_transaction:
+                _undo(db)
             db.execute("BEGIN IMMEDIATE")
         except BaseException:
             _undo(self._db)
@@ -233,10 +235,10 @@ class Hot:
             )
         return self._db
 
-    def _in_place(self) -> apsw.Connection:
+    def _in_place(self, folder: State | None = None) -> apsw.Connection:
         """Return the connection, opened again when the log was replaced; raise when the ledger is gone."""
         db = self._connection()
-        if self._guard.in_place():
+        if self._guard.in_place(folder):
             return db
         if identity(self.path) is None:
             raise self._moved(self._save(db))

@@ -13,9 +13,14 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from ib_duckdb.files import State, folder_state, settled
+
+if sys.platform != "win32":
+    import fcntl
 
 POLL_S = 0.002
 """Seconds between two looks where the system offers no queue to wait in (Windows)."""
@@ -60,8 +65,9 @@ def _help(jobs: queue.SimpleQueue[Callable[[], None]]) -> None:
 class OsLock:
     """An exclusive lock among processes and among instances in one process. Not reentrant."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, checked: bool = True) -> None:
         self._path = os.fspath(path)
+        self._checked = checked  # if not, its owner asks whether it is `in_place`
         self._fd: int | None = None
         self._identity: os.stat_result | None = None
         self._other: Any = None
@@ -98,6 +104,10 @@ class OsLock:
         def _wait(self, timeout_s: float) -> bool:
             return self._poll(timeout_s)
 
+        def in_place(self) -> bool:
+            """Return True: no file that is open can be removed here."""
+            return True
+
         def release(self) -> None:
             """Let go of the lock."""
             if self._other is not None:
@@ -106,18 +116,20 @@ class OsLock:
     else:
 
         def _try(self) -> bool:
-            import fcntl
+            try:
+                fcntl.flock(self.opened(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return not self._checked or self.in_place() or self._anew()
 
+        def opened(self) -> int:
+            """Return the lock's open file."""
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 self._identity = os.fstat(self._fd)
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return self._in_place() or self._anew()
+            return self._fd
 
-        def _in_place(self) -> bool:
+        def in_place(self) -> bool:
             """Return True if the file that is locked is the one at the path: somebody may have removed it."""
             assert self._identity is not None  # noqa: S101 (for the type checker)
             try:
@@ -130,51 +142,15 @@ class OsLock:
             return self._try()
 
         def _wait(self, timeout_s: float) -> bool:
-            """Queue for the lock in the kernel, first come, first served: polling starves somebody.
-
-            A blocking ``flock`` has no time limit, so that a thread does it; when the time is up, the
-            thread keeps the file and closes it whenever its turn comes.
-            """
-            import fcntl
-
-            fd, turn, guard = self._fd, threading.Event(), threading.Lock()
-            given_up = False
-
-            def waits() -> None:
-                assert fd is not None  # noqa: S101 (for the type checker)
-                with contextlib.suppress(OSError):
-                    fcntl.flock(fd, fcntl.LOCK_EX)
-                with guard:
-                    if given_up:
-                        os.close(fd)
-                    else:
-                        turn.set()
-
-            def give_up() -> bool:
-                nonlocal given_up
-                with guard:
-                    if turn.is_set():
-                        return False
-                    given_up, self._fd = True, None
-                    return True
-
             try:
-                _helped(waits)
+                if not _wait_for([self], timeout_s):
+                    return False
             except RuntimeError:  # the interpreter is shutting down
                 return self._poll(timeout_s)
-            try:
-                turn.wait(timeout_s)
-            except BaseException:
-                give_up()
-                raise
-            if give_up():
-                return False
-            return self._in_place() or self._anew()
+            return not self._checked or self.in_place() or self._anew()
 
         def release(self) -> None:
             """Let go of the lock."""
-            import fcntl
-
             if self._fd is not None:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
@@ -188,6 +164,54 @@ class OsLock:
             self._other = None
 
 
+def _wait_for(locks: Sequence[OsLock], timeout_s: float) -> bool:
+    """Queue for *locks* in the kernel, first come, first served: polling starves somebody.
+
+    Each but the last is let go once the next one is there. A blocking ``flock`` has no time limit, so that a
+    thread does it; when the time is up, the thread keeps the files and closes them whenever its turn comes.
+    `RuntimeError` while the interpreter is shutting down.
+    """
+    fds = [lock.opened() for lock in locks]
+    turn, guard = threading.Lock(), threading.Lock()
+    given_up = over = False
+    turn.acquire()
+
+    def waits() -> None:
+        nonlocal over
+        before = None
+        with contextlib.suppress(OSError):
+            for fd in fds:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if before is not None:
+                    fcntl.flock(before, fcntl.LOCK_UN)
+                before = fd
+        with guard:
+            if given_up:
+                for fd in fds:
+                    os.close(fd)
+            else:
+                over = True
+                turn.release()
+
+    def give_up() -> bool:
+        nonlocal given_up
+        with guard:
+            if over:
+                return False
+            given_up = True
+            for lock in locks:
+                lock._fd = None
+            return True
+
+    _helped(waits)
+    try:
+        turn.acquire(timeout=timeout_s)
+    except BaseException:
+        give_up()
+        raise
+    return not give_up()
+
+
 class FairLock:
     """A lock that passes from process to process: whoever wants it again waits until another had its turn.
 
@@ -197,18 +221,44 @@ class FairLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._gate, self._lock = OsLock(path.with_name(f"{path.name}.gate")), OsLock(path)
+        self._folder = str(path.parent)
+        self._gate = OsLock(path.with_name(f"{path.name}.gate"), checked=False)
+        self._lock = OsLock(path, checked=False)
+        self._quiet: State | None = None
+        self.folder: State | None = None
+        """The state of the lock's folder after it was acquired."""
 
     def acquire(self, timeout_s: float) -> bool:
         """Take the lock (see `OsLock.acquire`)."""
-        start = time.monotonic()
-        try:  # an interrupt can come between any two statements, and a gate that stays shut stops everybody
-            if not self._gate.acquire(timeout_s):
-                return False
-            left = timeout_s - (time.monotonic() - start) if timeout_s > 0 else 0.0
-            return self._lock.acquire(left)
-        finally:
-            self._gate.release()
+        until = time.monotonic() + timeout_s
+        while True:
+            try:  # an interrupt can come anywhere, and a gate that stays shut stops everybody
+                if not (self._gate.acquire(0) and self._lock.acquire(0)) and not self._wait(until):
+                    return False
+                if self._in_place():
+                    return True
+                self.close()
+            finally:
+                self._gate.release()
+
+    def _wait(self, until: float) -> bool:
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        if sys.platform != "win32":
+            with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+                return _wait_for((self._gate, self._lock), left)
+        return self._gate.acquire(left) and self._lock.acquire(until - time.monotonic())
+
+    def _in_place(self) -> bool:
+        """Return True if the files that are locked are the ones on disk (see `files.Guard.in_place`)."""
+        self.folder = folder_state(self._folder)
+        if self.folder is not None and self.folder == self._quiet:
+            return True
+        if not (self._gate.in_place() and self._lock.in_place()):
+            return False
+        self._quiet = settled(self.folder)
+        return True
 
     def wanted(self) -> bool:
         """Return True if another process waits for the lock that is held here."""

@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 
 from ib_duckdb.base import Part
+from ib_duckdb.bound import Bound
 from ib_duckdb.calls import NEXT_TURN, end_attempt, new_rid
 from ib_duckdb.columns import BILLED_CEILING
 from ib_duckdb.endings import row_of
@@ -43,7 +44,7 @@ RUNNING = """
 (SELECT count(*) FROM reservations r WHERE r.session_key = sessions.session_key AND r.state = 'held')"""
 """How many attempts of a session are held."""
 
-_ADMIT = f"""
+_ADMIT = Bound(f"""
 UPDATE sessions SET held = held + :t, held_billed = held_billed + :b, held_nano_usd = held_nano_usd + :n,
     last_turn = {NEXT_TURN},
     {TICKED}
@@ -54,16 +55,16 @@ WHERE session_id = :s AND status = 'active'
     AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
     AND {FITS}
     AND (:most IS NULL OR {RUNNING} < :most)
-RETURNING session_key, last_turn"""  # noqa: S608 (built from our own names)
+RETURNING session_key, last_turn""")  # noqa: S608 (built from our own names)
 """Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in each currency."""
 
-_INSERT = """
+_INSERT = Bound("""
 INSERT INTO reservations (rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state,
     doubt_reason, turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash,
     sent_hmac, history_from_turn, billed_tokens)
 VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
     :state, :doubt_reason, :turn, :attempt, :client, :model, :counted_tokens, :counted_exact, :prompt_version,
-    :owner_hash, :sent_hmac, :history_from_turn, :billed_tokens)"""
+    :owner_hash, :sent_hmac, :history_from_turn, :billed_tokens)""")
 
 _TAKEN = """
 SELECT 1 FROM calls WHERE session_key = :key AND turn = :turn AND attempt = :attempt
@@ -131,7 +132,7 @@ class Reservations(Part):
             if call is not None and call.request_id:
                 refuse_repeated(db, session_id, call, now)
             row = {**started, "created_at": now, "lease_until": now + lease}
-            admitted: list[Any] = db.execute(_ADMIT, {**asked, "now": now}).fetchall()
+            admitted: list[Any] = _ADMIT.run(db, {**asked, "now": now}).fetchall()
             if not admitted:
                 return _refusal(db, asked, now)
             row["session_key"], last_turn = admitted[0]
@@ -139,7 +140,7 @@ class Reservations(Part):
                 row["turn"] = last_turn
             else:
                 _refuse_taken(db, row)
-            db.execute(_INSERT, row)
+            _INSERT.run(db, row)
             if call is not None and call.request_id:
                 keep_request(db, row, call, now)
             return to_reservation(row, session_id, token)

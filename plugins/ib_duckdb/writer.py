@@ -1,7 +1,8 @@
 """Many callers of one process share a durable transaction, each with its own answer.
 
-A lone caller writes directly. Who finds the ledger busy queues, first come, first served, and one thread
-commits what has queued up meanwhile, without waiting for more. Nobody gets an answer before the commit.
+A lone caller writes directly. Who finds the ledger busy with others of this process queues, first come, first
+served, and one thread commits what has queued up meanwhile, without waiting for more. Nobody gets an answer
+before the commit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
-from ib_duckdb.hot import Hot
+from ib_duckdb.hot import BUSY_S, Hot
 from ib_kernel.errors import StoreError
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Writer:
         self._hot = hot
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
         self._left: collections.deque[_Queued] = collections.deque()  # of a transaction that ended early
+        self._shared = False  # whether callers share transactions: then nobody waits for one of his own
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -73,7 +75,7 @@ class Writer:
         mutex = self._hot.fork.writing
         if not self._left and self._queue.empty() and mutex.acquire(blocking=False):
             try:
-                with self._hot.alone(0.0) as free:
+                with self._hot.alone(0.0 if self._shared else BUSY_S) as free:
                     if free:
                         with self._hot.transaction() as db:
                             return operation.work(db)
@@ -137,6 +139,7 @@ class Writer:
             try:
                 with self._hot.alone():
                     batch = self._gather()  # whoever has come while we waited is in it
+                    self._shared = len(batch) > 1
                     self._commit(batch)
             except Exception as error:  # noqa: BLE001 (nobody's own: nothing was done)
                 batch = batch or self._gather()
