@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,12 @@ WHOLE = "".join(PIECES)
 class Found:
     """What the rounds have found.
 
-    `unkept` is the most characters that somebody had read and the ledger had not: a running reply is stored
-    four times a second. `back_s` is the longest time until a host that was killed answered again.
+    `unfinished` has the replies that were told to be so, by candidate. `unkept` is the most characters that
+    somebody had read and the ledger had not: a running reply is stored four times a second. `back_s` is the longest time until a host that was killed answered again.
     """
 
     whole: int = 0
-    cut: int = 0
+    unfinished: Counter[int] = field(default_factory=Counter)
     unkept: int = 0
     back_s: float = 0.0
     problems: list[str] = field(default_factory=list)
@@ -50,7 +51,7 @@ class Found:
     def line(self) -> str:
         """All of it in one line."""
         return (
-            f"{self.whole} whole, {self.cut} unfinished, at most {self.unkept} characters read and not kept, "
+            f"{self.whole} whole, {self.unfinished.total()} unfinished, at most {self.unkept} characters read and not kept, "
             f"back within {self.back_s:.1f} s, {len(self.problems)} problems"
         )
 
@@ -85,8 +86,8 @@ def main() -> int:
             for number in range(ROUNDS):
                 one_round(number, host, wires, service, rng.uniform(0.05, 2.0), found)
                 print(f"round {number + 1}: {found.line}", flush=True)
-            found.problems += audit(host, wires)
-            if (turns := found.whole + found.cut) != ROUNDS * CANDIDATES:
+            found.problems += audit(host, wires, found)
+            if (turns := found.whole + found.unfinished.total()) != ROUNDS * CANDIDATES:
                 found.problems.append(f"{turns} replies of {ROUNDS * CANDIDATES}")
     print("\n".join(found.problems) or "nothing lost, nothing asked twice, nothing held, the chain is whole")
     return 1 if found.problems else 0
@@ -110,14 +111,14 @@ def one_round(
     sent, killed_at = len(service.requests) - asked, time.monotonic()
     host.start()
     found.back_s = max(found.back_s, time.monotonic() - killed_at)
-    for wire, request_id in pairs:
+    for n, (wire, request_id) in enumerate(pairs):
         text, kind, data = wire.whole("Go on", request_id)
         read = heard.get(request_id, "")
         found.problems += check(request_id, read, text, kind, data)
         if request_id in ended and kind != "end":
             found.problems.append(f"{request_id}: it had ended, and is {kind} now")
         found.whole += kind == "end"
-        found.cut += kind == "error"
+        found.unfinished[n] += kind == "error"
         found.unkept = max(found.unkept, len(read) - len(text))
     again, unheard = len(service.requests) - asked - sent, sum(1 for _, i in pairs if i not in heard)
     if again > unheard:
@@ -135,8 +136,12 @@ def check(request_id: str, heard: str, text: str, kind: str, data: Any) -> list[
     return [] if kind in ("end", "error") else [f"{request_id}: {kind} {data}"]
 
 
-def audit(host: RunningHost, wires: list[Wire]) -> list[str]:
-    """Return what is wrong with the ledger at the end."""
+def audit(host: RunningHost, wires: list[Wire], found: Found) -> list[str]:
+    """Return what is wrong with the ledger at the end.
+
+    A reply whose words had all come and whose end had not when the host was killed is unfinished too: nobody
+    knows that it was whole.
+    """
     problems = []
     for n, wire in enumerate(wires):
         me = wire.get("/v1/me").json()
@@ -146,8 +151,10 @@ def audit(host: RunningHost, wires: list[Wire]) -> list[str]:
             problems.append(f"{n}: {me['totals']['held']} held at the end")
         if len(turns) != len(set(turns)):
             problems.append(f"{n}: a turn was charged twice: {turns}")
-        if wrong := [m["turn"] for m in replies if (m["content"] == WHOLE) is m["partial"]]:
-            problems.append(f"{n}: turns {wrong} do not say whether they are whole")
+        if cut := [m["turn"] for m in replies if m["content"] != WHOLE and not m["partial"]]:
+            problems.append(f"{n}: turns {cut} are cut and do not say so")
+        if (marked := sum(m["partial"] for m in replies)) > found.unfinished[n]:
+            problems.append(f"{n}: {marked} replies are marked, {found.unfinished[n]} were told unfinished")
     for word, sign in (("doctor", "adds up"), ("verify", "")):
         status, said = host.ib_any(word)
         if status or sign not in said:
