@@ -38,7 +38,8 @@ class Found:
     """What the rounds have found.
 
     `unfinished` has the replies that were told to be so, by candidate. `unkept` is the most characters that
-    somebody had read and the ledger had not: a running reply is stored four times a second. `back_s` is the longest time until a host that was killed answered again.
+    somebody had read and the ledger had not: a running reply is stored four times a second. `back_s` is the
+    longest time until a host that was killed answered again.
     """
 
     whole: int = 0
@@ -51,7 +52,8 @@ class Found:
     def line(self) -> str:
         """All of it in one line."""
         return (
-            f"{self.whole} whole, {self.unfinished.total()} unfinished, at most {self.unkept} characters read and not kept, "
+            f"{self.whole} whole, {self.unfinished.total()} unfinished, "
+            f"at most {self.unkept} characters read and not kept, "
             f"back within {self.back_s:.1f} s, {len(self.problems)} problems"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import lab
 
 from ib_kernel import Settings, TokenService
@@ -126,8 +128,12 @@ def test_the_board_finds_and_shows_a_session(jupyter: lab.Lab, axe: str) -> None
                 theme
             )
         sheet.saved()
+        assert "not live" not in sheet.text(2)
+        sheet.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        sheet.wait_for_text(2, "not live")
     with jupyter.notebook("board.ipynb") as sheet:
         sheet.wait_for_text(2, "2 of 2 sessions")
         shown = sheet.text(2)
+        assert re.search(r"As of \d{4}-\d\d-\d\d \d\d:\d\d, not live\.", shown)
         assert "Grace" in shown
         assert "not found" not in shown

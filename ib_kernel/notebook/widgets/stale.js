@@ -1,4 +1,4 @@
-// The line under a widget that no kernel keeps up to date any more; `widget.css` shows it where JupyterLab says so.
+// The line over a widget that no kernel keeps up to date any more; the extension's `reopened.js` lets it be seen.
 
 import { element, setText } from "../lab/labextensions/interview-buddy/static/parts.js";
 

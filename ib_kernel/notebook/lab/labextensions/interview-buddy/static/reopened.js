@@ -1,7 +1,11 @@
 // A notebook that is opened again has our widgets' outputs and no widgets: JupyterLab says "model not found". Each
-// of these outputs also has an HTML form of what was shown; that form takes the message's place.
+// of these outputs also has an HTML form of what was shown; that form takes the message's place. A widget whose kernel
+// has gone while the notebook was open says as of when it is.
 
 /** @import { NotebookPanel, Tracker } from "./lab.js" */
+
+/** How a kernel is called that our widgets have lost, also when it comes back. */
+const GONE = /restarting|dead|terminating/;
 
 /** What JupyterLab's widgets say when the kernel does not know a model. */
 const LOST = /^Error displaying widget/;
@@ -41,6 +45,15 @@ async function show(panel) {
 }
 
 /**
+ * Let the widgets of a notebook say that nothing keeps them up to date any more.
+ *
+ * @param {NotebookPanel} panel
+ */
+function end(panel) {
+  for (const root of panel.content.node.querySelectorAll(".ib-widget")) root.classList.add("ib-ended");
+}
+
+/**
  * Watch the outputs of every notebook that is open or will be.
  *
  * @param {Tracker} tracker
@@ -58,6 +71,12 @@ export function watchReopened(tracker) {
     });
     soon.observe(panel.content.node, { childList: true, subtree: true });
     panel.disposed.connect(() => soon.disconnect());
+    panel.sessionContext.statusChanged.connect((_, status) => {
+      if (GONE.test(String(status))) end(panel);
+    });
+    panel.sessionContext.kernelChanged.connect((_, change) => {
+      if (/** @type {{ oldValue?: unknown }} */ (change)?.oldValue) end(panel);
+    });
   };
   tracker.forEach(watch);
   tracker.widgetAdded.connect((_, panel) => watch(panel));
