@@ -61,6 +61,23 @@ async def require_gateway(request: Request) -> Session:
     return await _session(request, grant)
 
 
+def needs_hub(header: bytes) -> bool:
+    """Return True if an ``Authorization`` header has a hub's token beside the host's own."""
+    return b"." in header
+
+
+def gateway_session(host: Host, header: bytes) -> Session:
+    """Return the session of the gateway's token in an ``Authorization`` header; reads the ledger.
+
+    Raises:
+        Refused: 401 for no token, a wrong, expired or revoked one, and for one that needs a hub.
+    """
+    own = _token_of(header.decode("latin-1"))
+    if needs_hub(header) or len(own) > LONGEST_TOKEN or not own.startswith(PREFIX["gateway"]):
+        raise _unauthorized()
+    return host.service.get_session(_valid(host, "gateway", hashed(own)).subject)
+
+
 async def require_interviewer(
     request: Request, role: Literal["interviewer", "coordinator"] | None = None
 ) -> Person:
@@ -95,7 +112,11 @@ async def _with_role(found: Awaitable[Person | None], role: str | None) -> Perso
 
 
 def _bearer(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return _token_of(request.headers.get("authorization", ""))
+
+
+def _token_of(header: str) -> str:
+    kind, _, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 
 
@@ -106,7 +127,11 @@ async def _grant(request: Request, kind: Kind, token: str) -> Grant:
     stored = hashed(own)
     if hubs and host.hub is not None:
         stored = hub.bound_hash(own, (await host.hub.user(hubs)).name)
-    grant: Any = await run_in_threadpool(host.store.grant, stored)
+    return await run_in_threadpool(_valid, host, kind, stored)
+
+
+def _valid(host: Host, kind: Kind, stored: str) -> Grant:
+    grant: Any = host.store.grant(stored)
     if grant is None or grant.kind != kind or not grant.valid(host.clock()):
         raise _unauthorized()
     return cast("Grant", grant)

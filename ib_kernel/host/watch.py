@@ -30,6 +30,10 @@ WAIT_S = 0.5
 SWEEP_S = 5.0
 """Seconds between two looks at what hosts that died have left behind."""
 
+REST_S, IDLE_REST_S = 0.05, 0.25
+"""Seconds between two looks at changes, while somebody waits for them and while nobody does: under load
+something changes all the time, and looking costs as much as a call."""
+
 LOOK_S = 1.0
 """Seconds between two looks at every session that has a running turn, whether it was told to have changed or
 not: a time limit passes without a change, and what a host that died wanted to tell may be lost."""
@@ -129,6 +133,8 @@ class Watch:
                 for listener in list(self._listeners):
                     listener.hear(changes)
                 await self._stop_what_may_not_go_on(changes)
+                if changes and not self._host.closing.is_set():
+                    await asyncio.sleep(REST_S if self._is_awaited() else IDLE_REST_S)
             except BuddyError as error:
                 log.warning("the ledger could not be followed for a moment: %s", error)
                 await asyncio.sleep(WAIT_S)
@@ -140,6 +146,9 @@ class Watch:
                     listener.close()
                 await self._host.turns.close()
                 await asyncio.sleep(WAIT_S)
+
+    def _is_awaited(self) -> bool:
+        return bool(self._listeners or self._host.turns.sessions())
 
     def _sweep(self) -> None:
         """Say that this host runs, and complete what others have left behind."""

@@ -437,9 +437,9 @@ def test_an_interview_that_stops_ends_what_runs(host: Served, service: FaultServ
 
 def test_a_revoked_token_is_out_soon(host: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known of a token is forgotten within seconds."""
-    from ib_kernel.host.gateway import gateway
+    from ib_kernel.host.gateway import known
 
-    monkeypatch.setattr(gateway, "KNOWN_S", 0.0)
+    monkeypatch.setattr(known, "KNOWN_S", 0.0)
     session = host.session()
     with tool(host, session) as client:
         client.models.list()

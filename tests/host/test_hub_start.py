@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ib_kernel.cli import main
-from ib_kernel.host.gateway.gateway import KNOWN_S
+from ib_kernel.host.gateway.known import KNOWN_S
 from ib_kernel.host.hub import CACHE_S, REVOKED_S
 from ib_kernel.host.serve import DEFAULT_LISTEN, listen_of
 

@@ -18,6 +18,7 @@ from ib_kernel.errors import BudgetRefused, ClientError, SessionInactive
 from ib_kernel.host.gateway.admission import CLIENT, Admission
 from ib_kernel.host.gateway.asked import AskedFor
 from ib_kernel.host.gateway.errors import answer_to
+from ib_kernel.host.gateway.reading import RestingReader
 from ib_kernel.host.gateway.relay import Meter, Relay
 from ib_kernel.host.gateway.running import RunningCall
 from ib_kernel.host.gateway.upstream import from_transport, read_whole
@@ -33,7 +34,8 @@ from ib_kernel.values.passage import PassingAnswer
 if TYPE_CHECKING:
     from starlette.types import Send
 
-    from ib_kernel.host.gateway.gateway import Gateway, Known
+    from ib_kernel.host.gateway.gateway import Gateway
+    from ib_kernel.host.gateway.known import Known
 
 DRAIN_S = 0.1
 """Seconds to wait for the end of a complete answer, so that its connection can be used again."""
@@ -69,7 +71,10 @@ class GatewayCall:
             gateway.quota.require(self._session.session_id)
             async with gateway.pacing.place(self._session.session_id) as place:
                 await self._admitted(place, size)
-            await self._close()
+            if not self._asked.stream:
+                length = str(len(self._whole)).encode()
+                await self._send_start([*WHOLE, (b"content-length", length)])
+            await self._close(self._whole)
         except asyncio.CancelledError:
             why = self.running.why
             if why is None and not self.running.left:
@@ -126,7 +131,7 @@ class GatewayCall:
             await asyncio.sleep(RUNNING_LOOK_S)
             await place.admit(self._asked.model, bound)
 
-        before = await self._gateway.totals_before(self._session)
+        before = self._known.totals
         with_money = self._gateway.holds_money(self._session)
         attempt = await admission.reserve(number, before, others_run, with_money=with_money)
         running = self.running
@@ -155,9 +160,6 @@ class GatewayCall:
             running.reservation = None
         place.answered()
         await self._settle(attempt, done, partial=done.finish_reason == "cap")
-        if not self._asked.stream:
-            await self._send_start(WHOLE)
-            await self._body(self._whole)
 
     async def _passed_on(self, attempt: Attempt, place: PacedCall) -> Done:
         body = self._counted
@@ -189,7 +191,8 @@ class GatewayCall:
         running = self.running
         problem: ClientError | None = None
         try:
-            async for chunk in response.content.iter_any():
+            reader = RestingReader(response, self._gateway.running)
+            while chunk := await reader.read():
                 running.last_sign = time.monotonic()
                 out = relay.take(chunk)
                 if attempt.first_piece is None and (answer.pieces or answer.others):
@@ -278,8 +281,8 @@ class GatewayCall:
             await self._send_start(STREAM)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _close(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def _close(self, last: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _fail(self, error: BaseException) -> None:
         """Tell the client, as an answer or, in a stream that has begun, as its last event."""

@@ -8,28 +8,25 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 
 from ib_kernel.errors import BuddyError
 from ib_kernel.host.answers import Refused
-from ib_kernel.host.auth import require_gateway
 from ib_kernel.host.gateway.asked import NoSuchModel, invited_models, read_asked
 from ib_kernel.host.gateway.call import WHOLE, GatewayCall
 from ib_kernel.host.gateway.errors import answer_to
+from ib_kernel.host.gateway.known import KNOWN_S, Known, KnownTokens
 from ib_kernel.host.gateway.quota import Quota
 from ib_kernel.host.gateway.running import Running
 from ib_kernel.host.gateway.upstream import Upstream
 from ib_kernel.host.openapi import TEXT, array, fields, operation
-from ib_kernel.models.limits import ModelInfo
 from ib_kernel.models.prices import price_call
 from ib_kernel.turn.notify import Notifier
-from ib_kernel.turn.usage import Attempt, UsageRecorder
-from ib_kernel.values import CallEnd, Session, Totals, Usage
-from ib_kernel.values.passage import Api, Passage
+from ib_kernel.turn.usage import Attempt
+from ib_kernel.values import CallEnd, Session, Usage
+from ib_kernel.values.passage import Api
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,31 +38,9 @@ log = logging.getLogger(__name__)
 MAX_BODY = 4_000_000
 """Bytes of a request at most."""
 
-KNOWN_S = 5.0
-"""Seconds for which a token and its session are taken for what they were: what is revoked is out then."""
-
-KNOWN = 4_096
-"""Tokens that are remembered."""
-
-SEEN_S = 10.0
-"""Seconds after which a session's sums are looked at again."""
 
 WATCH_AFTER_S = 0.05
 """Seconds after which a call is ended when its client leaves; one that left sooner is noticed then."""
-
-WARN_EVERY = 0.01
-"""The share of a budget after whose use the sums are looked at again for a warning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a token stands for until `until` (`time.monotonic`): its session, and how that is served."""
-
-    session: Session
-    passage: Passage
-    model: ModelInfo
-    recorder: UsageRecorder
-    until: float
 
 
 class Gateway:
@@ -76,10 +51,9 @@ class Gateway:
         self.running = Running(host.service)
         self.quota = Quota(host.service)
         self._upstream: Upstream | None = None
-        self._known: dict[bytes, Known] = {}
+        self._tokens = KnownTokens(host, self.quota)
         self._observed = (False, 0.0)
-        self._is_warm = False
-        self._seen: dict[str, tuple[Totals, int, float]] = {}
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def upstream(self) -> Upstream:
@@ -107,10 +81,10 @@ class Gateway:
             counts_as = info.counts_as or info.name
             price_call(info, Usage(1, 1))
         self.service.counter.count_request({"messages": [{"role": "user", "content": "Hi"}]}, counts_as)
-        self._is_warm = True
 
     async def aclose(self) -> None:
         """End what runs, and close the connections."""
+        self._tokens.close()
         await self.running.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
@@ -123,71 +97,24 @@ class Gateway:
         Raises:
             Refused: The token is not valid, or the session's client cannot pass requests on.
         """
-        token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        known, now = self._known.get(token), time.monotonic()
-        if known is not None and now < known.until:
-            return known
-        session = await require_gateway(Request(scope, receive))
-        if not self._is_warm:
-            await asyncio.to_thread(self._warm)
-        known = self._known_of(session, now + KNOWN_S)
-        await self.quota.load(session.session_id)
-        self._known.pop(token, None)
-        while len(self._known) >= KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[token] = known
+        known = await self._tokens.entered(scope, receive)
+        if self._warming is None:
+            self._warming = asyncio.create_task(asyncio.to_thread(self._warm))
+        if not self._warming.done():
+            await asyncio.shield(self._warming)
         return known
 
-    def _known_of(self, session: Session, until: float) -> Known:
-        service, passage = self.service, self._passage(session)
-        model = service.plugins.model(
-            session.model, service.settings, session.client or service.settings.client_name
-        )
-        counts_as, counter = model.counts_as or model.name, service.counter
-        recorder = UsageRecorder(
-            model, not model.counts_as, lambda text: counter.count_text(text, counts_as).tokens
-        )
-        return Known(session, passage, model, recorder, until)
-
-    def _passage(self, session: Session) -> Passage:
-        name = session.client or self.service.settings.client_name
-        client = self.host.engine.client(name, session.meta.get("api"))
-        offered: Callable[[], Passage] | None = getattr(client, "passage", None)
-        if offered is None:
-            raise Refused(
-                403,
-                "client",
-                f"this interview's AI is asked through the client {name!r}, which takes no requests of "
-                "tools; only interviews with the client 'openai' do",
-            )
-        return offered()
-
     # --- for calls
-
-    async def totals_before(self, session: Session) -> Totals:
-        """Return the session's sums as they were seen within `SEEN_S`: other hosts spend, too."""
-        seen = self._seen.get(session.session_id)
-        if seen is None or time.monotonic() - seen[2] > SEEN_S:
-            totals = await asyncio.to_thread(self.service.totals, session.session_id)
-            seen = self._seen[session.session_id] = (totals, 0, time.monotonic())
-        return seen[0]
 
     def holds_money(self, session: Session) -> bool:
         """Return True if a call must hold money beside its tokens."""
         return session.budget_nano_usd is not None or self.service.has_ceiling()
 
     async def after(self, session: Session, notify: Notifier, attempt: Attempt, end: CallEnd) -> None:
-        """Notify observers of a settled call, and warn when the budget has passed a level."""
-        now = time.monotonic()
-        before, since, at = self._seen.get(session.session_id, (attempt.before, 0, now))
-        since += end.charged
-        if not self.observed and since < WARN_EVERY * before.token_budget:
-            self._seen[session.session_id] = (before, since, at)
-            return
-        totals = await asyncio.to_thread(self.service.totals, session.session_id)
-        self._seen[session.session_id] = (totals, 0, now)
-        attempt.before = before
-        await asyncio.to_thread(notify.after, attempt, end, totals)
+        """Notify those who want to know of a settled call."""
+        if self.observed:
+            totals = await asyncio.to_thread(self.service.totals, session.session_id)
+            await asyncio.to_thread(notify.after, attempt, end, totals)
 
     def log_unexpected(self, error: BaseException) -> None:
         """Log what nobody meant to raise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from ib_kernel.budget.service import TokenService
@@ -31,17 +30,23 @@ class Quota:
         self._written: dict[str, list[int]] = {}
         self._looked: dict[str, tuple[int, int]] = {}
 
-    async def load(self, session_id: str) -> None:
-        """Read what the session has written so far, the first time and whenever that may be old."""
-        if session_id not in self._written or self._is_old(session_id):
-            history = await asyncio.to_thread(self._service.store.history, session_id)
-            rows, size = self._written.get(session_id, (0, 0))
-            known = max(rows, len(history)), max(size, sum(map(_size, history)))
-            self._written[session_id], self._looked[session_id] = list(known), known
-
-    def _is_old(self, session_id: str) -> bool:
+    def is_old(self, session_id: str) -> bool:
+        """Return True if the ledger must say what the session has written: never read, or long ago."""
+        if session_id not in self._written:
+            return True
         (rows, size), (then, bytes_then) = self._written[session_id], self._looked.get(session_id, (0, 0))
         return rows - then >= LOOK_AFTER * self._rows or size - bytes_then >= LOOK_AFTER * self._size
+
+    def look(self, session_id: str) -> tuple[int, int]:
+        """Read how many messages and bytes the session has written; from any thread."""
+        history = self._service.store.history(session_id)
+        return len(history), sum(map(_size, history))
+
+    def note(self, session_id: str, rows: int, size: int) -> None:
+        """Take note of what `look` has read."""
+        here = self._written.get(session_id, (0, 0))
+        known = max(here[0], rows), max(here[1], size)
+        self._written[session_id], self._looked[session_id] = list(known), known
 
     def require(self, session_id: str) -> None:
         """Let a further call pass, or raise `BudgetRefused`."""

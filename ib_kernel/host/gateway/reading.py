@@ -1,0 +1,59 @@
+"""Reads a stream as it comes, and less often when many run: then what has come meanwhile goes on together.
+
+What a read costs, and passing on what it has brought, does not depend on how much that is. A stream alone,
+or one whose pieces come slowly, never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sized
+from typing import Any
+
+import aiohttp
+
+REST_S = 0.0001
+"""Seconds of rest between two reads of a stream that comes in quickly, for each call that runs."""
+
+SHORTEST_S, LONGEST_S = 0.002, 0.02
+"""A rest that would be shorter is left out, and none is longer: nobody sees it."""
+
+
+class RestingReader:
+    """Reads the bytes of one answer.
+
+    Args:
+        response: The answer, whose reader nobody else is.
+        running: The calls that run.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, running: Sized) -> None:
+        self._response, self._running = response, running
+        self._is_quick = False
+
+    async def read(self) -> bytes:
+        """Return what has come since the last read, or comes next; b"" at the end."""
+        rest = min(LONGEST_S, REST_S * len(self._running))
+        if self._is_quick and rest >= SHORTEST_S:
+            await self._rest(rest)
+        asked = time.monotonic()
+        found = await self._response.content.readany()
+        self._is_quick = time.monotonic() - asked < rest
+        return found
+
+    async def _rest(self, seconds: float) -> None:
+        """Let the bytes that come wait where they cost nothing: in the connection."""
+        transport = self._transport()
+        if transport is None:  # all of it is here
+            return
+        transport.pause_reading()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            transport.resume_reading()
+
+    def _transport(self) -> Any:
+        connection = self._response.connection
+        transport = connection.transport if connection is not None else None
+        return None if transport is None or transport.is_closing() else transport
