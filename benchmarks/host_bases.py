@@ -82,6 +82,7 @@ def hosted(upstream: int, port: int, kind: GrantKind) -> tuple[Any, list[str]]:
     from ib_kernel.host.app import build_app
     from ib_kernel.host.host import Host, HostOptions
     from ib_kernel.host.notice import notice_of, record_shown
+    from ib_kernel.host.process import tune
     from ib_kernel.host.tokens import hashed, new_token
     from ib_kernel.values.host import Grant
 
@@ -98,6 +99,7 @@ def hosted(upstream: int, port: int, kind: GrantKind) -> tuple[Any, list[str]]:
         host.store.add_grant(Grant(hashed(tokens[-1]), kind, session.session_id, now, now + 86_400.0))
         if kind == "candidate":
             record_shown(host.store, session.session_id, notice_of(settings), session.candidate)
+    tune()
     return build_app(host), tokens
 
 

@@ -25,6 +25,7 @@ from ib_kernel.host.folder import make_private
 from ib_kernel.host.host import Host, HostOptions
 from ib_kernel.host.hub import Hub, service_listen
 from ib_kernel.host.people import first_person, new_link
+from ib_kernel.host.process import tune
 from ib_kernel.host.proxy import is_address
 from ib_kernel.host.workers import Workers, parse_workers
 from ib_kernel.settings import Settings
@@ -116,7 +117,9 @@ def _serve(
         if say is not None:
             for line in greeting(host):
                 say(line)
-        _stoppable(uvicorn, _config(uvicorn, build_app(host), serving), host).run(sockets=[bound])
+        server = _stoppable(uvicorn, _config(uvicorn, build_app(host), serving), host)
+        tune()
+        server.run(sockets=[bound])
     return 0
 
 

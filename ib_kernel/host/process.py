@@ -1,0 +1,22 @@
+"""The interpreter's own work in a process that does nothing but serve."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+ALLOCATIONS = 20_000
+"""Objects more than were freed, after which the collector looks for cycles: a call makes hundreds, keeps
+none and leaves few cycles, so that looking as often as by default takes an eighth of its time."""
+
+SWITCH_S = 0.001
+"""Seconds for which a thread keeps the interpreter while others want it: the ledger's thread wants it between
+any two statements, and everybody waits for its commit."""
+
+
+def tune() -> None:
+    """Set the interpreter up for serving; what is loaded so far is never looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(ALLOCATIONS, 20, 20)
+    sys.setswitchinterval(SWITCH_S)

@@ -1,0 +1,74 @@
+"""A stream is read less often while many run, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sized
+
+import aiohttp
+import pytest
+
+from ib_kernel.host.gateway import reading
+from ib_kernel.host.gateway.reading import LONGEST_S, RestingReader
+
+PIECES = [f"data: piece {number}\n\n".encode() for number in range(400)]
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    for piece in PIECES:
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await writer.drain()
+        await asyncio.sleep(0)
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def _read(running: Sized, rests: list[float], cancel: bool = False) -> bytes:
+    """Read the whole stream beside *running* calls; *cancel*: the first rest is cancelled."""
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        if cancel and len(rests) == 1:
+            raise asyncio.CancelledError
+        await real(seconds)
+
+    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    found = b""
+    async with server, aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as response:
+        resting = RestingReader(response, running)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading.asyncio, "sleep", lambda s: sleep(s) if s else real(s))
+            while True:
+                try:
+                    chunk = await resting.read()
+                except asyncio.CancelledError:
+                    continue
+                if not chunk:
+                    break
+                found += chunk
+    await real(0.01)  # both ends close
+    return found
+
+
+def test_a_stream_alone_is_read_as_it_comes() -> None:
+    """Nothing is gained by waiting where nobody else runs."""
+    rests: list[float] = []
+    assert asyncio.run(_read(range(1), rests)) == b"".join(PIECES)
+    assert rests == []
+
+
+def test_one_of_many_streams_comes_whole_in_fewer_reads() -> None:
+    """Between two reads the connection keeps what comes, for no longer than anybody sees."""
+    rests: list[float] = []
+    assert asyncio.run(_read(range(1_000), rests)) == b"".join(PIECES)
+    assert set(rests) == {LONGEST_S}
+
+
+def test_a_rest_that_is_cancelled_leaves_the_connection_readable() -> None:
+    """Whoever ends a call may still want the end of its answer."""
+    assert asyncio.run(_read(range(1_000), [], cancel=True)) == b"".join(PIECES)
