@@ -218,8 +218,9 @@ def test_nothing_is_recorded_while_it_is_off_or_no_session_runs(book: Book) -> N
     assert switched == [False, True]
 
 
-def test_cells_of_a_slow_ledger_are_written_before_what_ends_their_session(
-    book: Book, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("line", ["%interview end --yes", "%interview pause"])
+def test_cells_of_a_slow_ledger_are_written_before_what_stops_their_session(
+    book: Book, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     """However late they are written: what ran while the session was active is in its rows."""
     store = book.engine.service.store
@@ -232,7 +233,7 @@ def test_cells_of_a_slow_ledger_are_written_before_what_ends_their_session(
     monkeypatch.setattr(store, "add_cell", slow)
     for n in range(5):
         book.ok(f"n{n} = {n}")
-    book.ok("%interview end --yes")
+    book.ok(line)
     assert [row[3] for row in wait_for_rows(book, 6)][1:] == [f"n{n} = {n}" for n in range(5)]
 
 
