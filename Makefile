@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-host bench-host-crash test test-postgres test-slow test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host bench-moving eval-prompts
+.PHONY: install demo demo-host bench-host-crash test test-postgres test-slow test-browser front docs lab lint types contracts check workflows hooks changelog-draft requirements coverage fuzz mutation test-pythons clean bench-hosts-crash bench-teams bench-failover bench-counting bench-load bench-cells bench-client bench-ledger bench-crash erase-crash bench-browser bench-host bench-moving eval-prompts
+
+install: $(VENV)/.installed ## everything that developing needs, in .venv
 
 demo: $(VENV)/.installed ## run the first interview without a key and print what happened
 	$(PY) notebooks/run_demo.py

@@ -44,7 +44,7 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_given_up(
     trial: AnswerTrial, status: int, unit: bytes
 ) -> None:
     """Blanks, JSON and comments; answered and refused: memory grows by less than 64 MB."""
-    bomb = packed(unit, 150)
+    bomb = packed(unit, 100)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seen = trial.run(Answer((bomb,), status, PACKED), attempts=1)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -69,7 +69,7 @@ ODD_DETAILS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ODD_NUMBERS, ODD_NUMBERS, ODD_MOMENTS, ODD_TEXTS, ODD_DETAILS)
 def test_what_one_store_takes_the_other_takes(
     store: DuckDBStore, number: Any, other: Any, moment: Any, text: Any, detail: Any
