@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ib_kernel.errors import StoreError
 from ib_postgres import faults
 from ib_postgres.address import Address
+from ib_postgres.calling import call
 from ib_postgres.watch import watched
 
 if TYPE_CHECKING:
@@ -72,12 +73,11 @@ class Database:
         given = dict(asked)
 
         def work(db: psycopg.Connection[Any]) -> Any:
-            sql: Any = f"SELECT ib.{name}(%s::jsonb)"
             if read_committed:
                 with db.transaction():
                     db.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                    return db.execute(sql, (to_json(given),)).fetchone()[0]  # type: ignore[index]
-            return db.execute(sql, (to_json(given),)).fetchone()[0]  # type: ignore[index]
+                    return call(db, name, to_json(given))
+            return call(db, name, to_json(given))
 
         def lost() -> None:
             given["again"] = True
@@ -208,6 +208,7 @@ class Database:
 
         db = psycopg.connect(**self._how, autocommit=True)
         db.prepare_threshold = 1 if self._prepares else None
+        db.ib_prepared = set() if self._prepares else None  # type: ignore[attr-defined]
         faults.listen_for_warnings(db)
         return db
 
@@ -243,9 +244,12 @@ class Database:
         self._forget_free()
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def to_json(asked: Mapping[str, Any]) -> str:
     """Return what a function of the database is asked, as JSON."""
-    return json.dumps(asked, ensure_ascii=False, allow_nan=False)
+    return _encode(asked)
 
 
 def _in_child() -> None:
