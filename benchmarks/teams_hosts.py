@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,15 +36,18 @@ def prepared(url: str, sessions: int, data: Path) -> dict[str, str]:
     store = PostgresStore(url, background=False)
     settings = Settings(data_dir=data)
     service = TokenService(settings, store=store)
-    tokens = {}
-    for number in range(sessions):
+
+    def join(number: int) -> tuple[str, str]:
         session = service.create_session(
             candidate=f"Ada {number}", token_budget=100_000, model="gpt-5.4-mini", client="openai"
         )
         token, now = new_token("candidate"), time.time()
         store.add_grant(Grant(hashed(token), "candidate", session.session_id, now, now + 3600, None, "bench"))
         record_shown(store, session.session_id, notice_of(settings, session), session.candidate)
-        tokens[session.session_id] = token
+        return session.session_id, token
+
+    with ThreadPoolExecutor(8) as crowd:
+        tokens = dict(crowd.map(join, range(sessions)))
     store.close()
     return tokens
 
@@ -64,27 +67,41 @@ async def _turn(line: aiohttp.ClientSession, address: str, token: str, name: str
     return (time.perf_counter() - start) * 1000, said
 
 
-async def _all(addresses: list[str], tokens: dict[str, str]) -> tuple[list[float], int, float]:
+async def _all(
+    addresses: list[str], tokens: dict[str, str], limit_s: float
+) -> tuple[list[float], int, float]:
     times, wrong, slots = [], 0, asyncio.Semaphore(AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as line:
 
         async def candidate(number: int, token: str) -> None:
             nonlocal wrong
-            for turn in range(2):  # each turn at the other host
-                async with slots:
+            async with slots:
+                if time.monotonic() - start > limit_s:
+                    return
+                for turn in range(2):  # each turn at the other host
                     address = addresses[(number + turn) % len(addresses)]
                     took, said = await _turn(line, address, token, f"turn-{turn}-{number:06}")
-                times.append(took)
-                wrong += said != WHOLE
+                    times.append(took)
+                    wrong += said != WHOLE
+                    if len(times) % 200 == 0:
+                        rate = len(times) / (time.monotonic() - start)
+                        print(f"… {len(times):,} turns, {rate:.0f} a second", flush=True)
 
         start = time.monotonic()
         await asyncio.gather(*(candidate(n, token) for n, token in enumerate(tokens.values())))
         return times, wrong, time.monotonic() - start
 
 
-def drive(url: str, folder: Path, sessions: int) -> dict[str, float]:
-    """Let every session take two turns, each at another host, and audit the ledger."""
+def drive(url: str, folder: Path, sessions: int, limit_s: float) -> dict[str, float]:
+    """Let every session take two turns, each at another host, and audit the ledger.
+
+    Args:
+        url: An empty ledger.
+        folder: A folder that does not exist yet.
+        sessions: How many.
+        limit_s: Seconds after which no further session begins; "sessions" says how many did.
+    """
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         service = stack.enter_context(FaultServer(decide=lambda request: Step(pieces=PIECES)))
@@ -96,13 +113,14 @@ def drive(url: str, folder: Path, sessions: int) -> dict[str, float]:
         }
         hosts = [stack.enter_context(RunningHost(folder / f"host{n}", env=env)) for n in range(2)]
         tokens = prepared(url, sessions, folder)
-        times, wrong, took = asyncio.run(_all([host.address for host in hosts], tokens))
+        times, wrong, took = asyncio.run(_all([host.address for host in hosts], tokens, limit_s))
         asked = len(service.requests)
     store = PostgresStore(url, background=False)
     totals = [store.totals(session_id) for session_id in tokens]
     problems = [*store.check(), *store.verify()]
     store.close()
     return {
+        "sessions": len(times) / 2,
         "turns/s": len(times) / took,
         "p50": statistics.median(times),
         "p95": percentile(times, 0.95),
@@ -112,7 +130,3 @@ def drive(url: str, folder: Path, sessions: int) -> dict[str, float]:
         "held": sum(t.held + t.in_doubt for t in totals),
         "overspend": sum(t.used + t.held + t.in_doubt > t.token_budget for t in totals) + len(problems),
     }
-
-
-if __name__ == "__main__":
-    print(drive(os.environ["IB_POSTGRES_URL"], Path(sys.argv[1]), int(sys.argv[2])))

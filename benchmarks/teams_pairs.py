@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,37 @@ Opener = Callable[[], Any]
 class Ledgers:
     """One ledger of each kind with the same sessions, and how a process opens them."""
 
-    def __init__(self, server: Durable, folder: Path, name: str, sessions: int, budget: int = 10**15) -> None:
+    def __init__(
+        self,
+        server: Durable,
+        folder: Path,
+        sessions: int,
+        *,
+        budget: int = 10**15,
+        kinds: Sequence[str] = ("postgres", "duckdb"),
+    ) -> None:
         import psycopg
 
-        server.execute(f"CREATE DATABASE team_{name}")
-        self.url, self.server = server.url(f"team_{name}"), server
+        name = f"team_{folder.name}"
+        server.execute(f"CREATE DATABASE {name}")
+        self.url, self.server = server.url(name), server
         with psycopg.connect(self.url, autocommit=True) as db:
             migrate(db)
         folder.mkdir(parents=True)
-        self.open: dict[str, Opener] = {
+        known: dict[str, Opener] = {
             "postgres": lambda: PostgresStore(self.url, background=False),
             "duckdb": lambda: DuckDBStore(folder),
         }
+        self.open = {kind: known[kind] for kind in kinds}
         for opener in self.open.values():
             store = opener()
-            for number in range(sessions):
+
+            def begin(number: int, store: Any = store) -> None:
                 store.open_session(NewSession(f"s{number}", "Ada", budget, "gpt-5.4-mini"))
                 store.set_status(f"s{number}", Status.ACTIVE)
+
+            with ThreadPoolExecutor(8) as together_they_commit:
+                list(together_they_commit.map(begin, range(sessions)))
             store.close()
 
     def problems(self) -> int:
@@ -185,24 +200,30 @@ UPDATE ib.sessions SET input_tokens = input_tokens + 50 * %(n)s, output_tokens =
     charged_tokens = charged_tokens + 75 * %(n)s, calls = calls + %(n)s"""
 
 
-def million(ledgers: Ledgers, empty: Ledgers, rows: int, seconds: float) -> dict[str, float]:
-    """Fill a ledger, and return what `totals` and a pair take there, and a pair in an empty one, in turn."""
+def fill(ledgers: Ledgers, rows: int) -> None:
+    """Give each session its share of *rows* settled calls, as if they were older than the chain."""
     import psycopg
 
     with psycopg.connect(ledgers.url, autocommit=True) as db:
         each = rows // SESSIONS
         db.execute(FILL, (each,))
         db.execute(SUMS, {"n": each})
-        db.execute("ANALYZE")
-    stores = {"full": ledgers.open["postgres"](), "empty": empty.open["postgres"]()}
-    times: dict[str, list[float]] = {"totals": [], "full": [], "empty": []}
-    for _ in range(4):
+        db.execute("VACUUM (ANALYZE) ib.calls, ib.sessions")
+        db.execute("CHECKPOINT")
+
+
+def beside(full: Ledgers, few: Ledgers, rounds: int, seconds: float) -> dict[str, float]:
+    """Return what `totals` and a pair take in a full ledger, and a pair beside few calls, in turn."""
+    stores = {"full": full.open["postgres"](), "few": few.open["postgres"]()}
+    times: dict[str, list[float]] = {"totals": [], "full": [], "few": []}
+    number = dict.fromkeys(stores, 0)
+    for _ in range(rounds):
         for name, store in stores.items():
             pair(store, "s0")
-            end, n = time.monotonic() + seconds, 0
+            end = time.monotonic() + seconds
             while time.monotonic() < end:
-                times[name].append(pair(store, f"s{n % SESSIONS}"))
-                n += 7
+                times[name].append(pair(store, f"s{number[name] % SESSIONS}"))
+                number[name] += 7
     for n in range(1_000):
         start = time.perf_counter()
         stores["full"].totals(f"s{n}")

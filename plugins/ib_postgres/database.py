@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ib_kernel.errors import StoreError
 from ib_postgres import faults
 from ib_postgres.address import Address
-from ib_postgres.calling import call
+from ib_postgres.calling import call, call_all
 from ib_postgres.watch import watched
 
 if TYPE_CHECKING:
@@ -92,17 +92,15 @@ class Database:
         """
         names = [name for name, _ in writes]
         given = [dict(asked) for _, asked in writes]
-        sql = "SELECT ib.write_all(%s::text[], %s::text[]::jsonb[])"
 
-        def work(db: psycopg.Connection[Any]) -> Any:
-            return db.execute(sql, (names, [to_json(asked) for asked in given])).fetchone()[0]  # type: ignore[index]
+        def work(db: psycopg.Connection[Any]) -> list[Any]:
+            return call_all(db, names, [to_json(asked) for asked in given])
 
         def lost() -> None:
             for asked in given:
                 asked["again"] = True
 
-        answers: list[Any] = self.run(work, lost)
-        return answers
+        return self.run(work, lost)
 
     def read(self, sql: str, values: Any = ()) -> list[Row]:
         """Return the rows of a query of our own, by their columns' names."""

@@ -16,7 +16,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.errors import StoreError
@@ -57,10 +57,11 @@ class _Queued:
     write: Write
     future: asyncio.Future[Any] | None = None
     loop: asyncio.AbstractEventLoop | None = None
-    done: threading.Event | None = None
+    done: threading.Lock | None = None  # held until there is an answer: an Event costs five times as much
     answer: Any = None
     error: BaseException | None = None
-    unwanted: bool = field(default=False)
+    answered: bool = False
+    unwanted: bool = False
 
 
 _open: weakref.WeakSet[Writer] = weakref.WeakSet()
@@ -91,14 +92,15 @@ class Writer:
                 raise
             finally:
                 self._alone.release()
-        queued = _Queued(write, done=threading.Event())
+        done = threading.Lock()
+        done.acquire()
+        queued = _Queued(write, done=done)
         self._put(queued)
-        assert queued.done is not None  # noqa: S101 (for the type checker)
         try:
-            queued.done.wait()
+            done.acquire()
         except BaseException:
             queued.unwanted = True
-            if queued.done.is_set():
+            if queued.answered:
                 self._take_back(write)
             raise
         if queued.error is not None:
@@ -190,7 +192,8 @@ class Writer:
             if queued.loop is not None:
                 loops[queued.loop].append(queued)
             elif queued.done is not None:
-                queued.done.set()
+                queued.answered = True
+                queued.done.release()
                 if queued.unwanted:
                     self._take_back(queued.write)
         for loop, theirs in loops.items():
