@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Set aside what is there once all is imported: each shell that ends has everything looked through anew."""
+    """Set aside what is there once all is imported: each shell that ends has it all looked through anew."""
     gc.collect()
     gc.freeze()
 
