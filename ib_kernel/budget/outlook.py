@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ib_kernel.budget import forecast
 from ib_kernel.budget.access import LedgerAccess
@@ -11,7 +11,7 @@ from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.forecast import RECENT, Means, Pace
 from ib_kernel.budget.sessions import SessionManager
 from ib_kernel.errors import UnknownModel
-from ib_kernel.values import Message, Session, Totals
+from ib_kernel.values import Message, Session, Spent, Totals
 
 FIRST_PROMPT = "first_prompt"
 """The key of `Session.meta` under which a session's start keeps the tokens of its prompt and task."""
@@ -57,13 +57,20 @@ class Outlook:
         Args:
             session: The session.
         """
-        spent = getattr(self._access.store, "spent", None)
-        known = spent(session.session_id) if spent is not None else []
+        known = self._spent(session.session_id)
         pace = forecast.pace_of(known, self._said(session) if known else [])
         first = session.meta.get(FIRST_PROMPT)
         if pace is None and isinstance(first, int):
             return forecast.first_pace(first, self._access.settings.reply_tokens)
         return pace
+
+    def _spent(self, session_id: str) -> Sequence[Spent]:
+        """Return what the session's turns have used: of all of them, or of the first and the newest alone."""
+        lately = getattr(self._access.store, "spent_lately", None)
+        if lately is not None:  # a long session's turns cost no more to foretell than a short one's
+            return cast(Sequence[Spent], lately(session_id, RECENT))
+        spent = getattr(self._access.store, "spent", None)
+        return [] if spent is None else cast(Sequence[Spent], spent(session_id))
 
     def means(self, session: Session, totals: Totals) -> Means:
         """Return what there is to spend on the session's next turns.

@@ -231,3 +231,27 @@ class Endings(StoreBase):
             held = reserve(store, 10, call=CallStart(turn=turn, attempt=attempt))
             store.settle(held, CallEnd(used, 0))
         assert (store.totals("s").calls, store.totals("s").turns) == (3, 2)
+
+    def test_what_was_spent_lately_is_part_of_what_was_spent(self, store: BudgetStore) -> None:
+        """A store that offers both gives the first answered turn's calls and the newest turns' in order."""
+        spent, lately = (getattr(store, name, None) for name in ("spent", "spent_lately"))
+        if spent is None or lately is None:
+            pytest.skip("the store does not offer the optional `spent` and `spent_lately`")
+        begin(store)
+        for turn, attempt, given in (
+            (1, 1, 0),
+            (2, 1, 5),
+            (2, 2, 6),
+            (3, 1, 7),
+            (4, 1, 8),
+            (5, 1, 9),
+            (6, 1, 0),
+        ):
+            held = reserve(store, 10, call=CallStart(turn=turn, attempt=attempt))
+            store.settle(held, CallEnd(3, given))
+        spend(store, 10, 10)  # outside any turn
+        answered = [call for call in spent("s") if call.turn and call.output_tokens]
+        assert [call.turn for call in lately("s", 2)] == [2, 2, 4, 5]
+        assert lately("s", 2) == [call for call in answered if call.turn != 3]
+        assert lately("s", 8) == answered
+        assert lately("s", 1)[-1] == answered[-1]

@@ -34,6 +34,21 @@ if TYPE_CHECKING:
     from ib_kernel.values import Reader
 
 
+_SPENT = "input_tokens, output_tokens, token_budget, model, counted_tokens, source, charged_tokens"
+_USED = "AND status = 'settled' AND input_tokens + output_tokens > 0"
+
+_LATELY = f"""
+WITH mine AS NOT MATERIALIZED (
+    SELECT * FROM calls WHERE session_key = ?1 AND turn > 0 AND output_tokens > 0 {_USED}
+), ends AS (
+    SELECT * FROM (SELECT turn FROM mine ORDER BY turn LIMIT 1)
+    UNION
+    SELECT * FROM (SELECT DISTINCT turn FROM mine ORDER BY turn DESC LIMIT ?2)
+)
+SELECT turn, ended_at, {_SPENT} FROM mine WHERE turn IN (SELECT turn FROM ends) ORDER BY seq
+"""  # noqa: S608 (our own names)
+
+
 class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
@@ -110,14 +125,26 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
 
     def spent(self, session_id: str) -> list[Spent]:
         """Return the session's settled attempts that used tokens, in order."""
-        names = "input_tokens, output_tokens, token_budget, model, counted_tokens, source, charged_tokens"
-        used = "AND status = 'settled' AND input_tokens + output_tokens > 0"
         with self._hot.read() as db:
             row = get(db, session_id)
-            sql = f"SELECT turn, ended_at, {names} FROM calls WHERE session_key = ? {used} ORDER BY seq"  # noqa: S608
+            sql = f"SELECT turn, ended_at, {_SPENT} FROM calls WHERE session_key = ? {_USED} ORDER BY seq"  # noqa: S608
             rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
         if row["pruned_calls"]:  # older than 30 days: only the record still has them
-            rows = self._older(f"turn, epoch(ended_at), {names}", "calls", row, used)
+            rows = self._older(f"turn, epoch(ended_at), {_SPENT}", "calls", row, _USED)
+        return [Spent(*values) for values in rows]
+
+    def spent_lately(self, session_id: str, turns: int) -> list[Spent]:
+        """Return what `spent` has of the first answered turn and of the newest ones, in order.
+
+        Args:
+            session_id: The session.
+            turns: How many of the newest.
+        """
+        with self._hot.read() as db:
+            row = get(db, session_id)
+            rows = db.execute(_LATELY, (row["session_key"], turns)).fetchall()
+        if row["pruned_calls"]:
+            return self.spent(session_id)
         return [Spent(*values) for values in rows]
 
     def _older(self, columns: str, table: str, row: Row, more: str = "") -> Sequence[Any]:

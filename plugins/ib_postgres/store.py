@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.verified import Verification
 from ib_postgres.address import Address
 from ib_postgres.asking import Limits
 from ib_postgres.asking_part import Asking
-from ib_postgres.database import Database
+from ib_postgres.database import Database, Row
 from ib_postgres.endings import Endings
 from ib_postgres.evidence import Evidence
 from ib_postgres.host_invitations import Invitations
@@ -39,6 +39,19 @@ SELECT turn, ended_at, input_tokens, output_tokens, token_budget, model, counted
     charged_tokens
 FROM ib.calls WHERE session_key = %s AND status = 'settled' AND input_tokens + output_tokens > 0
 ORDER BY seq"""
+
+_LATELY = """
+WITH mine AS NOT MATERIALIZED (
+    SELECT * FROM ib.calls
+    WHERE session_key = %(session)s AND status = 'settled' AND turn > 0 AND output_tokens > 0
+), ends AS (
+    (SELECT turn FROM mine ORDER BY turn LIMIT 1)
+    UNION
+    (SELECT DISTINCT turn FROM mine ORDER BY turn DESC LIMIT %(turns)s)
+)
+SELECT turn, ended_at, input_tokens, output_tokens, token_budget, model, counted_tokens, source,
+    charged_tokens
+FROM mine WHERE turn IN (SELECT turn FROM ends) ORDER BY seq"""
 
 
 class PostgresStore(
@@ -128,8 +141,17 @@ class PostgresStore(
 
     def spent(self, session_id: str) -> list[Spent]:
         """Return the session's settled attempts that used tokens, in order."""
-        rows = self._database.read(_SPENT, (self._row(session_id)["session_key"],))
-        return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+        return _as_spent(self._database.read(_SPENT, (self._row(session_id)["session_key"],)))
+
+    def spent_lately(self, session_id: str, turns: int) -> list[Spent]:
+        """Return what `spent` has of the first answered turn and of the newest ones, in order.
+
+        Args:
+            session_id: The session.
+            turns: How many of the newest.
+        """
+        key = self._row(session_id)["session_key"]
+        return _as_spent(self._database.read(_LATELY, {"session": key, "turns": turns}))
 
     def check(self) -> list[str]:
         """Rebuild totals from rows; return one line per disagreement (empty: the ledger adds up)."""
@@ -161,3 +183,7 @@ class PostgresStore(
         self._others.close()
         self._writer.close()
         self._database.close()
+
+
+def _as_spent(rows: Sequence[Row]) -> list[Spent]:
+    return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
