@@ -132,7 +132,10 @@ class AnyLLMClient:
     ) -> AsyncIterator[Piece | Thinking | KeepAlive | Done]:
         end = _End()
         if not streamed:
-            for one in end.note(answer, "message"):
+            heard = end.note(answer, "message")
+            if end.is_too_long:
+                raise end.failed(bodies.too_long(bodies.MAX_UNPACKED_BYTES))
+            for one in heard:
                 yield one
             yield end.done()
             return
@@ -150,6 +153,8 @@ class AnyLLMClient:
             if lost is not None:
                 raise lost
             heard = end.note(chunk, "delta")
+            if end.is_too_long:  # where an SDK hides its connection, nobody else counts
+                raise end.failed(bodies.too_long(bodies.MAX_UNPACKED_BYTES))
             for one in heard:
                 yield one
             if not heard:
@@ -166,6 +171,12 @@ class _End:
         self._usage: Reported | None = None
         self._raw: str | None = None
         self._about: Any = None
+        self._size = 0
+
+    @property
+    def is_too_long(self) -> bool:
+        """True if more has come than an answer may have, whichever SDK has read it."""
+        return self._size > bodies.MAX_UNPACKED_BYTES
 
     @property
     def is_good(self) -> bool:
@@ -191,6 +202,7 @@ class _End:
                 self.finish = reason or self.finish
                 heard += new
         self._began = self._began or bool(heard)
+        self._size += CHUNK_BYTES + sum(len(one.text) for one in heard)
         return heard
 
     def failed(self, error: ClientError) -> ClientError:
@@ -232,6 +244,9 @@ def _heard(said: Any) -> list[Piece | Thinking]:
             heard.append(Piece(text))
     return heard
 
+
+CHUNK_BYTES = 64
+"""What a chunk has at the least beside its text: an endless stream of empty chunks has an end, too."""
 
 _NO_TIMEOUT = frozenset({"bedrock", "sagemaker", "watsonx"})
 """Providers whose SDKs take no timeout per request."""

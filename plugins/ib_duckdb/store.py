@@ -142,7 +142,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
         """
         with self._hot.read() as db:
             row = get(db, session_id)
-            rows = db.execute(_LATELY, (row["session_key"], turns)).fetchall()
+            rows: Sequence[Any] = db.execute(_LATELY, (row["session_key"], turns)).fetchall()
         if row["pruned_calls"]:
             return self.spent(session_id)
         return [Spent(*values) for values in rows]
