@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from ib_kernel.settings import Settings
 
 __all__ = ["Host", "HostOptions"]
+
+log = logging.getLogger(__name__)
 
 OTHERS_S = 5.0
 """Seconds for which the other hosts of a ledger are taken for what they were."""
@@ -197,6 +200,20 @@ class Host:
     def interview(self, session_id: str) -> Interview:
         """Return the engine with *session_id* in use; cheap, and nothing of it needs closing."""
         return self.engine.beside(session_id)
+
+    def warm_up(self) -> None:
+        """Load what the first turn would wait for: a tokenizer's table, the client and its library.
+
+        Together they take a second of a core, and a host whose neighbour has died is asked by all at once.
+        """
+        try:
+            self.service.count_tokens("ready")
+            client = self.engine.client(self.settings.client_name)
+            prepare = getattr(client, "prepare", None)
+            if prepare is not None and not self.closing.is_set():
+                self.engine.call(prepare())
+        except Exception as error:  # noqa: BLE001 - the first turn says what is wrong, to whoever asks it
+            log.debug("nothing was loaded ahead: %s", error)
 
     def announce(self) -> None:
         """Say in the ledger that a host runs at this address, where the ledger is one that hosts share."""

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
@@ -117,6 +118,7 @@ def _serve(
         if say is not None:
             for line in greeting(host):
                 say(line)
+        threading.Thread(target=host.warm_up, name="ib-warm-up", daemon=True).start()
         server = _stoppable(uvicorn, _config(uvicorn, build_app(host), serving), host)
         tune()
         server.run(sockets=[bound])

@@ -216,16 +216,25 @@ def test_hidden_checks_are_counted_at_all_hosts_together(tmp_path: Path) -> None
     assert sorted(taken) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("ledger", ["embedded", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what a process has loaded")
+def test_a_host_is_ready_before_anybody_asks(service: FaultServer, tmp_path: Path) -> None:
+    """It loads its counter and its client ahead: the first turns after a neighbour has died are quick."""
+    with RunningHost(tmp_path, env=key_for(service)) as host:
+        assert host.process is not None
+        loaded = Path(f"/proc/{host.process.pid}/maps")
+        wait_until(lambda: all(name in loaded.read_text() for name in ("_tiktoken", "pydantic_core")))
+
+
+@pytest.mark.parametrize(("ledger", "candidates"), [("embedded", 8), ("postgres", 4)])
 def test_candidates_go_on_at_the_other_host(
-    tmp_path: Path, ledger: str, request: pytest.FixtureRequest
+    tmp_path: Path, ledger: str, candidates: int, request: pytest.FixtureRequest
 ) -> None:
     """One host is killed while replies stream: finished ones are whole, cut ones unfinished and in doubt.
 
     Nothing is asked or charged twice, everybody's next turn is answered at the other, and a kernel that
     starts anew goes there, too: what a host has told of others is kept with the token.
     """
-    found = crash(tmp_path, 8, environment(ledger, tmp_path, request))
+    found = crash(tmp_path, candidates, environment(ledger, tmp_path, request))
     assert found.problems == []
     assert found.cut
     assert found.whole
