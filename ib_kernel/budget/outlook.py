@@ -22,6 +22,7 @@ class Outlook:
 
     def __init__(self, access: LedgerAccess, sessions: SessionManager, counting: Counting) -> None:
         self._access, self._sessions, self._counting = access, sessions, counting
+        self._last: tuple[tuple[str, str, Totals], Pace | None] | None = None
 
     def estimate_turns_left(self, session_id: str) -> int | None:
         """Return how many more turns are admitted, when they go on as they have.
@@ -48,15 +49,23 @@ class Outlook:
         """
         if getattr(self._access.store, "spent", None) is None and totals.turns:
             return forecast.average_turns_left(totals)
-        pace = self.pace(session)
+        pace = self.pace(session, totals)
         return None if pace is None else forecast.turns_left(pace, self.means(session, totals))
 
-    def pace(self, session: Session) -> Pace | None:
+    def pace(self, session: Session, totals: Totals) -> Pace | None:
         """Return what the session's next turns are like; None where nothing is known of them.
 
         Args:
             session: The session.
+            totals: Its sums: while they stay, so does the pace, which the end of a turn has told already.
         """
+        state = (session.session_id, session.model, totals)
+        last = self._last
+        if last is None or last[0] != state:
+            last = self._last = state, self._paced(session)
+        return last[1]
+
+    def _paced(self, session: Session) -> Pace | None:
         known = self._spent(session.session_id)
         pace = forecast.pace_of(known, self._said(session) if known else [])
         first = session.meta.get(FIRST_PROMPT)

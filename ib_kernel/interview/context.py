@@ -20,7 +20,7 @@ from ib_kernel.interview.personas import Persona
 from ib_kernel.interview.prompts import build_messages
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.turn import TurnRequest
-from ib_kernel.values import Count, LLMClient, Message
+from ib_kernel.values import Count, LLMClient, Message, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,17 @@ class Context:
         return asked if self._asked.explicit else min(asked, minimum)
 
     @cached_property
+    def _totals(self) -> Totals:
+        return self._parts.service.totals(self._asked.session.session_id)
+
+    @cached_property
     def _means(self) -> Means:
-        session, service = self._asked.session, self._parts.service
-        means = service.means(session, service.totals(session.session_id))
+        means = self._parts.service.means(self._asked.session, self._totals)
         return dataclasses.replace(means, least_reply=self._least_reply)
 
     def _pace(self, prompt: int) -> Pace:
         """Return the session's pace with this prompt as the next one."""
-        known = self._parts.service.pace(self._asked.session)
+        known = self._parts.service.pace(self._asked.session, self._totals)
         if known is None:
             known = first_pace(prompt - self._new, self._asked.request.max_completion_tokens)
         return dataclasses.replace(known, prompt=max(0, prompt - self._new), question=self._new)

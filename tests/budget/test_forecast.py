@@ -134,7 +134,7 @@ def test_the_service_knows_the_texts(service: TokenService) -> None:
     assert service.estimate_turns_left(session) is None
     said = [Message(1, "user", "word " * 100), Message(1, "assistant", "word " * 200)]
     service.store.charge(session, CallEnd(1_100, 201), call=CallStart(turn=1), messages=said)
-    pace = service.pace(service.get_session(session))
+    pace = service.pace(service.get_session(session), service.totals(session))
     assert pace is not None
     assert (pace.prompt, pace.question, pace.reply) == (1_100 + 201 + FRAME, 101, 201)
     assert service.estimate_turns_left(session) == 4  # 1,611 + 1,921 + 2,231 and 2,541 of 8,699
@@ -193,3 +193,16 @@ def one_by_one(pace: Pace, means: Means) -> int:
         left, prompt = left - charged - reply, prompt + pace.again
         bill = None if bill is None else bill - billed - reply
     return MOST
+
+
+def test_a_pace_is_told_anew_when_the_session_has_gone_on(service: TokenService) -> None:
+    """It is read once while nothing is settled, and again after each turn, for each session on its own."""
+    first, other = (service.create_session(token_budget=10_000, model="gpt-4.1-mini") for _ in range(2))
+    for turn, prompt in ((1, 100), (2, 300)):
+        service.store.charge(first.session_id, CallEnd(prompt, 50), call=CallStart(turn=turn))
+        pace = service.pace(first, service.totals(first.session_id))
+        assert pace is not None
+        assert pace.prompt >= prompt
+        assert service.pace(first, service.totals(first.session_id)) is pace
+        assert service.pace(other, service.totals(other.session_id)) is None
+    service.close()
