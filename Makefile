@@ -75,6 +75,10 @@ erase-crash: $(VENV)/.installed ## kill -9 of erasures until it gets through, 10
 bench-host-crash: $(VENV)/.installed ## 50 times kill -9 of a host with 20 candidates streaming; ROUNDS, CANDIDATES
 	$(PY) benchmarks/host_crash.py
 
+.PHONY: bench-host-queue
+bench-host-queue: $(VENV)/.installed ## 100 candidates before one rate-limited key: who waits how long; CANDIDATES, TURNS, RATE
+	$(PY) benchmarks/host_queue.py
+
 bench-hosts-crash: $(VENV)/.installed ## two hosts, 100 candidates streaming, kill -9 of one, on both ledgers; CANDIDATES
 	$(PY) benchmarks/hosts_crash.py
 

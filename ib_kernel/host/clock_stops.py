@@ -10,7 +10,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 LEAST_S = 0.5
-"""Seconds that are worth a row."""
+"""Seconds that are worth a row; shorter waits of a session are added up until they are."""
 
 KEPT = 4_096
 """Sessions that are remembered; the oldest are forgotten."""
@@ -26,7 +26,7 @@ class ClockStops:
     def __init__(self, credit: Callable[[str, float, str], object]) -> None:
         self._credit = credit
         self._lock = threading.Lock()
-        self._given_until: dict[str, float] = {}
+        self._given_until: dict[str, tuple[float, float]] = {}  # and what is owed of before
 
     async def give_back(self, session_id: str, began: float, now: float, reason: str) -> None:
         """Give back what of *began* … *now* (`time.monotonic` seconds) was not given back before."""
@@ -40,11 +40,10 @@ class ClockStops:
 
     def _take(self, session_id: str, began: float, now: float) -> float:
         with self._lock:
-            start = max(began, self._given_until.get(session_id, began))
-            if now - start < LEAST_S:
-                return 0.0
-            self._given_until.pop(session_id, None)
-            self._given_until[session_id] = now
+            until, owed = self._given_until.pop(session_id, (began, 0.0))
+            owed += max(0.0, now - max(began, until))
+            given = owed if owed >= LEAST_S else 0.0
+            self._given_until[session_id] = max(until, now), owed - given
             while len(self._given_until) > KEPT:
                 del self._given_until[next(iter(self._given_until))]
-            return now - start
+            return given

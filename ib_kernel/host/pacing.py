@@ -80,15 +80,25 @@ class Pacing:
 
     # --- for `PacedCall`
 
-    async def admit(self, session_id: str, model: str, tokens: int, say: Callable[[str], None]) -> None:
-        """Wait until the service takes one more request of *tokens*. `RateLimited` after the deadline."""
+    async def admit(
+        self, session_id: str, model: str, tokens: int, say: Callable[[str], None], *, again: bool = False
+    ) -> None:
+        """Wait until the service takes one more request of *tokens*. `RateLimited` after the deadline.
+
+        Whoever was refused (*again*) had had their turn and has it next, before those who come later.
+        """
         with self._lock:
             window = self._window(model)
             if not self._queue and window.wait_s(tokens, time.monotonic()) <= 0:
                 window.send(tokens)
                 return
             waiter = _Waiter(model, tokens)
-            self._queue.setdefault(session_id, deque()).append(waiter)
+            waiters = self._queue.setdefault(session_id, deque())
+            if again:
+                waiters.appendleft(waiter)
+                self._queue.move_to_end(session_id, last=False)
+            else:
+                waiters.append(waiter)
         began = time.monotonic()
         try:
             await self._wait(session_id, waiter, began, say)
@@ -193,6 +203,7 @@ class PacedCall:
         self._unheard = False
         self._began = 0.0
         self._lost_since: float | None = None
+        self._lost_to = OUTAGE
 
     async def __aenter__(self) -> PacedCall:
         await self._pacing.places.take(self._session_id, self._say)
@@ -214,11 +225,12 @@ class PacedCall:
             RateLimited: It was not possible before the deadline.
         """
         self.end()
-        await self._pacing.admit(self._session_id, model, tokens, say or _unsaid)
-        self._sent, self._unheard, self._began = (model, tokens), True, time.monotonic()
-        if self._lost_since is not None:  # between a failure of the service and this attempt
+        again = self._lost_since is not None
+        if self._lost_since is not None:  # from a failure of the service to here; then comes the queue's wait
             began, self._lost_since = self._lost_since, None
-            await self._pacing.stops.give_back(self._session_id, began, self._began, OUTAGE)
+            await self._pacing.stops.give_back(self._session_id, began, time.monotonic(), self._lost_to)
+        await self._pacing.admit(self._session_id, model, tokens, say or _unsaid, again=again)
+        self._sent, self._unheard, self._began = (model, tokens), True, time.monotonic()
 
     def heard(self, limits: RateLimits | None) -> None:
         """Note the headers of the attempt's answer."""
@@ -239,8 +251,11 @@ class PacedCall:
             return
         self._pacing.failed(model, error)
         if is_outage(error):
-            self._lost_since = time.monotonic()
-            await self._pacing.stops.give_back(self._session_id, self._began, self._lost_since, OUTAGE)
+            self._lost_since, self._lost_to = (
+                time.monotonic(),
+                LIMIT if isinstance(error, RateLimited) else OUTAGE,
+            )
+            await self._pacing.stops.give_back(self._session_id, self._began, self._lost_since, self._lost_to)
 
     def end(self) -> None:
         """Note that the attempt is over, if nothing else was said of it. Idempotent."""

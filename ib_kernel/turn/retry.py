@@ -3,7 +3,8 @@
 Rules (settings in brackets): at most `attempts`; full jitter from `backoff_s` doubling up to
 `backoff_cap_s`; never sooner than the server asked; not at all when it asks for more than
 `retry_after_max_s`, when the error says that trying again cannot help, or after the deadline; and only
-while the interview's `RetryBudget` lasts, so that an outage does not multiply the load.
+while the interview's `RetryBudget` lasts, so that an outage does not multiply the load. Where a host's queue
+paces all calls of a key (`queued`), a rate limit's refusal is no attempt: the call waits its turn again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ib_kernel.errors import ClientError
+from ib_kernel.errors import ClientError, RateLimited
 from ib_kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class Retries:
     """The retries of one turn.
 
     *started* tells whether a piece has arrived, *time_left* the seconds to the turn's deadline; *before_wait*
-    is awaited with the error and the seconds before each wait, *sleep* does the waiting. After a failure
-    that is final, `gave_up` says why.
+    is awaited with the error and the seconds before each wait, *sleep* does the waiting. *queued* says that
+    each attempt waits its turn in a queue that heeds the service's refusals. After a failure that is final,
+    `gave_up` says why.
     """
 
     settings: Settings
@@ -71,7 +73,10 @@ class Retries:
     time_left: Callable[[], float]
     before_wait: Callable[[ClientError, float], Awaitable[None]]
     sleep: Callable[[float], Awaitable[None]]
+    queued: bool = False
     gave_up: GaveUp = ""
+    _failures: int = 0
+    _paid: bool = False
 
     def retrier(self) -> tenacity.AsyncRetrying:
         """Return tenacity's retrier for the turn. Errors leave as they are."""
@@ -99,24 +104,33 @@ class Retries:
         return not self.gave_up
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        doubled = self.settings.backoff_s * 2.0 ** min(state.attempt_number - 1, 64)
         asked = getattr(state.outcome and state.outcome.exception(), "retry_after_s", None) or 0.0
+        if self._queues_again(state):
+            return asked
+        doubled = self.settings.backoff_s * 2.0 ** min(self._failures, 64)
         return max(asked, _jitter.uniform(0.0, min(self.settings.backoff_cap_s, doubled)))
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
-        if state.attempt_number >= self.settings.attempts:
+        again, self._paid = self._queues_again(state), False
+        self._failures += not again
+        if self._failures >= self.settings.attempts:
             self.gave_up = "attempts"
         elif state.upcoming_sleep >= self.time_left():
             self.gave_up = "deadline"
-        elif not self.budget.spend():  # asked last: what is not retried anyway spends nothing
-            self.gave_up = "retry budget"
+        elif not again:  # asked last: what is not retried anyway spends nothing
+            self._paid = self.budget.spend()
+            self.gave_up = "" if self._paid else "retry budget"
         return bool(self.gave_up)
+
+    def _queues_again(self, state: tenacity.RetryCallState) -> bool:
+        return self.queued and isinstance(state.outcome and state.outcome.exception(), RateLimited)
 
     async def _sleep(self, seconds: float) -> None:
         try:
             await self.sleep(seconds)
         except BaseException:  # interrupted: the retry that was paid for is not made
-            self.budget.give_back()
+            if self._paid:
+                self.budget.give_back()
             raise
 
     async def _before_sleep(self, state: tenacity.RetryCallState) -> None:

@@ -124,6 +124,7 @@ class Turn:
             self._time_left,
             self._before_wait,
             self._wait,
+            queued=self.shared.pace is not None,
         )
         self._waits_for = ""
         self._place: PacedTurn | None = None

@@ -213,6 +213,70 @@ def test_an_outage_gives_back_what_it_took(queue: Pacing, given: list[Any]) -> N
     assert sum(seconds for _, seconds, _ in given) >= 0.09
 
 
+def test_short_waits_add_up_until_they_are_worth_a_row(
+    queue: Pacing, given: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that refuses for a moment again and again stops the clock as one that refuses for long."""
+    monkeypatch.setattr(clock_stops, "LEAST_S", 10.0)
+    stops = clock_stops.ClockStops(lambda *what: given.append(what))
+
+    async def run() -> None:
+        for start in range(0, 24, 4):
+            await stops.give_back("a", start, start + 3, "x")
+            await stops.give_back("a", start + 1, start + 2, "x")  # it was given back before
+
+    asyncio.run(run())
+    assert given == [("a", 12, "x")]
+    assert stops._given_until["a"] == (23, 6)
+
+
+def test_what_comes_before_a_second_wait_is_given_back_too(queue: Pacing, given: list[Any]) -> None:
+    """Refused, asked to wait, and in the queue again: the clock stands all the time, because of the limit."""
+
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        async with queue.place("a") as place:
+            await place.admit(MODEL, 10)
+            began = loop.time()
+            await place.failed(RateLimited("busy", retry_after_s=0.2))
+            await asyncio.sleep(0.1)
+            await place.admit(MODEL, 10)
+            place.answered()
+            return loop.time() - began
+
+    took = asyncio.run(run())
+    assert took >= 0.2
+    assert 0.19 < sum(seconds for _, seconds, _ in given) <= took
+    assert {reason for _, _, reason in given} == {"the service's limit"}
+
+
+def test_who_was_refused_goes_next(queue: Pacing) -> None:
+    """They had had their turn: those who came later go after them."""
+    answered: list[str] = []
+
+    async def later(session: str) -> None:
+        async with queue.place(session) as place:
+            await place.admit(MODEL, 10)
+            answered.append(session)
+            place.answered()
+
+    async def run() -> None:
+        async with queue.place("refused") as place:
+            await place.admit(MODEL, 10)
+            await place.failed(RateLimited("busy", retry_after_s=0.2))
+            others = [asyncio.create_task(later(f"s{n}")) for n in range(5)]
+            while queue.waiting() < len(others):
+                await asyncio.sleep(0)
+            await place.admit(MODEL, 10)
+            answered.append("refused")
+            place.answered()
+            await asyncio.gather(*others)
+
+    asyncio.run(run())
+    assert answered[0] == "refused"
+    assert len(answered) == 6
+
+
 def test_a_call_that_leaves_the_queue_is_not_sent(queue: Pacing) -> None:
     """A tool that goes away while it waits takes nothing from anybody."""
 

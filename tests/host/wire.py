@@ -23,6 +23,7 @@ class Wire:
     address: str
     token: str = ""
     me: Any = None
+    gateway_token: str = ""
 
     @classmethod
     def joined(cls, line: str, *, notice: bool = True) -> Wire:
@@ -32,6 +33,7 @@ class Wire:
         answer = wire.post("/v1/join", {"code": code, "nonce": secrets.token_urlsafe(16)})
         assert answer.status_code == 200, answer.text
         wire.token, wire.me = answer.json()["token"], answer.json()["me"]
+        wire.gateway_token = answer.json().get("gateway_token") or ""
         if notice:
             assert wire.post("/v1/notice", {"version": wire.me["notice"]["version"]}).status_code == 200
         return wire
