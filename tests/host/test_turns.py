@@ -255,3 +255,17 @@ def test_a_session_that_has_ended_takes_no_turn(host: RunningHost, tmp_path: Pat
         interview.end()
         with pytest.raises(SessionInactive, match="completed"):
             interview.say_sync("Hello")
+
+
+def test_a_service_that_refuses_again_and_again_is_waited_for(
+    host: RunningHost, service: FaultServer
+) -> None:
+    """More refusals than a turn has attempts: the call waits its turn, and its clock stands meanwhile."""
+    wire = Wire.joined(host.invite("--budget", "100000", "--minutes", "60"))
+    for _ in range(7):
+        service.script("429", retry_after=0.15)
+    text, kind, data = wire.whole("Go on")
+    assert (kind, bool(text)) == ("end", True), data
+    stopped = [e["detail"] for e in wire.get("/v1/me").json()["events"] if e["kind"] == "clock_stopped"]
+    assert sum(one["seconds"] for one in stopped) >= 0.5
+    assert {one["reason"] for one in stopped} == {"the service's limit"}
