@@ -115,7 +115,8 @@ def main() -> None:
         (app, tokens), path = hosted(upstream, port, "candidate"), "/v1"
     else:
         app, tokens, path = passing(upstream, kind == "parsing"), ["none"], "/v1"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+    own = {"ws": "none"} if kind in ("gateway", "turns") else {}  # as `ib host` does
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, **own))
 
     def watch() -> None:
         sys.stdin.read()

@@ -291,6 +291,7 @@ def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:
         app,
         log_config=None,
         access_log=False,
+        ws="none",
         server_header=False,
         proxy_headers=False,  # `ib_kernel.host.proxy` reads them, and believes less
         timeout_graceful_shutdown=int(STOP_S),

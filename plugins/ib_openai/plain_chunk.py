@@ -6,51 +6,65 @@ chunk that has the very bytes of one that was parsed, but for the text, says the
 
 from __future__ import annotations
 
+import itertools
 import re
-from dataclasses import dataclass
 
 from ib_openai.values import read_json
 
 _CONTENT = re.compile(rb'"delta":\s?\{"content":\s?"([^"\\]+)"\}')
 _PADDING = re.compile(rb'"obfuscation":\s?"([0-9A-Za-z]*)"')
+_ODD = re.compile(rb'["\\\x00-\x1f]')
+_END = b"\n\n"
 _NO_END = re.compile(rb'"finish_reason":\s?null')
 
 
-@dataclass(frozen=True, slots=True)
 class PlainChunk:
-    """Events that differ in their text, and in OpenAI's padding, only: the bytes around both."""
+    """Events that differ in their text, and in OpenAI's padding, only: the bytes around both.
 
-    head: bytes
-    middle: bytes
-    tail: bytes | None
+    Args:
+        head: What stands before the text.
+        middle: What follows it, up to the padding, or to the event's end where there is none.
+        tail: What follows the padding; None: there is none.
+    """
+
+    __slots__ = ("_head", "_middle", "_tail")
+
+    def __init__(self, head: bytes, middle: bytes, tail: bytes | None) -> None:
+        self._head = head
+        self._middle, self._tail = (middle.removesuffix(_END), tail and tail.removesuffix(_END))
 
     def texts(self, events: bytes, at: int) -> tuple[list[str], int]:
-        """Return the texts of the events of this shape from *at* on, and where they end.
+        """Return the text of the events of this shape from *at* on, and where they end.
 
-        The whole block is cut at once where events begin, and each is looked at without being copied: this
-        runs for every event of every stream.
+        Each event is looked at where its bytes may differ, and the texts together: this runs for every event
+        of every stream.
         """
-        head, middle, tail = self.head, self.middle, self.tail
-        texts: list[str] = []
+        head, middle, tail = self._head, self._middle, self._tail
         if not events.startswith(head, at):
-            return texts, at
-        end, after = at, len(middle)
-        for part in events[at + len(head) :].split(head):
-            close = part.find(b'"')
-            if close <= 0 or not part.startswith(middle, close) or part.find(b"\\", 0, close) >= 0:
+            return [], at
+        start, after = len(head), len(middle)
+        said: list[bytes] = []
+        end = at
+        for event in events[at:].split(_END)[:-1]:
+            close = event.find(b'"', start)
+            if not (event.startswith(head) and event.startswith(middle, close)):
                 break
             if tail is None:
-                if len(part) != close + after:
+                if len(event) != close + after:
                     break
-            elif not (part.endswith(tail) and _is_padding(part, close + after, len(part) - len(tail))):
-                break
-            texts.append(part[:close].decode("utf-8", "replace"))
-            end += len(head) + len(part)
-        return texts, end
-
-
-def _is_padding(part: bytes, start: int, end: int) -> bool:
-    return start == end or (start < end and part[start:end].isalnum())
+            else:
+                first, last = close + after, len(event) - len(tail)
+                if not (event.endswith(tail) and (first == last or event[first:last].isalnum())):
+                    break
+            said.append(event[start:close])
+            end += len(event) + len(_END)
+        text = b"".join(said)
+        if b"" in said or _ODD.search(text):
+            said = list(itertools.takewhile(lambda one: one and not _ODD.search(one), said))
+            text, end = b"".join(said), at
+            for _ in said:
+                end = events.index(_END, end) + len(_END)
+        return ([text.decode("utf-8", "replace")] if said else []), end
 
 
 def plain_chunk(events: bytes) -> PlainChunk | None:
