@@ -25,6 +25,14 @@ test-slow: $(VENV)/.installed ## what is left out of `make test` because the sam
 test-postgres: $(VENV)/.installed ## the ledger's whole contract on PostgreSQL, through pgbouncer, and under SERIALIZABLE
 	POSTGRES_WHOLE=1 $(PY) -m pytest tests/plugins/test_postgres_contract.py tests/plugins/test_postgres_failures.py tests/plugins/test_postgres_chain.py
 
+.PHONY: test-hub
+test-hub: $(VENV)/.installed ## a real JupyterHub with its proxy before the host; installs both beside the project; needs npm
+	$(PY) -m venv .hub
+	echo 'import site; site.addsitedir("$(CURDIR)/$(VENV)/lib/'"$$(ls $(VENV)/lib)"'/site-packages")' > "$$(.hub/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_project.pth"
+	.hub/bin/python -m pip install --quiet --disable-pip-version-check 'jupyterhub>=5.2'
+	npm install --silent --no-save --prefix .hub configurable-http-proxy
+	PATH="$(CURDIR)/.hub/node_modules/.bin:$$PATH" .hub/bin/python -m pytest tests/host/test_hub.py
+
 test-browser: $(VENV)/.installed ## JupyterLab in a headless Chromium; skipped where there is none
 	$(PY) -m pytest tests/browser -n 2 --dist loadfile
 
@@ -133,7 +141,7 @@ test-pythons: ## the whole suite on every Python from 3.11 on that this machine 
 	$(PYTHON) tools/test_pythons.py $(ONLY)
 
 clean:
-	rm -rf $(VENV) node_modules docs/_build .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .hub node_modules docs/_build .pythons mutants artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Reinstalled only when one of these files changes, so that everything above works offline afterwards.
 $(VENV)/.installed: pyproject.toml requirements-dev.txt

@@ -106,6 +106,7 @@ def main() -> int:
         env = {"OPENAI_API_KEY": "sk-host-only-0123456789", "OPENAI_BASE_URL": service.base_url}
         with RunningHost(Path(folder) / "host", env=env) as host:
             wires = [join(host, n) for n in range(CANDIDATES)]
+            before = [clock_of(wire) for wire in wires]
             start = threading.Event()
             threads = [threading.Thread(target=turns, args=(n, w, found, start)) for n, w in enumerate(wires)]
             threads += [
@@ -119,7 +120,7 @@ def main() -> int:
             for thread in threads:
                 thread.join()
             took_s = time.monotonic() - began
-            problems = [*found.failed, *clocks(wires, found)]
+            problems = [*found.failed, *clocks(wires, before, found)]
             status, said = host.ib_any("verify")
             problems += [said] if status else []
     print(
@@ -141,25 +142,34 @@ def join(host: RunningHost, n: int) -> Wire:
     )
     while True:
         try:
-            return Wire.joined(line)
+            wire = Wire.joined(line)
+            assert wire.post("/v1/begin").status_code == 200
+            return wire
         except AssertionError as refused:
             if "rate" not in str(refused) and "too many" not in str(refused):
                 raise
             time.sleep(1)
 
 
-def clocks(wires: list[Wire], found: Found) -> list[str]:
-    """Print what was given back, and return whose clock ran while they waited."""
-    problems, given, ran = [], [], []
-    for n, wire in enumerate(wires):
-        me = wire.get("/v1/me").json()
-        stopped = sum(e["detail"]["seconds"] for e in me["events"] if e["kind"] == "clock_stopped")
-        given.append(stopped)
+def clock_of(wire: Wire) -> tuple[float, float]:
+    """Return the time now, and the seconds that a candidate's clock has run."""
+    session = wire.get("/v1/me").json()["session"]
+    return time.monotonic(), 3600.0 - session["time_left_s"]
+
+
+def clocks(wires: list[Wire], before: list[tuple[float, float]], found: Found) -> list[str]:
+    """Print for how long clocks ran while their candidates waited, and return whose ran too long."""
+    problems, ran = [], []
+    for n, (wire, (began, had_run)) in enumerate(zip(wires, before, strict=True)):
+        now, has_run = clock_of(wire)
         waited = found.waited[n] / 1000
-        ran.append(waited - stopped)
-        if waited - stopped > 5.0 + 0.2 * waited:
-            problems.append(f"candidate {n}: waited {waited:.1f} s, was given back {stopped:.1f} s")
-    print(f"given back to a candidate: {spread(given)}; not given back of their waits: {spread(ran)}")
+        ran.append(has_run - had_run - (now - began - waited))
+        if ran[-1] > 5.0 + 0.2 * waited:
+            problems.append(
+                f"candidate {n}: waited {waited:.1f} s, and the clock ran for {ran[-1]:.1f} s of it"
+            )
+    print(f"a candidate waited: {spread([ms / 1000 for ms in found.waited.values()])}")
+    print(f"of that on the clock: {spread(ran)}")
     return problems
 
 
