@@ -7,13 +7,16 @@ Writes benchmarks/results/moving.md.
 from __future__ import annotations
 
 import argparse
+import datetime
+import functools
 import json
+import os
 import random
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,9 +108,13 @@ UPDATE sessions SET (calls, turns, last_turn, input_tokens, output_tokens, charg
 )"""
 
 
+@functools.cache
+def _insertion(table: str, names: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
 def _insert(db: Any, table: str, row: dict[str, Any]) -> None:
-    names = ", ".join(row)
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+    db.execute(_insertion(table, tuple(row)), tuple(row.values()))
 
 
 def answers(store: PostgresStore, name: str, columns: list[str], now: float) -> Iterator[list[Any]]:
@@ -144,35 +151,62 @@ def _compared(column: str, kind: str) -> str:
     return f"json({column})::VARCHAR AS {column}" if kind == "JSON" else column
 
 
+class Figures(dict[str, str]):
+    """What was found so far, kept as the page after each figure: a run that is stopped leaves it."""
+
+    def __init__(self, rows: int, *, kept: bool) -> None:
+        super().__init__()
+        self.rows, self.kept, self.began, self.finished = rows, kept, time.perf_counter(), False
+
+    def __setitem__(self, what: str, figure: str) -> None:
+        super().__setitem__(what, figure)
+        print(f"[{time.perf_counter() - self.began:.0f} s] {what}: {figure}", flush=True)
+        self.save()
+
+    def save(self) -> None:
+        """Write the page."""
+        today, load = datetime.datetime.now(datetime.UTC).date(), os.getloadavg()[0]
+        head = f"# A ledger of {self.rows:,} rows moves into PostgreSQL\n\n"
+        head += f"One run, `make bench-moving`, {today}: {os.cpu_count()} cores, load {load:.1f}.\n\n"
+        lines = [f"| {what} | {figure} |" for what, figure in self.items()]
+        end = "" if self.finished else "\nThe run was stopped here.\n"
+        if self.kept:
+            page = head + "| what | figure |\n|---|---|\n" + "\n".join(lines) + "\n" + end
+            RESULTS.write_text(page, encoding="utf-8")
+
+
 @contextmanager
-def timed(what: str, figures: dict[str, str], said: Callable[[], str] = lambda: "") -> Iterator[None]:
+def timed(what: str, figures: Figures) -> Iterator[None]:
     """Note how long something takes."""
     began = time.perf_counter()
     yield
-    figures[what] = f"{time.perf_counter() - began:,.1f} s{said()}"
-    print(f"{what}: {figures[what]}", flush=True)
+    figures[what] = f"{time.perf_counter() - began:,.1f} s"
 
 
 def main() -> int:
-    """Move, compare, and write the page."""
+    """Move, compare, and write the page as it goes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--sessions", type=int, default=8_000)
+    parser.add_argument("--sessions", type=int, help="default: one for 125 rows")
+    parser.add_argument("--short", action="store_true", help="50,000 rows, and no page")
     given = parser.parse_args()
-    figures: dict[str, str] = {}
-    server = PostgresServer(binaries(), fsync="on", shared_buffers="256MB").make()
+    given.rows = 50_000 if given.short else given.rows
+    given.sessions = given.sessions or max(1, given.rows // 125)
+    figures = Figures(given.rows, kept=not given.short)
+    server = PostgresServer(
+        binaries(), fsync="on", shared_buffers="256MB", max_wal_size="4GB", maintenance_work_mem="256MB"
+    ).make()
     try:
         with tempfile.TemporaryDirectory() as folder:
             wrong = _run(Path(folder), given, server, figures)
     finally:
         server.remove()
-    lines = [f"| {what} | {figure} |" for what, figure in figures.items()]
-    head = f"# A ledger of {given.rows:,} rows moves into PostgreSQL\n\nOne run, `make bench-moving`.\n\n"
-    RESULTS.write_text(head + "| what | figure |\n|---|---|\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    figures.finished = True
+    figures["all of it"] = f"{time.perf_counter() - figures.began:,.0f} s"
     return 1 if wrong else 0
 
 
-def _run(folder: Path, given: argparse.Namespace, server: PostgresServer, figures: dict[str, str]) -> int:
+def _run(folder: Path, given: argparse.Namespace, server: PostgresServer, figures: Figures) -> int:
     embedded = DuckDBStore(folder, background=False, clock=lambda: NOON + 10**6)
     with timed("written", figures):
         fill(embedded, given.rows, given.sessions, random.Random(14))
@@ -204,8 +238,8 @@ def _run(folder: Path, given: argparse.Namespace, server: PostgresServer, figure
         for name in (*TABLES, *definitions()):
             began = time.perf_counter()
             rows, apart = differing(db, store, name, NOON + 10**6)
-            figures[f"`{name}`"] = f"{rows:,} rows, {apart} differ"
-            print(name, figures[f"`{name}`"], f"{time.perf_counter() - began:.1f} s", flush=True)
+            took = time.perf_counter() - began
+            figures[f"`{name}`"] = f"{rows:,} rows, {apart} differ" + (f"; {took:.0f} s" if took >= 5 else "")
             wrong += apart
     with timed("export-duckdb", figures):
         DuckDBFormat().write(folder / "export.duckdb", store.usage_rows())
