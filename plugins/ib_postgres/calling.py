@@ -61,7 +61,8 @@ def _ask(db: psycopg.Connection[Any], name: str, sql: str, values: Sequence[str]
 def _result(db: psycopg.Connection[Any]) -> Any:
     from psycopg import errors, generators, pq
 
-    (result,) = db.wait(generators.execute(db.pgconn))
-    if result.status == pq.ExecStatus.FATAL_ERROR:
-        raise errors.error_from_result(result, encoding="utf-8")
-    return result
+    results = db.wait(generators.execute(db.pgconn))
+    for result in results:  # an answer may be followed by a commit that fails
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result, encoding="utf-8")
+    return results[0]

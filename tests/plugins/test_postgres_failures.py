@@ -356,6 +356,42 @@ def _cancel_when_waiting(server: PostgresServer, waiting: str) -> None:
             db.execute("SELECT pg_cancel_backend(%s)", (pid,))
 
 
+LATE = """
+CREATE SEQUENCE public.tries;
+CREATE FUNCTION public.fail_late() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('public.tries') % 2 = 1 THEN
+        RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON ib.reservations DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION public.fail_late()"""
+
+
+def test_an_answer_whose_commit_fails_is_none(url: str, store: PostgresStore) -> None:
+    """As under SERIALIZABLE: the function has answered, its commit fails, and it is asked again."""
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(LATE)
+        try:
+            alone = held(store)
+            more = asyncio.run(_two(store))
+        finally:
+            db.execute("DROP TRIGGER late ON ib.reservations")
+            db.execute("DROP FUNCTION public.fail_late")
+            db.execute("DROP SEQUENCE public.tries")
+    kept = {reservation.reservation_id for reservation in store.reservations("s")}
+    assert kept == {reservation.reservation_id for reservation in (alone, *more)}
+
+
+async def _two(store: PostgresStore) -> list[Reservation]:
+    """Return two reservations that were asked for together."""
+    both = (store.areserve("s", 10, lease_s=60.0) for _ in "12")
+    found = await asyncio.gather(*both)
+    assert all(isinstance(one, Reservation) for one in found)
+    return [one for one in found if isinstance(one, Reservation)]
+
+
 def test_rows_that_somebody_holds_are_no_endless_wait(url: str) -> None:
     """The statement is given up in time, and nothing of it is there."""
     store = opened(url, 1.0)
