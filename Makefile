@@ -77,6 +77,10 @@ bench-ledger: $(VENV)/.installed ## the ledger beside the bare disk, SQLite and 
 bench-crash: $(VENV)/.installed ## 1,000 times kill -9, then an audit
 	$(PY) benchmarks/crash.py
 
+.PHONY: damage
+damage: $(VENV)/.installed ## 200 random damages of usage.duckdb: the answers stay right
+	SLOW_TESTS=1 DAMAGES=200 $(PY) -m pytest tests/plugins/test_store_record.py -k whatever_is_damaged
+
 erase-crash: $(VENV)/.installed ## kill -9 of erasures until it gets through, 100 times; then a search for every byte
 	ERASE_RUNS=100 $(PY) -m pytest tests/plugins/test_store_erasure.py -k kills --timeout 3600
 

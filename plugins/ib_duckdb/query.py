@@ -165,8 +165,8 @@ def connected(
                 if reader is not None and readers.is_needed(rows, reader):
                     tables = readers.with_what_decides(tables)
                     sieve = readers.Sieve(reader, schema, readers.factors(rows, reader))
-                fill(db, rows, hot.ledger_id, catalog, now, tables, schema)
-            _name(db, catalog, tables, views.needed(wanted), schema, sieve)
+                filled = fill(db, rows, hot.ledger_id, catalog, now, tables, schema)
+            _name(db, _sources(tables, filled, catalog, schema), views.needed(wanted), sieve)
             db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
             db.execute("SET disabled_filesystems = 'LocalFileSystem'")  # or read_blob reads what is attached
             db.execute("SET lock_configuration = true; BEGIN TRANSACTION READ ONLY")
@@ -230,32 +230,44 @@ def fill(
     now: float,
     tables: Sequence[Table],
     schema: str = _HOT,
-) -> None:
-    """Put the rows that are not in the record into tables of the same names in *schema*."""
-    db.execute("; ".join((f"CREATE SCHEMA {schema}", *(table.create(schema) for table in tables))))
+) -> set[str]:
+    """Put the rows that are not in the record into tables of the same names in *schema*.
+
+    Returns the names of the tables made there: without a record all, else those that have any such rows.
+    """
+    made = [table.name for table in tables if not catalog]
+    db.execute("; ".join((f"CREATE SCHEMA {schema}", *(t.create(schema) for t in tables if t.name in made))))
     marks = watermarks(db, ledger, catalog) if catalog else {}
     for table, rows in hot_rows(hot, marks, now, tables):
         if rows:
+            if table.name not in made:
+                made.append(table.name)
+                db.execute(table.create(schema))
             quarantine.insert(db, table, schema, rows)
+    return set(made)
+
+
+def _sources(tables: Sequence[Table], filled: set[str], catalog: str | None, schema: str) -> dict[Table, str]:
+    """Return for each of *tables* the query of all its rows; binding a union can take longer than answering."""
+    found = {}
+    for table in tables:
+        moved = [f"FROM {catalog}.{table.schema}.{table.name}"] if catalog else []
+        new = [f"FROM {schema}.{table.name}"] if table.name in filled else []
+        found[table] = " UNION ALL BY NAME ".join(moved + new)
+    return found
 
 
 def _name(
     db: duckdb.DuckDBPyConnection,
-    catalog: str | None,
-    tables: Sequence[Table],
+    sources: dict[Table, str],
     statements: str,
-    schema: str,
     sieve: readers.Sieve | None,
 ) -> None:
-    """Give *tables* the names that people know, and run the *statements* that create views on them."""
-    rows_of = {}
-    for table in tables:
-        moved = f"FROM {catalog}.{table.schema}.{table.name} UNION ALL BY NAME " if catalog else ""
-        rows_of[table.name] = f"{moved}FROM {schema}.{table.name}"
+    """Give tables the names that people know, and run the *statements* that create views on them."""
     if sieve is not None:
-        sieve.prepare(db, rows_of)
+        sieve.prepare(db, {table.name: rows for table, rows in sources.items()})
     names = ["CREATE SCHEMA IF NOT EXISTS internal"]
-    for table in tables:
-        name, rows = f"{table.schema}.{table.name}", rows_of[table.name]
+    for table, rows in sources.items():
+        name = f"{table.schema}.{table.name}"
         names.append(sieve.statement(table, rows) if sieve else f"CREATE OR REPLACE VIEW {name} AS {rows}")
     db.execute("; ".join((*names, statements)))

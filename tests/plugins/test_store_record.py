@@ -161,8 +161,13 @@ def damages(size: int, seed: int) -> Callable[[bytearray], None]:
 ASK = "SELECT count(*), sum(total_tokens), count(DISTINCT seq), max(length(model)) FROM calls"
 
 
+DAMAGES = int(os.environ.get("DAMAGES", "24"))
+"""Random damages to try; all but the first eight are slow ones."""
+
+
 @pytest.mark.parametrize(
-    "seeds", [range(8), *(pytest.param(range(i, i + 8), marks=pytest.mark.slow) for i in (8, 16))]
+    "seeds",
+    [range(8), *(pytest.param(range(i, i + 8), marks=pytest.mark.slow) for i in range(8, DAMAGES, 8))],
 )
 def test_whatever_is_damaged_the_answers_stay_right(folder: Path, seeds: range) -> None:
     """A damaged record is set aside and rebuilt by whoever notices first, or it was not damaged."""
