@@ -248,7 +248,7 @@ def fill(
 
 
 def _sources(tables: Sequence[Table], filled: set[str], catalog: str | None, schema: str) -> dict[Table, str]:
-    """Return for each of *tables* the query of all its rows; to bind a union can take longer than to answer."""
+    """Return for each of *tables* the query of all its rows: a union takes longer than most answers."""
     found = {}
     for table in tables:
         moved = [f"FROM {catalog}.{table.schema}.{table.name}"] if catalog else []
