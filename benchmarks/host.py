@@ -246,6 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["IB_CONFIG"] = os.devnull
     found, skipped = measure(options)
+    print("\n".join(table(found)), file=sys.stderr)  # what comes next may fail, and this took long
     added, turn_lines = turns(started, options)
     lines = [
         "# The gateway beside pass-throughs and peers",

@@ -98,7 +98,7 @@ def hosted(upstream: int, port: int, kind: GrantKind) -> tuple[Any, list[str]]:
         now = time.time()
         host.store.add_grant(Grant(hashed(tokens[-1]), kind, session.session_id, now, now + 86_400.0))
         if kind == "candidate":
-            record_shown(host.store, session.session_id, notice_of(settings), session.candidate)
+            record_shown(host.store, session.session_id, notice_of(settings, session), session.candidate)
     tune()
     return build_app(host), tokens
 
