@@ -109,5 +109,5 @@ class RateWindow:
         else:
             return
         pause = min(self._backoff_cap_s, self._backoff_s * 2.0 ** min(self._failed - 1, 16))
-        asked = error.retry_after_s if error.retry_after_s is not None else pause
+        asked = pause if error.retry_after_s is None else max(error.retry_after_s, self._backoff_s)
         self._blocked_until = max(self._blocked_until, now + asked)

@@ -4,12 +4,15 @@ Rules (settings in brackets): at most `attempts`; full jitter from `backoff_s` d
 `backoff_cap_s`; never sooner than the server asked; not at all when it asks for more than
 `retry_after_max_s`, when the error says that trying again cannot help, or after the deadline; and only
 while the interview's `RetryBudget` lasts, so that an outage does not multiply the load. Where a host's queue
-paces all calls of a key (`queued`), a rate limit's refusal is no attempt: the call waits its turn again.
+paces all calls of a key (`queued`), a rate limit's refusal is no attempt: the call waits its turn again, for
+at most `deadline_s` from the first refusal.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -76,6 +79,7 @@ class Retries:
     queued: bool = False
     gave_up: GaveUp = ""
     _failures: int = 0
+    _refused_at: float | None = None
     _paid: bool = False
 
     def retrier(self) -> tenacity.AsyncRetrying:
@@ -115,7 +119,7 @@ class Retries:
         self._failures += not again
         if self._failures >= self.settings.attempts:
             self.gave_up = "attempts"
-        elif state.upcoming_sleep >= self.time_left():
+        elif state.upcoming_sleep >= min(self.time_left(), self._patience_left(again)):
             self.gave_up = "deadline"
         elif not again:  # asked last: what is not retried anyway spends nothing
             self._paid = self.budget.spend()
@@ -124,6 +128,14 @@ class Retries:
 
     def _queues_again(self, state: tenacity.RetryCallState) -> bool:
         return self.queued and isinstance(state.outcome and state.outcome.exception(), RateLimited)
+
+    def _patience_left(self, again: bool) -> float:
+        if not again:
+            return math.inf
+        now = time.monotonic()
+        if self._refused_at is None:
+            self._refused_at = now
+        return self._refused_at + self.settings.deadline_s - now
 
     async def _sleep(self, seconds: float) -> None:
         try:

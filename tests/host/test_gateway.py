@@ -504,6 +504,26 @@ def test_a_failure_before_the_first_piece_is_tried_again(host: Served, service: 
     assert [(row["attempt"], row["status"]) for row in host.calls(session)] == [(1, "failed"), (2, "settled")]
 
 
+def test_a_call_that_is_refused_again_and_again_waits_its_turn(
+    settings: Settings, service: FaultServer
+) -> None:
+    """A rate limit's refusal is no attempt and costs no retry, as for a turn; another failure is both."""
+    with served(hosted(settings, service, attempts=1, retry_budget=0)) as host:
+        session = host.session()
+        for _ in range(6):
+            service.script("429", retry_after=0)
+        service.reply("Here it is")
+        with tool(host, session, max_retries=0) as client:
+            answer = client.chat.completions.create(model=MODEL, messages=HI)
+            assert answer.choices[0].message.content == "Here it is"
+            service.script("503", retry_after=0)
+            with pytest.raises(openai.InternalServerError):
+                client.chat.completions.create(model=MODEL, messages=HI)
+        rows = [(row["attempt"], row["status"]) for row in host.calls(session)]
+        assert host.host.service.totals(session.session_id).held == 0
+    assert rows == [*((n, "failed") for n in range(1, 7)), (7, "settled"), (1, "failed")]
+
+
 def test_an_answer_that_never_came_stays_in_doubt(settings: Settings, service: FaultServer) -> None:
     """Sent and lost: charged until somebody decides, never free."""
     with served(hosted(settings, service, attempts=1)) as host:

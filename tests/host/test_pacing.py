@@ -333,6 +333,15 @@ def test_a_refusal_holds_everybody_back() -> None:
     assert window.wait_s(10, 3.1) == 0
 
 
+def test_a_refusal_without_a_wait_still_holds_back() -> None:
+    """A service that says "again at once" and refuses is not asked as fast as it can refuse."""
+    window = RateWindow(0.5, 20.0)
+    for _ in range(9):
+        window.send(10)
+        window.failed(RateLimited("slow down", retry_after_s=0.0), 0.0)
+        assert window.wait_s(10, 0.0) == 0.5
+
+
 def test_an_outage_lets_one_at_a_time_through() -> None:
     """After three failures in a row, until one is answered; a single failure changes nothing."""
     window = RateWindow(0.5, 20.0)

@@ -21,7 +21,7 @@ from ib_kernel.errors import ClientError, RateLimited, ServerFailed, Stopped
 from ib_kernel.plugin.events import CallFailed
 from ib_kernel.testing import FaultServer
 from ib_kernel.turn.rate_limits import countdown
-from ib_kernel.turn.retry import EARNED, RetryBudget
+from ib_kernel.turn.retry import EARNED, Retries, RetryBudget
 from ib_kernel.values import RateLimits
 
 KEY = "sk-test-0123456789abcdef"
@@ -103,6 +103,29 @@ def test_a_retry_budget_starts_full_and_never_holds_more() -> None:
     budget = RetryBudget(2)
     budget.earn()
     assert [budget.spend() for _ in range(3)] == [True, True, False]
+
+
+def test_a_service_that_only_refuses_is_given_up_at_the_deadline(settings: Settings) -> None:
+    """A host's queue takes none of a turn's time; still nobody waits for a refusing service for ever."""
+    refused = []
+
+    async def told(error: ClientError, seconds: float) -> None:
+        refused.append(error)
+        assert len(refused) < 1000
+
+    short = settings.replace(deadline_s=0.05)
+    retries = Retries(short, RetryBudget(0), lambda: False, lambda: 60.0, told, asyncio.sleep, queued=True)
+
+    async def turn() -> None:
+        async for attempt in retries.retrier():
+            with attempt:
+                await asyncio.sleep(0.01)
+                raise RateLimited("busy")
+
+    with pytest.raises(RateLimited, match="busy"):
+        asyncio.run(turn())
+    assert retries.gave_up == "deadline"
+    assert refused
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ class GatewayCall:
             lambda: self._deadline - time.monotonic(),
             self._told,
             asyncio.sleep,
+            queued=True,
         )
         async for attempt in retries.retrier():
             with attempt:
