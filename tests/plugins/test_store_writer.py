@@ -192,6 +192,18 @@ def test_a_lone_caller_needs_no_thread(store: DuckDBStore) -> None:
     assert store._writer._thread is None
 
 
+def test_a_lone_caller_waits_for_another_process_itself(store: DuckDBStore, folder: Path) -> None:
+    """To be woken by way of a thread would cost it more than its write."""
+    other = FairLock(folder / "hot.lock")  # as another process has it
+    assert other.acquire(0)
+    timer = threading.Timer(0.3, other.release)
+    timer.start()
+    store.settle(reserve(store), CallEnd(1, 1))
+    timer.join()
+    assert store._writer._thread is None
+    other.close()
+
+
 def test_nobody_is_answered_before_the_commit(store: DuckDBStore) -> None:
     """A commit that fails fails everybody in it, and nothing of it is there."""
     with store._hot.read() as db:
