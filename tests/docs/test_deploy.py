@@ -23,8 +23,15 @@ pytest.importorskip("starlette", reason="pip install 'interview-buddy-kernel[hos
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+CONTAINER = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+UNIT = (DEPLOY / "ib-host.service").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "postgres" / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def after(word: str, text: str, sign: str = " ") -> list[str]:
+    """Return what comes after *word* in each line that begins with it."""
+    return [line[len(word) + 1 :] for line in text.splitlines() if line.startswith(word + sign)]
 
 
 def commands() -> Iterator[Any]:
@@ -33,11 +40,9 @@ def commands() -> Iterator[Any]:
         words = service.get("entrypoint", [])
         lines = words[2].split("||") if words[:2] == ["sh", "-c"] else [shlex.join(words)]
         yield from (pytest.param(line.strip(), id=f"{name}-{n}") for n, line in enumerate(lines) if line)
-    image = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
-    (start,) = re.findall(r"^ENTRYPOINT (.*)$", image, re.M)
-    yield pytest.param(f"{shlex.join(json.loads(start))} --url https://host.example", id="image")
-    unit = (DEPLOY / "ib-host.service").read_text(encoding="utf-8")
-    yield pytest.param(re.findall(r"^ExecStart=\S*/(ib .*)$", unit, re.M)[0], id="unit")
+    (start,), (run,) = after("ENTRYPOINT", CONTAINER), after("# Run:", CONTAINER)
+    yield pytest.param(f"{shlex.join(json.loads(start))} {run.split('ib-host ', 1)[1]}", id="image")
+    yield pytest.param(after("ExecStart", UNIT, "=")[0].rpartition("/bin/")[2], id="unit")
 
 
 @pytest.mark.parametrize("line", list(commands()))
@@ -93,3 +98,38 @@ def test_each_name_is_of_something_that_is_there() -> None:
                 DEPLOY / "postgres" / service["build"]["context"] / service["build"]["dockerfile"]
             ).exists()
     assert f'"{SERVICES["ledger"]["environment"]["PGPASSFILE"]}"' == '"/run/secrets/pgpass"'
+
+
+def test_the_image_has_what_it_copies_and_installs() -> None:
+    """Folders, extras and the Python that the project is for; its data is its own user's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (install,) = re.findall(r"pip install [^&]*", CONTAINER)
+    for path, extras in re.findall(r"/src(/[\w/]+)?(?:\[([\w,]+)\])?", install):
+        assert (ROOT / path.lstrip("/") / "pyproject.toml").is_file(), path
+        assert set(filter(None, extras.split(","))) <= set(project["optional-dependencies"])
+    (python,) = re.findall(r"python:(\d+\.\d+)", CONTAINER)
+    assert f"Programming Language :: Python :: {python}" in project["classifiers"]
+    (user,) = after("USER", CONTAINER)
+    assert re.search(rf"useradd .*\b{user}\b", CONTAINER)
+    (volume,) = after("VOLUME", CONTAINER)
+    assert f"chown {user} {volume}" in CONTAINER
+    assert f'"--data", "{volume}"' in CONTAINER
+    (port,), (run,) = after("EXPOSE", CONTAINER), after("# Run:", CONTAINER)
+    assert f":{port}" in after("ENTRYPOINT", CONTAINER)[0]
+    assert f":{port}:{port}" in run
+
+
+def test_the_unit_s_folder_is_the_one_that_systemd_makes() -> None:
+    """Its own, and for nobody else to read."""
+    (start,), (state,) = after("ExecStart", UNIT, "="), after("StateDirectory", UNIT, "=")
+    assert f"--data /var/lib/{state} " in start
+    assert after("StateDirectoryMode", UNIT, "=") == ["0700"]
+
+
+def test_what_nobody_has_tried_says_so() -> None:
+    """In the file itself and in the table of the folder."""
+    assert CONTAINER.startswith("# Untried.")
+    assert "the service itself is untried" in UNIT.splitlines()[0]
+    table = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for name, word in (("ib-host.service", "its form only"), ("Containerfile", "| no:")):
+        assert word in next(line for line in table.splitlines() if f"({name})" in line)
