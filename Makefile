@@ -25,6 +25,10 @@ test-slow: $(VENV)/.installed ## what is left out of `make test` because the sam
 test-postgres: $(VENV)/.installed ## the ledger's whole contract on PostgreSQL, through pgbouncer, and under SERIALIZABLE
 	POSTGRES_WHOLE=1 $(PY) -m pytest tests/plugins/test_postgres_contract.py tests/plugins/test_postgres_failures.py tests/plugins/test_postgres_chain.py
 
+.PHONY: attack-host
+attack-host: $(VENV)/.installed ## as root: another user of this machine, with only a code, tries everything against a host
+	$(PY) tools/attack_host.py
+
 .PHONY: test-hub
 test-hub: $(VENV)/.installed ## a real JupyterHub with its proxy before the host; installs both beside the project; needs npm
 	$(PY) -m venv .hub
