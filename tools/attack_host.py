@@ -326,13 +326,17 @@ def searched(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
     words = {**scene.planted.words, **published(), "task": PUBLIC}
     hits = as_nobody(python, scene, "search", str(scene.home), str(scene.site), given=json.dumps(words))
     looked = hits.pop()["looked"]
-    found = [f"{hit['word']} in {hit['where']}" for hit in hits if hit["word"] != "task"]
+    places: dict[str, list[str]] = {}
+    for hit in hits:
+        places.setdefault(hit["word"], []).append(hit["where"])
+    can_find = "task" in places and "zznotes" in scene.parrot.said and scene.key in scene.parrot.said
+    places.pop("task", None)
+    found = [f"{word} in {where[0]} ({len(where)} files)" for word, where in places.items()]
     yield (
         f"{len(words) - 1} planted words in what one can read, has in memory, was sent",
         f"{looked} files",
         found,
     )
-    can_find = len(hits) > len(found) and "zznotes" in scene.parrot.said and scene.key in scene.parrot.said
     yield (
         "(control) the search finds the task, and the model did say notes and key",
         "",
@@ -366,7 +370,7 @@ def main() -> int:
         for attack, outcome, won in attacked(scene, python):
             lost += bool(won)
             print(f"{'WON ' if won else 'no  '}  {attack}: {outcome}")
-            for what in won[:20]:
+            for what in won:
                 print(f"        {what[:300]}")
     print("nothing was won" if not lost else f"{lost} attacks have won something")
     return 1 if lost else 0
