@@ -129,6 +129,21 @@ SEEN = """() => { window.ibSeen = []; const item = document.querySelector('.ib-s
     .observe(item, {attributes: true, childList: true, subtree: true, characterData: true}); }"""
 
 
+def test_a_button_of_the_panel_runs_a_cell_of_its_own(jupyter: lab.Lab) -> None:
+    """The visible tests run below the active cell, their output is kept there, the panel has the result."""
+    rooms = START.replace("rate-limiter", "meeting-rooms")
+    code = "def rooms_needed(meetings):\n    return 1\n\ndef free_slots(m, o, c, n):\n    return []"
+    with jupyter.notebook("buttons.ipynb", [code, rooms]) as sheet:
+        sheet.run(0, 1)
+        open_panel(sheet)
+        wait_for(sheet, "not run yet")
+        select(sheet, 0)
+        sheet.page.click(f"{PANEL} button:has-text('visible tests')")
+        wait_for(sheet, "1 of 3 passed")
+        sheet.wait_for_text(1, "1 of 3 visible tests passed")
+        sheet.shot("panel-buttons")
+
+
 def test_the_status_item_follows_another_notebook_s_spending(jupyter: lab.Lab) -> None:
     """Two notebooks, two kernels, one session: the first shows within 2 s what the second has spent.
 

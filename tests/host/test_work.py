@@ -11,6 +11,9 @@ from hosts import RunningHost
 from notebook_shell import Notebook, notebook
 from wire import Wire
 
+from ib_kernel import current_interview
+from ib_kernel.notebook.lab.state import read_task
+
 RIGHT = """
 def rooms_needed(meetings):
     moments = sorted({m for s, e in meetings for m in (s,) if s < e})
@@ -61,6 +64,13 @@ def test_visible_tests_run_here_and_are_recorded_there(shell: Notebook, host: Ru
     assert "got      1" in text
     ran(shell, WRONG, RIGHT)
     assert "3 of 3 visible tests passed" in shell.ok("%interview check").text
+
+
+def test_jupyterlabs_panel_offers_what_the_task_has(shell: Notebook) -> None:
+    """A button for the visible tests, and one for hints, of which only the host knows if there are any."""
+    task = read_task(current_interview())
+    assert task is not None
+    assert (task["checks"], task["hints"]) == (True, True)
 
 
 def test_hidden_checks_run_at_the_host_and_tell_counts_only(shell: Notebook, host: RunningHost) -> None:

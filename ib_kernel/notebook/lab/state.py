@@ -99,8 +99,12 @@ def _last_check(events: Sequence[LedgerEvent]) -> dict[str, int] | None:
     return None
 
 
-def read_task(interview: Interview) -> dict[str, str] | None:
-    """Return the candidate's part of the session's task, rendered and safe; None without one."""
+def read_task(interview: Interview) -> dict[str, Any] | None:
+    """Return the candidate's part of the session's task, rendered and safe; None without one.
+
+    *checks* says that there is code to write that tests can check, *hints* that there may be hints: a host
+    does not say whether there are any.
+    """
     if interview.session_id is None:
         return None
     challenge = interview.challenge(interview.session)
@@ -109,6 +113,8 @@ def read_task(interview: Interview) -> dict[str, str] | None:
     return {
         "title": one_line(challenge.title),
         "html": to_text_html(to_html(without_title(challenge.text, challenge.title))),
+        "checks": bool(challenge.visible),
+        "hints": bool(challenge.hints) or getattr(interview, "news", None) is not None,
     }
 
 

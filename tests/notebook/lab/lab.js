@@ -53,9 +53,20 @@ export class Cell {
 export function notebook(...cells) {
   const list = Object.assign(cells, { changed: new Signal() });
   return {
-    model: { cells: list },
+    model: {
+      cells: list,
+      sharedModel: {
+        insertCell: (/** @type {number} */ at, /** @type {{ source: string }} */ { source }) =>
+          list.splice(at, 0, new Cell(source)),
+      },
+    },
     codeMimetype: "text/x-ipython",
     activeCell: cells.length ? { model: cells[0] } : null,
+    activeCellIndex: cells.length ? 0 : -1,
+    deselected: 0,
+    deselectAll() {
+      this.deselected += 1;
+    },
     modelChanged: new Signal(),
     activeCellChanged: new Signal(),
   };

@@ -19,7 +19,7 @@ test("a kernel that has loaded the package is greeted, and what it says is known
   const comm = await kernel.loads();
   assert.deepEqual(comm.sent, [{ do: "hello" }]);
   comm.says({ type: "state", state: STATE });
-  comm.says({ type: "task", task: { title: "Rate limiter", html: "<p>x</p>" } });
+  comm.says({ type: "task", task: { title: "Rate limiter", html: "<p>x</p>", checks: false, hints: false } });
   assert.equal(link.known.state?.left, 9_201);
   assert.equal(link.known.task?.title, "Rate limiter");
   assert.ok(changes >= 2);
@@ -51,7 +51,7 @@ test("no session is no state, and another session takes task and estimate away",
   comm.says({ type: "state", state: { session_id: "" } });
   assert.equal(link.known.state, null);
   comm.says({ type: "state", state: STATE });
-  comm.says({ type: "task", task: { title: "t", html: "" } });
+  comm.says({ type: "task", task: { title: "t", html: "", checks: false, hints: false } });
   comm.says({ type: "state", state: { ...STATE, session_id: "other" } });
   assert.equal(link.known.task, null);
 });

@@ -32,9 +32,11 @@ function panel(known) {
   mock.timers.reset();
   mock.timers.enable({ apis: ["Date"], now: 0 });
   const el = place();
-  const made = makePanel(el);
+  /** @type {string[]} */
+  const ran = [];
+  const made = makePanel(el, (source) => ran.push(source));
   made.draw(known && { ...KNOWN, ...known });
-  return { el, ...made };
+  return { el, ran, ...made };
 }
 
 /** What can be read: hidden parts are left out. @param {Element} el @returns {string} */
@@ -110,7 +112,7 @@ test("a session that takes no turns has no next one", () => {
 
 test("the task is always there, rendered, and nothing in it does anything", () => {
   const html = '<p>Twelve <b>instances</b> <img src=x onerror="window.bad=1"><strong>now</strong></p>';
-  const { el } = panel({ task: { title: "Rate limiter", html } });
+  const { el } = panel({ task: { title: "Rate limiter", html, checks: false, hints: false } });
   assert.match(words(el), /Task: Rate limiter/);
   assert.equal(find(el, ".ib-task").innerHTML, "<p>Twelve  <strong>now</strong></p>");
   assert.equal(find(el, "details").open, true);
@@ -136,6 +138,20 @@ test("what is not there takes no place: line, checks, hints", () => {
   assert.match(full, /From your interviewer Five more minutes/);
   assert.match(full, /Checks 5 of 6 passed/);
   assert.match(full, /Hints 1 taken Write down/);
+});
+
+test("a task's checks and hints are there from the start, each a press away", () => {
+  const task = { title: "Rooms", html: "", checks: true, hints: true };
+  const { el, ran, draw } = panel({ task });
+  assert.match(words(el), /Checks not run yet Run the visible tests Hints none taken Take the next hint/);
+  for (const button of el.querySelectorAll("button")) button.click();
+  assert.deepEqual(ran, ["%interview check", "%interview hint"]);
+  draw({ ...KNOWN, task: { ...task, checks: false } });
+  assert.doesNotMatch(words(el), /Checks/);
+  const over = { ...STATE, status: "completed", checks: { passed: 5, of: 6 } };
+  draw({ ...KNOWN, task, state: over });
+  assert.match(words(el), /Checks 5 of 6 passed/);
+  assert.doesNotMatch(words(el), /Run the visible|Hints/);
 });
 
 test("a lost connection is said once, with the last figures", () => {

@@ -25,7 +25,11 @@
  * @property {() => Iterator<CellModel>} [Symbol.iterator]
  */
 
-/** @typedef {{ cells: CellList & Iterable<CellModel> }} NotebookModel */
+/**
+ * @typedef {object} NotebookModel
+ * @property {CellList & Iterable<CellModel>} cells
+ * @property {{ insertCell: (index: number, cell: object) => unknown }} sharedModel
+ */
 
 /**
  * What stands under a cell; a Markdown cell has none.
@@ -46,6 +50,8 @@
  * @property {NotebookModel | null} model
  * @property {string} codeMimetype
  * @property {{ model: CellModel } | null} activeCell
+ * @property {number} activeCellIndex
+ * @property {() => void} deselectAll
  * @property {Signal<Notebook, unknown>} modelChanged
  * @property {Signal<Notebook, unknown>} activeCellChanged
  */
@@ -118,11 +124,13 @@
 /** @typedef {{ registerStatusItem: (id: string, options: object) => unknown }} StatusBar */
 /** @typedef {{ addItem: (options: object) => unknown }} Palette */
 
+/** @typedef {{ run: (notebook: Notebook, session?: SessionContext) => unknown }} NotebookActions */
+
 /**
  * What JupyterLab shares with its extensions, as far as we use it.
  *
  * @typedef {object} Shared
- * @property {{ INotebookTracker: unknown }} notebook
+ * @property {{ INotebookTracker: unknown, NotebookActions: NotebookActions }} notebook
  * @property {{ IStatusBar: unknown } | null} statusbar
  * @property {{ ICommandPalette: unknown } | null} apputils
  * @property {{ Widget: WidgetClass }} lumino

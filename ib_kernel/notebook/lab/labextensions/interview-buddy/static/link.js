@@ -40,7 +40,15 @@ export const VERSION = 1;
 
 /** @typedef {Figures & Own} State */
 
-/** @typedef {{ title: string, html: string }} Task sanitised by the kernel */
+/**
+ * The task, sanitised by the kernel.
+ *
+ * @typedef {object} Task
+ * @property {string} title
+ * @property {string} html
+ * @property {boolean} checks whether there is code to write that tests can check
+ * @property {boolean} hints whether there may be hints
+ */
 
 /**
  * What the next turn would take, in tokens.

@@ -7,6 +7,7 @@ import { isQuestion, watchNotebooks } from "./cells.js";
 import { makeLink } from "./link.js";
 import { makePanel } from "./panel.js";
 import { watchReopened } from "./reopened.js";
+import { runBelow } from "./run.js";
 import { makeStatusItem } from "./statusitem.js";
 import { watchStops } from "./stop.js";
 
@@ -105,7 +106,9 @@ function activate(app, shared, tracker, bar, palette) {
   widget.id = "interview-buddy-panel";
   widget.title.label = "Interview";
   widget.title.caption = "Task, time and budget of the interview in this notebook";
-  const panel = makePanel(widget.node);
+  const panel = makePanel(widget.node, (source) =>
+    runBelow(tracker.currentWidget, shared.notebook.NotebookActions, source),
+  );
   app.shell.add(widget, "right", { rank: 600 });
   const open = () => app.shell.activateById(widget.id);
   app.commands.addCommand(COMMAND, { label: "Show the interview's panel", execute: open });

@@ -163,29 +163,52 @@ function drawTurn(turn, list) {
 }
 
 /**
- * Hints and checks: shown where the session has any.
+ * A button that runs a magic in a cell of its own.
+ *
+ * @param {string} label
+ * @param {string} magic
+ * @param {ParentNode} parent
+ * @param {(source: string) => void} run
+ */
+function makeButton(label, magic, parent, run) {
+  const button = element("button", "ib-button", parent, label);
+  button.type = "button";
+  button.title = `Run ${magic} in a new cell`;
+  button.addEventListener("click", () => run(magic));
+  return button;
+}
+
+/**
+ * Checks and hints: shown where the task has any; the buttons while the session takes them.
  *
  * @param {ParentNode} parent
+ * @param {(source: string) => void} run
  */
-function makeHelp(parent) {
+function makeHelp(parent, run) {
   const checks = section("Checks", parent);
   const passed = element("span", "ib-figures", checks.head);
+  const check = makeButton("Run the visible tests", "%interview check", checks.root, run);
   const hints = section("Hints", parent);
   const taken = element("span", "ib-figures", hints.head);
   const lines = element("ol", "ib-list", hints.root);
+  const hint = makeButton("Take the next hint", "%interview hint", hints.root, run);
 
-  /** @param {State} now */
-  return function draw(now) {
-    checks.root.hidden = !now.checks;
-    if (now.checks) {
-      setText(passed, `${number(now.checks.passed)} of ${number(now.checks.of)} passed`);
-    }
-    hints.root.hidden = !now.hints;
-    if (now.hints) {
-      setText(taken, `${number(now.hints.length)} taken`);
-      lines.replaceChildren();
-      for (const line of now.hints) element("li", "", lines, line);
-    }
+  /**
+   * @param {State} now
+   * @param {Task | null} task
+   */
+  return function draw(now, task) {
+    const { checks: last, hints: had } = now;
+    const open = now.status === "active";
+    check.hidden = !(open && task?.checks);
+    hint.hidden = !(open && task?.hints);
+    checks.root.hidden = !last && check.hidden;
+    hints.root.hidden = !had && hint.hidden;
+    setText(passed, last ? `${number(last.passed)} of ${number(last.of)} passed` : "not run yet");
+    setText(taken, had ? `${number(had.length)} taken` : "none taken");
+    lines.hidden = !had;
+    lines.replaceChildren();
+    for (const line of had ?? []) element("li", "", lines, line);
   };
 }
 
@@ -205,8 +228,9 @@ function whyEmpty(known) {
  * Put the panel into *node*; `draw` shows what is known, `tick` the time that has passed.
  *
  * @param {HTMLElement} node
+ * @param {(source: string) => void} run runs a cell in the notebook in front
  */
-export function makePanel(node) {
+export function makePanel(node, run) {
   const root = element("div", "ib ib-panel", node);
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", "Interview");
@@ -220,7 +244,7 @@ export function makePanel(node) {
   const limits = makeLimits(full);
   const next = makeNext(full);
   const task = makeTask(full);
-  const help = makeHelp(full);
+  const help = makeHelp(full, run);
   const turns = makeTurns(full);
   /** @type {Known | null} */
   let known = null;
@@ -244,7 +268,7 @@ export function makePanel(node) {
     tick();
     next(state, now.estimate, now.counting);
     task(now.task);
-    help(state);
+    help(state, now.task);
     turns(state);
   }
 
