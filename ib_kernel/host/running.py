@@ -115,9 +115,9 @@ class RunningTurns:
     def find(self, session_id: str, name: str) -> RunningTurn | None:
         """Return the session's turn with that request id or number."""
         found = self._turns.get((session_id, name))
-        if found is not None or not name.isdigit():
+        if found is not None:
             return found
-        return next((t for t in self.of(session_id) if str(t.turn) == name), None)
+        return next((t for t in self.of(session_id) if t.turn and str(t.turn) == name), None)
 
     def of(self, session_id: str) -> list[RunningTurn]:
         """Return the turns of a session that have not ended."""

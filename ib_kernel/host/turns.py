@@ -116,9 +116,9 @@ def _stop_elsewhere(host: Host, session: Session, name: str) -> bool:
     """
     stored = host.store.request(session.session_id, name)
     running = stored is not None and stored.state == "running"
-    if stored is None and name.isdigit():
+    if stored is None:
         held = host.store.reservations(session.session_id)
-        running = any(r.turn == int(name) and not r.in_doubt for r in held)
+        running = any(str(r.turn) == name and not r.in_doubt for r in held)
     if running or stored is None:
         host.written.add(session, name)
         event = LedgerEvent(session.session_id, STOP_KIND, 0.0, "candidate", {"request_id": name})

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hosts import RunningHost, joined
 from wire import Wire
 
 from ib_kernel.errors import SessionInactive
+from ib_kernel.host.running import RunningTurn, RunningTurns
 from ib_kernel.testing import FaultServer, Step
 
 PIECES = tuple(f"word{n} " for n in range(40))
@@ -255,6 +257,27 @@ def test_a_session_that_has_ended_takes_no_turn(host: RunningHost, tmp_path: Pat
         interview.end()
         with pytest.raises(SessionInactive, match="completed"):
             interview.say_sync("Hello")
+
+
+@pytest.mark.parametrize("name", ["0", "²", "٣", "-1", "99999999999999999999"])
+def test_a_number_that_no_turn_has_stops_none(host: RunningHost, name: str) -> None:
+    """The answer says that none was running, and the one that runs goes on."""
+    wire = Wire.joined(host.invite("--budget", "100000"))
+    with wire.turn("Go on", "goes-on-0001") as events:
+        next(kind for kind, _ in events if kind == "piece")
+        answer = wire.post(f"/v1/turns/{name}/stop")
+        *_, (kind, data) = events
+    assert (answer.status_code, answer.json()) == (200, {"stopped": False})
+    assert kind == "end", data
+
+
+def test_a_turn_without_a_number_is_not_found_as_turn_0() -> None:
+    """A turn has none until the ledger has given one; its request id finds it from the start."""
+    turns = RunningTurns(None)  # type: ignore[arg-type]
+    waiting = RunningTurn("s", "request-1", "", SimpleNamespace(reservation=None), "")  # type: ignore[arg-type]
+    turns._turns["s", "request-1"] = waiting
+    assert turns.find("s", "0") is None
+    assert turns.find("s", "request-1") is waiting
 
 
 def test_a_service_that_refuses_again_and_again_is_waited_for(
