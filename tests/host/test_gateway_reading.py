@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Callable, Sequence, Sized
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,19 +16,31 @@ from ib_kernel.host.gateway.reading import LONGEST_S, RestingReader
 PIECES = [f"data: piece {number}\n\n".encode() for number in range(400)]
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve_pairs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Two pieces close together, and a pause."""
+    await _serve(reader, writer, PIECES[:20], 2.5 * LONGEST_S)
+
+
+async def _serve(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    pieces: Sequence[bytes] = PIECES,
+    pause: float = 0,
+) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    for piece in PIECES:
+    for number, piece in enumerate(pieces):
         writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         await writer.drain()
-        await asyncio.sleep(0)
+        await asyncio.sleep(pause if number % 2 else 0)
     writer.write(b"0\r\n\r\n")
     await writer.drain()
     writer.close()
 
 
-async def _read(running: Sized, rests: list[float], cancel: bool = False) -> bytes:
+async def _read(
+    running: Sized, rests: list[float], cancel: bool = False, serve: Callable[..., Any] = _serve
+) -> bytes:
     """Read the whole stream beside *running* calls; *cancel*: the first rest is cancelled."""
     real = asyncio.sleep
 
@@ -36,13 +50,13 @@ async def _read(running: Sized, rests: list[float], cancel: bool = False) -> byt
             raise asyncio.CancelledError
         await real(seconds)
 
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     found = b""
     async with server, aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as response:
         resting = RestingReader(response, running)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading.asyncio, "sleep", lambda s: sleep(s) if s else real(s))
+            patch.setattr(reading, "asyncio", SimpleNamespace(sleep=sleep))
             while True:
                 try:
                     chunk = await resting.read()
@@ -67,6 +81,13 @@ def test_one_of_many_streams_comes_whole_in_fewer_reads() -> None:
     rests: list[float] = []
     assert asyncio.run(_read(range(1_000), rests)) == b"".join(PIECES)
     assert set(rests) == {LONGEST_S}
+
+
+def test_a_stream_with_pauses_is_read_as_it_comes() -> None:
+    """Pieces that come two at a time, as a person is shown them, wait for nothing."""
+    rests: list[float] = []
+    assert asyncio.run(_read(range(1_000), rests, serve=_serve_pairs)) == b"".join(PIECES[:20])
+    assert rests == []
 
 
 def test_a_rest_that_is_cancelled_leaves_the_connection_readable() -> None:

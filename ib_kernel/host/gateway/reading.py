@@ -19,6 +19,9 @@ REST_S = 0.0001
 SHORTEST_S, LONGEST_S = 0.002, 0.02
 """A rest that would be shorter is left out, and none is longer: nobody sees it."""
 
+QUICK_READS = 4
+"""Reads in a row without a wait after which a stream counts as quick; two pieces may come close together."""
+
 
 class RestingReader:
     """Reads the bytes of one answer.
@@ -30,16 +33,16 @@ class RestingReader:
 
     def __init__(self, response: aiohttp.ClientResponse, running: Sized) -> None:
         self._response, self._running = response, running
-        self._is_quick = False
+        self._quick = 0
 
     async def read(self) -> bytes:
         """Return what has come since the last read, or comes next; b"" at the end."""
         rest = min(LONGEST_S, REST_S * len(self._running))
-        if self._is_quick and rest >= SHORTEST_S:
+        if self._quick >= QUICK_READS and rest >= SHORTEST_S:
             await self._rest(rest)
         asked = time.monotonic()
         found = await self._response.content.readany()
-        self._is_quick = time.monotonic() - asked < rest
+        self._quick = self._quick + 1 if time.monotonic() - asked < rest else 0
         return found
 
     async def _rest(self, seconds: float) -> None:
