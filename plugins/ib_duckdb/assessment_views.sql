@@ -170,7 +170,7 @@ SELECT
     md5(concat_ws(
         '|', challenge, coalesce(challenge_version, ''), coalesce(challenge_sha, ''), lower(role), lower(level), model,
         client, persona, prompt_version, coalesce(temperature::VARCHAR, ''), charge, token_budget::VARCHAR,
-        coalesce(budget_usd::VARCHAR, ''), coalesce(round(minutes, 2)::VARCHAR, ''), coalesce(hints::VARCHAR, ''),
+        coalesce(budget_usd::VARCHAR, ''), coalesce((round(minutes * 100) / 100)::VARCHAR, ''), coalesce(hints::VARCHAR, ''),
         own_tools::VARCHAR
     )) AS set_key,
     challenge, challenge_version, challenge_sha, role, level, model, client, persona, prompt_version, temperature,

@@ -78,7 +78,7 @@ WINDOW one AS (
 CREATE OR REPLACE VIEW think_time AS
 SELECT
     q.session_id, q.turn, q.asked_at, r.created_at AS replied_at,
-    round(epoch(q.asked_at - coalesce(r.created_at, s.started_at)), 1) AS think_s
+    round(epoch(q.asked_at - coalesce(r.created_at, s.started_at)) * 10) / 10 AS think_s
 FROM (
     SELECT session_key, session_id, turn, coalesce(asked_at, created_at) AS asked_at
     FROM messages
@@ -142,7 +142,7 @@ WITH asked AS (
     JOIN asked AS a ON a.session_key = b.session_key AND a.session_id = b.session_id AND a.turn < b.turn
     WHERE len(a.terms) >= 3 AND len(b.terms) >= 3
 )
-SELECT session_id, turn, earlier_turn, round(similarity, 2) AS similarity
+SELECT session_id, turn, earlier_turn, round(similarity * 100) / 100 AS similarity
 FROM (
     SELECT *, row_number() OVER (PARTITION BY session_id, turn ORDER BY similarity DESC, earlier_turn) AS place
     FROM pairs
@@ -178,7 +178,7 @@ WITH replies AS (
 )
 SELECT
     session_id, count(*) AS replies, count(*) FILTER (runs > 0) AS verified,
-    round(count(*) FILTER (runs > 0) / count(*), 2) AS verified_share
+    round((count(*) FILTER (runs > 0) / count(*)) * 100) / 100 AS verified_share
 FROM counted
 GROUP BY session_id;
 

@@ -203,7 +203,7 @@ class Sieve:
         """
 
         def share(name: str) -> str:
-            return f"'{name}', round((t.detail ->> '{name}')::DOUBLE / coalesce(a.factor, 1.0), 6)"
+            return f"'{name}', round((t.detail ->> '{name}')::DOUBLE / coalesce(a.factor, 1.0) * 1e6) / 1e6"
 
         limits = f"json_object({share('from')}, {share('to')})"
         opened = f"json_merge_patch(t.detail, json_object({share('time_limit_s')}))"
@@ -221,6 +221,8 @@ class Sieve:
 
     def _sessions(self, rows: str) -> str:
         times = ("time_limit_s", "time_limit_at_start_s", "active_s")
-        scaled = ", ".join(f"round(t.{name} / coalesce(a.factor, 1.0), 6) AS {name}" for name in times)
+        scaled = ", ".join(
+            f"round(t.{name} / coalesce(a.factor, 1.0) * 1e6) / 1e6 AS {name}" for name in times
+        )
         joined = f"LEFT JOIN {self._schema}.adapted AS a ON a.session_key = t.session_key"
         return f"SELECT t.* REPLACE ({scaled}) FROM ({rows}) AS t {joined}"  # noqa: S608

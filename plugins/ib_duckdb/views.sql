@@ -1,6 +1,7 @@
 -- What people query, beside the tables calls, messages and events. Kept once: these statements run in
 -- usage.duckdb itself and on the connection that answers %%usage, where the same names cover hot rows too.
--- All times are UTC. Money is exact: DECIMAL in US dollars, NULL where no price is known.
+-- Figures are rounded as round(x * 10) / 10: round(x, 1) looks at the exact value of the double, which no other
+-- database does. All times are UTC. Money is exact: DECIMAL in US dollars, NULL where no price is known.
 
 -- A session as it is now: the newest of its rows.
 CREATE OR REPLACE VIEW sessions AS
@@ -187,7 +188,7 @@ SELECT
     count(*) FILTER (status = 'failed') AS failed,
     count(*) FILTER (status = 'in_doubt') AS in_doubt,
     count(*) FILTER (status = 'written_off') AS written_off,
-    round(count(*) FILTER (status = 'settled' AND error IS NULL) / count(*), 4) AS answered_share
+    round((count(*) FILTER (status = 'settled' AND error IS NULL) / count(*)) * 10000) / 10000 AS answered_share
 FROM calls
 GROUP BY model;
 
@@ -208,9 +209,9 @@ SELECT
     round(u.output_tokens / nullif(u.turns, 0)) AS reply_per_turn,
     u.total_tokens,
     u.charged_tokens,
-    round(100 * u.charged_tokens / nullif(u.token_budget, 0), 1) AS percent_used,
+    round((100 * u.charged_tokens / nullif(u.token_budget, 0)) * 10) / 10 AS percent_used,
     u.cost_usd,
-    round(u.active_s / 60, 1) AS active_minutes
+    round((u.active_s / 60) * 10) / 10 AS active_minutes
 FROM session_usage AS u
 WHERE u.challenge <> '';
 
@@ -238,7 +239,7 @@ WITH per_turn AS (
 )
 SELECT
     z.session_id, s.candidate, s.model, s.status, z.turns,
-    round(z.growth, 1) AS growth_per_turn,
+    round(z.growth * 10) / 10 AS growth_per_turn,
     round(z.next_turn)::BIGINT AS next_turn_tokens,
     z.left_tokens,
     CASE WHEN z.growth > 0
@@ -246,9 +247,9 @@ SELECT
             - (z.next_turn - z.growth / 2)) / z.growth)
         ELSE floor(z.left_tokens / z.next_turn)
     END::BIGINT AS turns_left,
-    round(turns_left * z.active_s / z.turns / 60, 1) AS minutes_at_this_rate,
+    round((turns_left * z.active_s / z.turns / 60) * 10) / 10 AS minutes_at_this_rate,
     CASE WHEN s.time_limit_s IS NOT NULL
-        THEN round(greatest(0, s.time_limit_s - z.active_s) / 60, 1) END AS minutes_of_time_limit
+        THEN round((greatest(0, s.time_limit_s - z.active_s) / 60) * 10) / 10 END AS minutes_of_time_limit
 FROM sized AS z JOIN sessions AS s USING (session_id, session_key);
 
 -- How good such a forecast was: the second half of each session's turns, foretold from its first half.
@@ -279,6 +280,6 @@ SELECT
     session_id, model, turns, known_turns,
     round(foretold * average + growth * (numbers - foretold * middle))::BIGINT AS forecast_tokens,
     actual::BIGINT AS actual_tokens,
-    round(100 * (forecast_tokens / actual - 1), 1) AS error_percent,
-    round(100 * (foretold * average / actual - 1), 1) AS error_percent_without_growth
+    round((100 * (forecast_tokens / actual - 1)) * 10) / 10 AS error_percent,
+    round((100 * (foretold * average / actual - 1)) * 10) / 10 AS error_percent_without_growth
 FROM fitted;
