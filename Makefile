@@ -64,7 +64,7 @@ contracts: $(VENV)/.installed
 check: test lint types contracts workflows
 
 fuzz: $(VENV)/.installed ## every fuzz target with many examples; FUZZ_EXAMPLES=5000 says how many
-	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),5000) $(PY) -m pytest tests/fuzz --timeout 3600
+	SLOW_TESTS=1 FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),5000) $(PY) -m pytest tests/fuzz --timeout 3600
 
 bench-counting: $(VENV)/.installed ## counters side by side; writes benchmarks/results/counting.md
 	$(PY) benchmarks/counting.py

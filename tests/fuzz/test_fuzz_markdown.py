@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from attacks import ATTACKS
 from fuzzing import fuzzed
 from hypothesis import given
@@ -59,6 +60,7 @@ def test_markdown_to_html(text: str) -> None:
     assert_harmless(to_html(text), text)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(TEXTS, st.integers(1, 500))
 def test_markdown_that_grows(text: str, size: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "attack_host.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is missing: apt install util-linux")
 def test_another_user_with_only_a_code_gets_nothing() -> None:

@@ -31,6 +31,7 @@ def wire(service: RawService, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "OPENAI_BASE_URL": service.base_url,
         "IB_API": "chat",
         "IB_MAX_RETRIES": "0",
+        "IB_DEADLINE_S": "10",  # so long a refused call waits its turn again
     }
     with RunningHost(folder / "data", env=env) as host:
         yield Wire.joined(host.invite("--challenge", str(challenge), "--budget", "200000"))

@@ -225,7 +225,7 @@ def test_a_host_is_ready_before_anybody_asks(service: FaultServer, tmp_path: Pat
         wait_until(lambda: all(name in loaded.read_text() for name in ("_tiktoken", "pydantic_core")))
 
 
-@pytest.mark.parametrize(("ledger", "candidates"), [("embedded", 8), ("postgres", 4)])
+@pytest.mark.parametrize(("ledger", "candidates"), [("embedded", 4), ("postgres", 4)])
 def test_candidates_go_on_at_the_other_host(
     tmp_path: Path, ledger: str, candidates: int, request: pytest.FixtureRequest
 ) -> None:

@@ -36,7 +36,7 @@ def packed(unit: bytes, times: int) -> bytes:
     return b"".join([*(pack.compress(unit) for _ in range(times)), pack.flush()])
 
 
-@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("status", [200, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "unit", [b" " * 1_000_000, b"{" + b" " * 999_999, (b":" + b"x" * 98 + b"\n") * 10_000]
 )
