@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("ib_kernel.testing._store_base")  # before its im
 
 from ib_kernel.testing._store_base import Clock, StoreBase  # noqa: E402
 from ib_kernel.testing._views_planted import NOON, plant  # noqa: E402
-from ib_kernel.values import BudgetStore, CallEnd, CallStart, Message, NewSession  # noqa: E402
+from ib_kernel.values import BudgetStore  # noqa: E402
 
 __all__ = ["UsageViewsContract"]
 
@@ -165,20 +165,6 @@ class UsageViewsContract(StoreBase):
         """The first question's runs from the start."""
         asked = "SELECT turn, think_s FROM think_time WHERE session_id = 'ada' ORDER BY turn"
         assert rows(planted, asked) == [(1, 60.0), (2, 510.0), (3, 80.0), (4, 180.0)]
-
-    def test_halves_are_rounded_away_from_zero_as_people_write_them(self, tmp_path: Path) -> None:
-        """116.55 is 116.6, although the double that stands for it is a little less."""
-        clock = Clock(NOON)
-        store = self.make_store(tmp_path, clock)
-        store.open_session(NewSession("s", "Ada", 10_000, "m"))
-        said = [
-            Message(1, "assistant", "So.", NOON + 5_000),
-            Message(1, "user", "And?", NOON + 5_117, asked_at=NOON + 5_116.55),
-        ]
-        store.charge("s", CallEnd(1, 1), call=CallStart(turn=1, model="m"), messages=said)
-        self.before_asking(store)
-        assert rows(store, "SELECT think_s FROM think_time") == [(116.6,)]
-        store.close()
 
     def test_prompt_facts_tell_prose_code_and_attachments_apart(self, planted: BudgetStore) -> None:
         """Words are prose in any script; an attached traceback is no code of the question's."""
