@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 
 from ib_kernel.budget.service import TokenService
+from ib_kernel.host import people
 from ib_kernel.host.app import build_app
 from ib_kernel.host.host import Host, HostOptions
 from ib_kernel.host.tokens import hashed, new_token
@@ -81,3 +84,12 @@ def served(settings: Settings, store: Any = None) -> Iterator[Served]:
         thread.join(30)
         bound.close()
         host.close()
+
+
+@contextmanager
+def served_to(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Run a host in *folder*, with the token of an interviewer *name* where a notebook looks for it."""
+    with served(Settings(data_dir=folder)) as host:
+        people.add_person(host.host, name, "interviewer")
+        monkeypatch.setenv("IB_HOST_TOKEN", people.grant_token(host.host, "interviewer", name, 3600))
+        yield host

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting import Served, served
+from hosting import Served, served_to
 from notebook_shell import Notebook, notebook
 
 from ib_kernel import ScorecardWidget
-from ib_kernel.host import people
 from ib_kernel.host.invite import invite
-from ib_kernel.settings import Settings
 
 RUBRIC = """
 [[criteria]]
@@ -25,9 +23,7 @@ anchors = ["Does not see it", "Sees it when shown", "Names it when asked", "Name
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Yield a host that Ann may rate at."""
-    with served(Settings(data_dir=tmp_path / "host")) as host:
-        people.add_person(host.host, "Ann", "interviewer")
-        monkeypatch.setenv("IB_HOST_TOKEN", people.grant_token(host.host, "interviewer", "Ann", 3600))
+    with served_to("Ann", tmp_path / "host", monkeypatch) as host:
         yield host
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from clock import eventually
-from hosting import Served, served
+from hosting import Served, served_to
 
 from ib_kernel import SessionsWidget
 from ib_kernel.errors import ConfigError
-from ib_kernel.host import people
-from ib_kernel.settings import Settings
 
 CLICK = {"n": 7}
 
@@ -20,9 +18,7 @@ CLICK = {"n": 7}
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Yield a host, and put an interviewer's token where the notebook looks for it."""
-    with served(Settings(data_dir=tmp_path / "host")) as host:
-        people.add_person(host.host, "Ada", "interviewer")
-        monkeypatch.setenv("IB_HOST_TOKEN", people.grant_token(host.host, "interviewer", "Ada", 3600))
+    with served_to("Ada", tmp_path / "host", monkeypatch) as host:
         yield host
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting import Served, served
+from hosting import Served, served_to
 
 from ib_kernel import ReplayWidget
 from ib_kernel.errors import BuddyError, ConfigError, NoSession, StoreError
 from ib_kernel.evidence.replay import MOST_TEXT, received
-from ib_kernel.host import people
 from ib_kernel.remote.connection import HostRefused
-from ib_kernel.settings import Settings
 from ib_kernel.values import Cell, Message, Session
 
 EVIL = "<script>alert(1)</script>"
@@ -27,9 +25,7 @@ ROW = {
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Yield a host, and put an interviewer's token where the notebook looks for it."""
-    with served(Settings(data_dir=tmp_path / "host")) as host:
-        people.add_person(host.host, "Ada", "interviewer")
-        monkeypatch.setenv("IB_HOST_TOKEN", people.grant_token(host.host, "interviewer", "Ada", 3600))
+    with served_to("Ada", tmp_path / "host", monkeypatch) as host:
         yield host
 
 

@@ -106,7 +106,7 @@ def test_a_retry_budget_starts_full_and_never_holds_more() -> None:
 
 
 def test_a_service_that_only_refuses_is_given_up_at_the_deadline(settings: Settings) -> None:
-    """A host's queue takes none of a turn's time; still nobody waits for a refusing service for ever."""
+    """A host's queue takes none of a turn's time; still such a wait has an end."""
     refused = []
 
     async def told(error: ClientError, seconds: float) -> None:
