@@ -134,9 +134,10 @@ changelog-draft: $(VENV)/.installed ## what the next release's changelog would s
 	$(BIN)/towncrier build --draft --version Unreleased
 
 # Run it after a change of dependencies in pyproject.toml; UPGRADE=1 takes newer versions of everything.
+# With extras (coverage[toml]): without them pip looks at a release newer than the one locked, and stops.
 requirements: ## every package for development, by version and hash, for all systems and Pythons
 	$(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv) pip compile --quiet --universal --python-version 3.11 --extra dev \
-		--generate-hashes --no-emit-index-url --custom-compile-command "make requirements" \
+		--generate-hashes --no-strip-extras --no-emit-index-url --custom-compile-command "make requirements" \
 		$(if $(UPGRADE),--upgrade) --output-file requirements-dev.txt pyproject.toml
 
 coverage: $(VENV)/.installed ## branch coverage of tests/; the pages are in artifacts/coverage
@@ -155,7 +156,7 @@ clean:
 $(VENV)/.installed: pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements-dev.txt
+	$(PIP) --no-deps --require-hashes -r requirements-dev.txt
 	$(PIP) --no-deps --no-build-isolation -e . -e plugins/ib_challenges
 	@touch $@
 

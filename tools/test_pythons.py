@@ -55,7 +55,7 @@ def prepared(name: str, python: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
         pip = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", REQUIREMENTS], check=True, cwd=ROOT)
+        subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True, cwd=ROOT)
         subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], check=True, cwd=ROOT)
         stamp.write_text(wanted)
     return own
