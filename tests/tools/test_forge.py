@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,24 @@ def wanted() -> list[str]:
 
 def test_every_package_for_development_is_locked_with_hashes() -> None:
     """`make requirements` was run after the last change of dependencies."""
-    locked = re.findall(r"^([a-z0-9._-]+)==.*\\\n +--hash=sha256:[0-9a-f]{64}", LOCKED, re.M)
+    locked = re.findall(r"^([a-z0-9._-]+)(?:\[\S+\])?==.*\\\n +--hash=sha256:[0-9a-f]{64}", LOCKED, re.M)
     assert len(locked) == len(re.findall(r"^\S+==", LOCKED, re.M))
     assert [name for name in wanted() if name not in locked] == []
+
+
+def test_a_package_that_is_asked_for_with_extras_is_locked_with_them() -> None:
+    """Otherwise pip looks first at the newest release, finds no hash for it, and stops."""
+    locked = re.findall(r"^([a-z0-9._-]+)(\[\S+\])?==", LOCKED, re.M)
+    names, with_extras = {name for name, _ in locked}, {name for name, extras in locked if extras}
+    packages = [p for p in metadata.distributions() if canonicalize_name(p.metadata["Name"]) in names]
+    needed = [Requirement(line) for package in packages for line in package.requires or []]
+    asked = {
+        canonicalize_name(one.name)
+        for one in needed
+        if one.extras and (one.marker is None or one.marker.evaluate({"extra": ""}))
+    }
+    assert "coverage" in asked
+    assert (asked & names) - with_extras == set()
 
 
 def test_the_locked_packages_name_no_index_and_no_folder() -> None:
