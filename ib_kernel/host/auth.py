@@ -47,8 +47,7 @@ async def require_candidate(request: Request) -> Session:
 
 async def still_candidate(request: Request) -> Session:
     """Return the session of the candidate's token as it is now, for a stream that goes on."""
-    grant = await _grant(request, "candidate", _bearer(request))
-    return await _session(request, grant)
+    return await _session(request, "candidate")
 
 
 async def require_gateway(request: Request) -> Session:
@@ -57,8 +56,7 @@ async def require_gateway(request: Request) -> Session:
     Raises:
         Refused: 401 for no token, a wrong, expired or revoked one.
     """
-    grant = await _grant(request, "gateway", _bearer(request))
-    return await _session(request, grant)
+    return await _session(request, "gateway")
 
 
 def needs_hub(header: bytes) -> bool:
@@ -75,7 +73,7 @@ def gateway_session(host: Host, header: bytes) -> Session:
     own = _token_of(header.decode("latin-1"))
     if needs_hub(header) or len(own) > LONGEST_TOKEN or not own.startswith(PREFIX["gateway"]):
         raise _unauthorized()
-    return host.service.get_session(_valid(host, "gateway", hashed(own)).subject)
+    return _session_of(host, "gateway", hashed(own))
 
 
 async def require_interviewer(
@@ -98,8 +96,8 @@ async def require_interviewer(
         token = request.cookies.get(COOKIE, "")
         if token and request.method not in SAFE:
             _require_own_page(request, token)
-    grant = await _grant(request, "interviewer", token)
-    return await _with_role(run_in_threadpool(_person, host, grant.subject), role)
+    stored = await _stored(request, "interviewer", token)
+    return await _with_role(run_in_threadpool(_person, host, stored), role)
 
 
 async def _with_role(found: Awaitable[Person | None], role: str | None) -> Person:
@@ -120,14 +118,15 @@ def _token_of(header: str) -> str:
     return token.strip() if kind.lower() == "bearer" else ""
 
 
-async def _grant(request: Request, kind: Kind, token: str) -> Grant:
+async def _stored(request: Request, kind: Kind, token: str) -> str:
+    """Return the hash by which the ledger knows a token that may be one of *kind*."""
     host, (own, hubs) = host_of(request), hub.split(token)
     if len(own) > LONGEST_TOKEN or not own.startswith(PREFIX[kind]) or (hubs and host.hub is None):
         raise _unauthorized()
     stored = hashed(own)
     if hubs and host.hub is not None:
         stored = hub.bound_hash(own, (await host.hub.user(hubs)).name)
-    return await run_in_threadpool(_valid, host, kind, stored)
+    return stored
 
 
 def _valid(host: Host, kind: Kind, stored: str) -> Grant:
@@ -137,11 +136,18 @@ def _valid(host: Host, kind: Kind, stored: str) -> Grant:
     return cast("Grant", grant)
 
 
-async def _session(request: Request, grant: Grant) -> Session:
-    return await run_in_threadpool(host_of(request).service.get_session, grant.subject)
+async def _session(request: Request, kind: Kind) -> Session:
+    """Return the session of the request's token: one trip to a thread, which costs more than both reads."""
+    stored = await _stored(request, kind, _bearer(request))
+    return await run_in_threadpool(_session_of, host_of(request), kind, stored)
 
 
-def _person(host: Host, name: str) -> Person | None:
+def _session_of(host: Host, kind: Kind, stored: str) -> Session:
+    return host.service.get_session(_valid(host, kind, stored).subject)
+
+
+def _person(host: Host, stored: str) -> Person | None:
+    name = _valid(host, "interviewer", stored).subject
     return next((p for p in people.present(host) if p.name == name), None)
 
 

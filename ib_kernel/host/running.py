@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from ib_kernel.errors import BuddyError, RepeatedRequest, Stopped
 from ib_kernel.host.answers import error_value
 from ib_kernel.host.outcome import outcome_value, told
-from ib_kernel.host.withhold import Withholder
+from ib_kernel.host.withhold import PrivateText, Withholder
 from ib_kernel.values import LedgerEvent
 from ib_kernel.values.wire import to_value
 
@@ -46,13 +46,17 @@ class Sent:
 
 @dataclass(eq=False)
 class RunningTurn:
-    """One turn of this process. `text` is what may be sent on so far, `end` the last event once there is."""
+    """One turn of this process, whose reply repeats nothing of *private*.
+
+    `text` is what may be sent on so far, `end` the last event once there is.
+    """
 
     session_id: str
     request_id: str
     body_sha: str
     reply: Reply
     question: str
+    private: PrivateText
     asked_at: float = field(default_factory=time.time)
     text: str = ""
     notices: list[str] = field(default_factory=list)
@@ -170,8 +174,7 @@ class RunningTurns:
             del self._turns[turn.session_id, turn.request_id]
 
     async def _to_its_end(self, turn: RunningTurn) -> Sent:
-        session = await run_in_threadpool(self._host.service.get_session, turn.session_id)
-        holder = Withholder(await run_in_threadpool(self._host.sight.private_text, session))
+        holder = Withholder(turn.private)
 
         def take(piece: str) -> None:
             if piece:

@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -75,20 +76,18 @@ async def ask(request: Request) -> Response:
     at = last_event_id(request)
     value = await read_json(request)
     _require_known(value)
-    text, most = text_of(value, "text", longest=MOST_TEXT), _max_tokens(value)
-    attachments = read_attachments(value.get("attachments"))
-    body_sha = _sha({"text": text, "max_tokens": most, "attachments": to_value(list(attachments))})
+    asked = _read_asked(value, request_id)
     running = host.turns.find(session.session_id, request_id)
     if running is None:
-        stored = await run_in_threadpool(host.store.request, session.session_id, request_id)
-        if stored is not None:
-            _require_same(stored.body_sha, body_sha)
-            return _stream(_allowed(request, _replayed(host, session, stored, at)))
-        await run_in_threadpool(require_ready, host, session)
-        running = host.turns.find(session.session_id, request_id) or await _begin(
-            host, session, request_id, body_sha, text, most, attachments
-        )
-    _require_same(running.body_sha, body_sha)
+        found = await run_in_threadpool(_stored_or_new, host, session, asked)
+        if not isinstance(found, RunningTurn):
+            _require_same(found.body_sha, asked.sha)
+            return _stream(_allowed(request, _replayed(host, session, found, at)))
+        running = host.turns.find(session.session_id, request_id)  # the same may have come twice at once
+        if running is None:
+            running = found
+            host.turns.start(running)
+    _require_same(running.body_sha, asked.sha)
     return await _answer(request, host, session, running, at)
 
 
@@ -126,27 +125,39 @@ def _stop_elsewhere(host: Host, session: Session, name: str) -> bool:
     return running
 
 
-async def _begin(
-    host: Host,
-    session: Session,
-    request_id: str,
-    body_sha: str,
-    text: str,
-    most: int | None,
-    attachments: tuple[Attachment, ...],
-) -> RunningTurn:
-    interview = await run_in_threadpool(host.interview, session.session_id)
-    reply = await run_in_threadpool(
-        lambda: interview.ask(
-            text, max_tokens=most, attachments=attachments, request_id=request_id, request_sha=body_sha
-        )
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks; `sha` is the hash of it by which a repeated one is known."""
+
+    request_id: str
+    text: str
+    max_tokens: int | None
+    attachments: tuple[Attachment, ...]
+    sha: str
+
+
+def _read_asked(value: dict[str, Any], request_id: str) -> _Asked:
+    text, most = text_of(value, "text", longest=MOST_TEXT), _max_tokens(value)
+    attachments = read_attachments(value.get("attachments"))
+    sha = _sha({"text": text, "max_tokens": most, "attachments": to_value(list(attachments))})
+    return _Asked(request_id, text, most, attachments, sha)
+
+
+def _stored_or_new(host: Host, session: Session, asked: _Asked) -> StoredRequest | RunningTurn:
+    """Return what the ledger has of a request, or a new turn: one trip to a thread (blocking)."""
+    stored: StoredRequest | None = host.store.request(session.session_id, asked.request_id)
+    if stored is not None:
+        return stored
+    require_ready(host, session)
+    reply = host.interview(session.session_id).ask(
+        asked.text,
+        max_tokens=asked.max_tokens,
+        attachments=asked.attachments,
+        request_id=asked.request_id,
+        request_sha=asked.sha,
     )
-    known = host.turns.find(session.session_id, request_id)  # the same request may have come twice at once
-    if known is not None:
-        return known
-    turn = RunningTurn(session.session_id, request_id, body_sha, reply, text)
-    host.turns.start(turn)
-    return turn
+    private = host.sight.private_text(session)
+    return RunningTurn(session.session_id, asked.request_id, asked.sha, reply, asked.text, private)
 
 
 async def _answer(request: Request, host: Host, session: Session, turn: RunningTurn, at: int) -> Response:

@@ -17,6 +17,7 @@ from wire import Wire
 
 from ib_kernel.errors import SessionInactive
 from ib_kernel.host.running import RunningTurn, RunningTurns
+from ib_kernel.host.withhold import PrivateText
 from ib_kernel.testing import FaultServer, Step
 
 PIECES = tuple(f"word{n} " for n in range(40))
@@ -274,7 +275,8 @@ def test_a_number_that_no_turn_has_stops_none(host: RunningHost, name: str) -> N
 def test_a_turn_without_a_number_is_not_found_as_turn_0() -> None:
     """A turn has none until the ledger has given one; its request id finds it from the start."""
     turns = RunningTurns(None)  # type: ignore[arg-type]
-    waiting = RunningTurn("s", "request-1", "", SimpleNamespace(reservation=None), "")  # type: ignore[arg-type]
+    reply: Any = SimpleNamespace(reservation=None)
+    waiting = RunningTurn("s", "request-1", "", reply, "", PrivateText([]))
     turns._turns["s", "request-1"] = waiting
     assert turns.find("s", "0") is None
     assert turns.find("s", "request-1") is waiting
