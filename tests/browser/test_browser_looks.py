@@ -109,6 +109,8 @@ def test_every_surface_is_whole_and_readable_in_light_and_dark_wide_and_narrow(
                     page.set_viewport_size({"width": pixels, "height": 860})
                     page.screenshot(path=place / f"lab-{theme.lower()}.png")
                     page.locator(".ib-panel").screenshot(path=place / f"panel-{theme.lower()}.png")
+                    page.locator(".ib-panel button >> nth=-1").scroll_into_view_if_needed()
+                    page.locator(".ib-panel").screenshot(path=place / f"panel-{theme.lower()}-end.png")
                     page.set_viewport_size({"width": pixels, "height": 5200})
         jupyter.theme("Light")
         in_a_narrow_window(sheet, place)
@@ -124,6 +126,8 @@ def in_a_narrow_window(sheet: lab.Sheet, place: Path) -> None:
     page.wait_for_selector(".ib-panel", state="visible")
     page.wait_for_timeout(300)
     page.screenshot(path=place / "panel-narrow.png")
+    page.locator(".ib-panel button >> nth=-1").scroll_into_view_if_needed()
+    page.screenshot(path=place / "panel-narrow-end.png")
     item = page.locator(".ib-status").bounding_box()
     assert item is not None
     assert item["x"] >= 0

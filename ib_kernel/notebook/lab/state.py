@@ -114,8 +114,15 @@ def read_task(interview: Interview) -> dict[str, Any] | None:
         "title": one_line(challenge.title),
         "html": to_text_html(to_html(without_title(challenge.text, challenge.title))),
         "checks": bool(challenge.visible),
-        "hints": bool(challenge.hints) or getattr(interview, "news", None) is not None,
+        "hints": _may_have_hints(interview),
     }
+
+
+def _may_have_hints(interview: Interview) -> bool:
+    if getattr(interview, "news", None) is not None:
+        return True
+    whole = interview.whole_challenge(interview.session)
+    return bool(whole and whole.hints)
 
 
 def _first_line(text: str) -> str:
