@@ -6,109 +6,38 @@ or killed, goes on where the record ends: what was answered is not paid twice.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import random
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.assessment.asking import Asking, form
 from ib_kernel.assessment.flags import flags
 from ib_kernel.assessment.judge.together import Look, Together, together
+from ib_kernel.assessment.judgement import Estimate, Judgement, Step
 from ib_kernel.assessment.looks import LOOK, look_value, looks_of
 from ib_kernel.assessment.passages import Shown, passages_of
-from ib_kernel.assessment.quotes import Dropped, Kept, Record
+from ib_kernel.assessment.plan import BEGAN, SAME, asked_before, new_meta, plan_of
+from ib_kernel.assessment.quotes import Kept, Record
 from ib_kernel.budget.access import actor
-from ib_kernel.errors import (
-    BadRequest,
-    BuddyError,
-    BudgetRefused,
-    ConfigError,
-    RepeatedRequest,
-    SessionInactive,
-)
-from ib_kernel.values import LedgerEvent, Message, Score, Session, Status
+from ib_kernel.errors import ConfigError
+from ib_kernel.values import LedgerEvent, Score, Session, Status
 from ib_kernel.values.judging import PERSONA, Case, Judge, JudgeRequest, is_judges
 
 if TYPE_CHECKING:
     from ib_kernel.assessment.rubric import Rubric
     from ib_kernel.interview.interview import Interview
-    from ib_kernel.turn.reply import Reply
     from ib_kernel.values import LLMClient
-
-PASSES = 3
-"""Looks at each criterion."""
 
 EXPECTED = 350
 """Tokens that an answer is expected to have (three quotes and five sentences)."""
 
-BEGAN, MADE = "judging", "judgement"
-"""Kinds of events of an interview: a judge was asked about it, and has answered everything."""
+MADE = "judgement"
+"""The kind of event of an interview: a judge has answered everything."""
 
 _SPARE = 4
 """Calls that the budget of a judge's session has room for beside the planned ones."""
 
 _LONGEST_S = 30 * 86_400.0
 """Seconds that a judge's session may be active: it is not the candidate's clock."""
-
-_ATTEMPTS = 50
-"""Times that one look is asked for, each with an id of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What asking a judge will take: `calls` that are not answered yet, of `total`.
-
-    `tokens` is what is expected, `most` what it can be at the most. `cost_nano_usd` is what is expected
-    (None: no price is known). `session_id` is the judge's session where one goes on ("": a new one).
-    """
-
-    calls: int
-    total: int
-    tokens: int
-    most: int
-    cost_nano_usd: int | None
-    judge: str
-    model: str
-    session_id: str = ""
-
-    @property
-    def is_demo(self) -> bool:
-        """Whether a script answers, not a model."""
-        return self.judge == "demo" or self.model == "demo"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One look is there: which of how many, and about what."""
-
-    done: int
-    total: int
-    look: Look
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """All looks at one interview, and what they come to by criterion."""
-
-    session_id: str
-    judge_session: str
-    judge: str
-    model: str
-    version: str
-    looks: tuple[Look, ...]
-    levels: Mapping[str, Together]
-
-    @property
-    def kept(self) -> int:
-        """Quotes that stand in the record."""
-        return sum(len(look.kept) for look in self.looks)
-
-    @property
-    def dropped(self) -> int:
-        """Quotes that do not."""
-        return sum(len(look.dropped) for look in self.looks)
 
 
 class Judging:
@@ -153,7 +82,6 @@ class Judging:
         self._model = model or own or default_model(self._client, settings)
         self._passages = self._read()
         self._record = Record(self._passages, flags(self._passages))
-        self._plain = False
         self._judges = None if again else self._earlier()
 
     @property
@@ -204,7 +132,7 @@ class Judging:
         from ib_kernel.values import ChatRequest
 
         body = self._client.body(
-            ChatRequest(self._model, tuple(asked.messages), asked.max_tokens, extra=_form(asked))
+            ChatRequest(self._model, tuple(asked.messages), asked.max_tokens, extra=form(asked))
         )
         info = self._service.plugins.model(self._model, self._interview.settings, self._client_name)
         count = self._service.counter.count_request(body, info.counts_as or info.name)
@@ -237,13 +165,13 @@ class Judging:
             BuddyError: What refuses or fails a call; the same command goes on from there.
         """
         session = self._open(budget)
-        beside = self._interview.beside(session.session_id)
+        asking = Asking(self._interview.beside(session.session_id), session, self.judge, self._record)
         plan = self._plan(session.meta)
         looks = {(look.criterion, look.number): look for look in looks_of(self._store, session.session_id)}
         for case in plan:
             key = case.criterion, case.number
             if key not in looks:
-                looks[key] = self._look(beside, session, case)
+                looks[key] = asking.look(case)
                 self._service.record(
                     LedgerEvent(session.session_id, LOOK, 0.0, self.judge.name, look_value(looks[key]))
                 )
@@ -280,93 +208,11 @@ class Judging:
             charge="billed",
             meta=meta,
         )
-        detail = {
-            name: meta[name] for name in ("judge", "model", "version", "rubric_sha", "record_sha", "seed")
-        }
+        detail = {name: meta[name] for name in (*SAME, "seed")}
         detail["judge_session"] = session.session_id
         self._service.record(LedgerEvent(self.session.session_id, BEGAN, 0.0, actor(), detail))
         self._judges = session
         return session
-
-    def _look(self, beside: Interview, session: Session, case: Case) -> Look:
-        answer, turn = self._answer(
-            beside, session, self.judge.request(case), f"{case.criterion}/{case.number}"
-        )
-        blank = Look(case.criterion, case.number, None, order=case.order, turn=turn)
-        try:
-            opinion = self.judge.read(answer, case)
-        except ValueError as error:
-            return replace(blank, problem=str(error)[:300] or "the answer cannot be used")
-        found = [self._record.look_up(quote) for quote in opinion.quotes]
-        kept = tuple({one.words: one for one in found if isinstance(one, Kept)}.values())
-        return replace(
-            blank,
-            level=opinion.level if kept else None,
-            given=opinion.level,
-            kept=kept,
-            dropped=tuple(one for one in found if isinstance(one, Dropped)),
-            why=opinion.why[:2_500],
-            strength=opinion.strength[:500],
-            next_step=opinion.next_step[:500],
-        )
-
-    def _answer(self, beside: Interview, session: Session, asked: JudgeRequest, name: str) -> tuple[str, int]:
-        """Return the answer and its turn: a recorded one where it was paid for and not yet read."""
-        for attempt in range(1, _ATTEMPTS):
-            request_id = f"{name}~{attempt}"
-            found = self._paid(session, request_id)
-            if found is not None:
-                if found.state == "running":
-                    raise ConfigError(
-                        "this interview is being judged elsewhere, or was until a minute ago; try again then"
-                    )
-                if found.state == "finished" and found.text:
-                    return found.text, found.turn
-                continue  # it ended without an answer: what it has cost is in the judge's session
-            try:
-                return self._ask(beside, asked, request_id)
-            except BadRequest:
-                if self._plain:
-                    raise
-                self._plain = True  # a service that knows no schema, or wants people to take turns
-            except RepeatedRequest:
-                continue
-            except (BudgetRefused, SessionInactive) as refused:
-                raise _more(refused, session) from None
-        raise ConfigError(f"{name} was asked {_ATTEMPTS - 1} times without an answer; --again begins anew")
-
-    def _paid(self, session: Session, request_id: str) -> Any:
-        read = getattr(self._store, "request", None)
-        return read(session.session_id, request_id) if read else None
-
-    def _ask(self, beside: Interview, asked: JudgeRequest, request_id: str) -> tuple[str, int]:
-        messages = _merged(asked.messages) if self._plain else list(asked.messages)
-        extra = {} if self._plain else _form(asked)
-        reply = beside.send(
-            messages,
-            Message(0, "user", ""),
-            max_tokens=asked.max_tokens,
-            temperature=None,
-            extra=extra,
-            request_id=request_id,
-        )
-        try:
-            with reply:
-                for _ in reply:
-                    pass
-            if reply.result is None or reply.result.stopped:
-                raise reply.stop_line()
-        except BaseException:
-            self._give_up(reply)
-            raise
-        return reply.result.text, reply.result.turn
-
-    def _give_up(self, reply: Reply) -> None:
-        """Say that nobody waits for this answer any more, so that whoever goes on asks again at once."""
-        write = getattr(self._store, "write_reply", None)
-        if write is not None and reply.reservation is not None:
-            with contextlib.suppress(BuddyError):
-                write(reply.reservation, "", state="unfinished")
 
     # --- what it comes to
 
@@ -410,60 +256,20 @@ class Judging:
     # --- the plan
 
     def _plan(self, meta: Mapping[str, Any]) -> list[Case]:
-        """Return every look in its order, and the order of its levels: both follow from the seed."""
         challenge = self._interview.challenge(self.session)
-        passages = tuple(shown.passage for shown in self._passages)
-        plan: list[Case] = []
-        for number in range(1, int(meta["passes"]) + 1):
-            shuffled = list(self.rubric.criteria)
-            random.Random(f"{meta['seed']}/{number}").shuffle(shuffled)  # noqa: S311 - an order, no secret
-            for criterion in shuffled:
-                levels = [0, 1, 2, 3]
-                random.Random(f"{meta['seed']}/{number}/{criterion.name}").shuffle(levels)  # noqa: S311
-                order = levels[0], levels[1], levels[2], levels[3]
-                plan.append(
-                    Case(
-                        criterion.name,
-                        criterion.title,
-                        criterion.anchors,
-                        order,
-                        number,
-                        passages,
-                        str(meta["mark"]),
-                        challenge.text if challenge else "",
-                        self.session.role,
-                    )
-                )
-        return plan
+        task = challenge.text if challenge else ""
+        return plan_of(meta, self.rubric, self._passages, task, self.session.role)
 
     def _new_meta(self) -> dict[str, Any]:
-        return {
-            "about": self.session.session_id,
-            "judge": self.judge.name,
-            "model": self._model,
-            "version": self.judge.version,
-            "rubric_sha": self.rubric.sha,
-            "record_sha": self._sha(),
-            "passes": PASSES,
-            "seed": secrets.randbits(31),
-            "mark": secrets.token_hex(8),
-        }
-
-    def _sha(self) -> str:
-        import hashlib
-
-        said = [[s.passage.place, s.passage.speaker, s.passage.text] for s in self._passages]
-        return hashlib.sha256(json.dumps(said).encode("utf-8", "replace")).hexdigest()
+        return new_meta(self.session, self.judge, self._model, self.rubric, self._passages)
 
     def _earlier(self) -> Session | None:
         """Return the newest judge's session that asked the same about the same; None where there is none."""
-        wanted = {"judge": self.judge.name, "model": self._model, "version": self.judge.version}
-        wanted |= {"rubric_sha": self.rubric.sha, "record_sha": self._sha()}
-        for event in reversed(self._store.events(self.session.session_id)):
-            if event.kind == BEGAN and all(event.detail.get(name) == value for name, value in wanted.items()):
-                session: Session = self._service.get_session(str(event.detail["judge_session"]))
-                return session if session.status not in (Status.CANCELLED, Status.EXPIRED) else None
-        return None
+        found = asked_before(self._store.events(self.session.session_id), self._new_meta())
+        if found is None:
+            return None
+        session: Session = self._service.get_session(found)
+        return session if session.status not in (Status.CANCELLED, Status.EXPIRED) else None
 
 
 def client_of(interview: Interview, session: Session, judge: Judge | None = None, client: str = "") -> str:
@@ -479,22 +285,6 @@ def client_of(interview: Interview, session: Session, judge: Judge | None = None
     return wish or interview.settings.client or session.client or interview.settings.client_name
 
 
-def _form(asked: JudgeRequest) -> dict[str, Any]:
-    schema = {"name": "opinion", "strict": True, "schema": dict(asked.schema)}
-    return {"response_format": {"type": "json_schema", "json_schema": schema}} if asked.schema else {}
-
-
-def _merged(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return messages in which nobody speaks twice in a row: some models' templates take no others."""
-    made: list[dict[str, Any]] = []
-    for message in messages:
-        if made and made[-1]["role"] == message["role"]:
-            made[-1]["content"] = f"{made[-1]['content']}\n\n{message['content']}"
-        else:
-            made.append(dict(message))
-    return list(made)
-
-
 def _quote_value(kept: Kept) -> dict[str, Any]:
     """Return a quote as scores keep it: a turn's number, or 0 and a cell's."""
     kind, _, number = kept.place.partition(" ")
@@ -502,12 +292,3 @@ def _quote_value(kept: Kept) -> dict[str, Any]:
     value |= {"cell": int(number)} if kind == "cell" else {}
     value |= {"after": kept.after} if kept.after else {}
     return {**value, "words": kept.words}
-
-
-def _more(refused: BuddyError, session: Session) -> BuddyError:
-    needed = getattr(refused, "needed", 0) - getattr(refused, "left", 0)
-    more = session.token_budget + max(needed, session.token_budget // 2)
-    return BudgetRefused(
-        f"the judge's {session.token_budget:,} tokens are used up; what was answered is kept, and "
-        f"%interview judge --budget {more} goes on"
-    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ib_kernel.assessment.comparison import Compared, Picture
+from ib_kernel.assessment.compared import Compared, Picture
 from ib_kernel.text import several
 
 WIDTH, HEIGHT = 176, 64

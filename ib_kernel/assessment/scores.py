@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ib_kernel.assessment.hiding import UNFOLDED, NameHider, has_unfolded, latest_scores, scores_for
+from ib_kernel.assessment.card import Note, Scorecard, card_row, is_own, without_names
+from ib_kernel.assessment.hiding import UNFOLDED, has_unfolded, latest_scores, scores_for
 from ib_kernel.assessment.rubric import LEVELS, Rubric, give_rubric, rubric_of
-from ib_kernel.budget import lock
+from ib_kernel.assessment.sight import hider_of
 from ib_kernel.budget.access import actor
 from ib_kernel.budget.parsing import parse_name
-from ib_kernel.errors import ConfigError, Locked, NotHere
+from ib_kernel.errors import ConfigError, NotHere
 from ib_kernel.interview.challenges import Criterion
 from ib_kernel.text import plain
 from ib_kernel.values import LedgerEvent, Message, Score, Session
 
 if TYPE_CHECKING:
-    from ib_kernel.budget.service import TokenService
     from ib_kernel.interview.interview import Interview
 
 MOST_WHY = 4_000
@@ -31,52 +30,6 @@ MOST_TURNS = 20
 
 MOST_WORDS = 2_000
 """Characters of one quote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """One criterion on somebody's card.
-
-    `own` is this person's newest level (None: not rated yet), `others` are everybody else's newest, the
-    model's included: empty until this person has rated, or has unfolded the session.
-    """
-
-    criterion: Criterion
-    own: Score | None = None
-    others: tuple[Score, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One private note: when, by whom, and its text."""
-
-    created_at: float
-    who: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scorecard:
-    """A session's criteria as one person sees them.
-
-    `candidate` is the label that hides the name while `blind` does. `is_open` is whether this person can
-    still give first levels: not after they have unfolded the session. `turns` are the turns there are.
-    """
-
-    session_id: str
-    candidate: str
-    rater: str
-    rubric: Rubric
-    rated: tuple[Rated, ...]
-    notes: tuple[Note, ...] = ()
-    blind: bool = False
-    is_open: bool = True
-    turns: int = 0
-
-    @property
-    def missing(self) -> int:
-        """How many criteria this person has not rated yet."""
-        return sum(one.own is None for one in self.rated)
 
 
 class Scorecards:
@@ -163,7 +116,7 @@ class Scorecards:
         shown = self._quotes(session_id, turns, quotes)
         self._unlock(session_id, passphrase, "a level")
         visible = [s for s in scores_for(self._store, session_id, person) if s.criterion == name]
-        has_own = any(_is_own(s, person) for s in visible)
+        has_own = any(is_own(s, person) for s in visible)
         if not has_own and has_unfolded(self._store.events(session_id), person):
             raise ConfigError(
                 f"{person} has looked at the levels of this session without rating {name}; a first level "
@@ -230,7 +183,7 @@ class Scorecards:
         self._unlock(session_id, passphrase, "its scorecard")
         found = self.rubric(session)
         newest = latest_scores(scores_for(self._store, session_id, person))
-        rated = tuple(_rated(criterion, newest, person) for criterion in found.criteria)
+        rated = tuple(card_row(criterion, newest, person) for criterion in found.criteria)
         card = Scorecard(
             session_id,
             session.candidate,
@@ -242,7 +195,7 @@ class Scorecards:
             turns=max(self._turns(session_id), default=0),
         )
         hides = blind and (card.missing or not rated)
-        return _without_names(card, hider_of(session)) if hides else card
+        return without_names(card, hider_of(session)) if hides else card
 
     def _unlock(self, session_id: str, passphrase: str | None, what: str) -> None:
         if self._guarded:
@@ -273,97 +226,6 @@ class Scorecards:
 
     def _name(self, typed: str) -> str:
         return parse_name("a rater's name", typed).strip() or actor()
-
-
-def opened_by(service: TokenService, passphrase: str) -> set[str]:
-    """Return the locked sessions (ids) that a passphrase opens.
-
-    Args:
-        service: Of their ledger.
-        passphrase: What was given. Where it opens none, it counts as a wrong try of each.
-
-    Raises:
-        Locked: It opens none.
-    """
-    locked = [s for s in service.store.sessions(limit=200) if lock.is_locked(s)]
-    opened, refused = set(), None
-    for session in locked:
-        try:
-            service.unlock(session.session_id, passphrase, "reading its levels")
-        except Locked as error:
-            refused = error
-        else:
-            opened.add(session.session_id)
-    if refused is not None and not opened:
-        raise refused
-    return opened
-
-
-def may_read(interview: Interview, session: Session, rater: str) -> bool:
-    """Return True unless *session* is about another one, whose levels *rater* may not see all.
-
-    A judge's own session has its words and levels in it: they are read by who may see what came of them.
-
-    Args:
-        interview: Whose ledger, and whose challenges.
-        session: Any session.
-        rater: A person's name.
-    """
-    about = session.meta.get("about")
-    if not isinstance(about, str) or not about:
-        return True
-    service = interview.service
-    judged = service.get_session(about)
-    if has_unfolded(service.store.events(about), rater):
-        return True
-    rubric = rubric_of(service, judged, interview.whole_challenge(judged))
-    return not is_hidden(service.store, judged, rubric, rater)
-
-
-def hider_of(session: Session, label: str = "the candidate") -> NameHider:
-    """Return what replaces the names of a session's candidate.
-
-    Args:
-        session: The session.
-        label: What stands instead.
-    """
-    return NameHider([session.candidate, session.external_id], label)
-
-
-def is_hidden(store: Any, session: Session, rubric: Rubric, rater: str) -> bool:
-    """Return True if *rater* has not rated every criterion, so that a blind view still hides the name.
-
-    Args:
-        store: The ledger.
-        session: The session.
-        rubric: What it is rated by.
-        rater: Who looks.
-    """
-    own = {s.criterion for s in scores_for(store, session.session_id, rater) if _is_own(s, rater)}
-    return not rubric.criteria or any(c.name not in own for c in rubric.criteria)
-
-
-def _is_own(score: Score, person: str) -> bool:
-    return score.rater_kind == "person" and score.rater == person
-
-
-def _rated(criterion: Criterion, newest: Sequence[Score], person: str) -> Rated:
-    mine = [s for s in newest if s.criterion == criterion.name]
-    own = next((s for s in mine if _is_own(s, person)), None)
-    return Rated(criterion, own, tuple(s for s in mine if s is not own))
-
-
-def _without_names(card: Scorecard, hider: NameHider) -> Scorecard:
-    def hidden(score: Score) -> Score:
-        quotes = [hider.hide_value(dict(quote)) for quote in score.quotes]
-        return replace(score, reason=hider.hide(score.reason), quotes=quotes)
-
-    rated = tuple(
-        replace(one, own=one.own and hidden(one.own), others=tuple(map(hidden, one.others)))
-        for one in card.rated
-    )
-    notes = tuple(replace(note, text=hider.hide(note.text)) for note in card.notes)
-    return replace(card, candidate=hider.label.capitalize(), rated=rated, notes=notes, blind=True)
 
 
 def _text(name: str, value: Any, longest: int) -> str:

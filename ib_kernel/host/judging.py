@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.judge.find import find_judge
-from ib_kernel.assessment.judging import Estimate, Judging, Step, client_of
+from ib_kernel.assessment.judgement import Estimate, Step
+from ib_kernel.assessment.judging import Judging, client_of
 from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.budget.access import acting_as
 from ib_kernel.errors import BuddyError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.hiding import owner_reader
-from ib_kernel.assessment.scores import opened_by
+from ib_kernel.assessment.sight import opened_by
 from ib_kernel.budget.access import actor
 from ib_kernel.errors import StoreError
 from ib_kernel.settings import Settings

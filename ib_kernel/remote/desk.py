@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ib_kernel.assessment.comparison import Comparison
+from ib_kernel.assessment.card import Scorecard
+from ib_kernel.assessment.compared import Comparison
 from ib_kernel.assessment.rubric import to_toml
-from ib_kernel.assessment.scores import Scorecard
 from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.replay import received
 from ib_kernel.remote.connection import Connection

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
-from ib_kernel.assessment.comparison import PERCENTILES_FROM, Comparison, Viewer, compare, compared_challenges
+from ib_kernel.assessment.compared import Comparison, Viewer
+from ib_kernel.assessment.comparison import PERCENTILES_FROM, compare, compared_challenges
 from ib_kernel.assessment.conditions import Conditions, differences
 from ib_kernel.assessment.multiples import picture_svg
 from ib_kernel.assessment.scores import Scorecards

@@ -24,7 +24,8 @@ from ib_kernel.assessment.judge.answer import MOST_CHARS, read_answer
 from ib_kernel.assessment.judge.find import find_judge
 from ib_kernel.assessment.judge.model import ModelJudge
 from ib_kernel.assessment.judge.together import Look, level_word, together
-from ib_kernel.assessment.judging import Judging, Step
+from ib_kernel.assessment.judgement import Step
+from ib_kernel.assessment.judging import Judging
 from ib_kernel.assessment.looks import looks_of
 from ib_kernel.assessment.passages import passages_of
 from ib_kernel.assessment.rubric import Rubric

@@ -17,10 +17,11 @@ from interviews import RUBRIC, hold
 from ib_kernel import Interview, Settings
 from ib_kernel.assessment.judge.find import find_judge
 from ib_kernel.assessment.judging import Judging
-from ib_kernel.assessment.report.build import FOLDED, build
+from ib_kernel.assessment.report.build import build
 from ib_kernel.assessment.report.candidate import FEEDBACK, NEXT, build_for_candidate
 from ib_kernel.assessment.report.markdown import to_markdown
 from ib_kernel.assessment.report.page import to_page
+from ib_kernel.assessment.report.rated import FOLDED
 from ib_kernel.assessment.report.release import (
     MOST_OBJECTIONS,
     from_value,

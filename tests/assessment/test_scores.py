@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ib_kernel.assessment.rubric import ANCHORS, parse_rubric, read_rubric, to_toml
-from ib_kernel.assessment.scores import Scorecards, opened_by
+from ib_kernel.assessment.scores import Scorecards
+from ib_kernel.assessment.sight import opened_by
 from ib_kernel.budget.access import acting_as
 from ib_kernel.errors import ConfigError, Locked
 from ib_kernel.interview.challenges import Criterion

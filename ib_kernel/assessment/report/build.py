@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ib_kernel.assessment.card import Scorecard
 from ib_kernel.assessment.conditions import conditions_of, lines, marks_of
 from ib_kernel.assessment.flags import WORDS
-from ib_kernel.assessment.judge.together import Look, level_word
+from ib_kernel.assessment.report.both import about, moment, tests, usage
 from ib_kernel.assessment.report.figures import figures
 from ib_kernel.assessment.report.places import Places, minutes, share
+from ib_kernel.assessment.report.rated import Paper, criterion, judge_lines
 from ib_kernel.assessment.report.record import RecordOf, read_record
 from ib_kernel.assessment.report.release import objections_of
-from ib_kernel.assessment.report.values import (
-    CodeLine,
-    Line,
-    Omitted,
-    Rated,
-    Report,
-    Signed,
-    TestLine,
-    Usage,
-    View,
-)
-from ib_kernel.assessment.scores import Rated as CardRow
-from ib_kernel.assessment.scores import Scorecard, Scorecards, hider_of
+from ib_kernel.assessment.report.values import CodeLine, Line, Rated, Report, Signed
+from ib_kernel.assessment.scores import Scorecards
+from ib_kernel.assessment.sight import hider_of
 from ib_kernel.evidence.origin import Origin, final_code, origin_of
-from ib_kernel.show.figures import cost_line
-from ib_kernel.show.spending import tokens_per_turn
 from ib_kernel.text import cut, one_line, plain, several
-from ib_kernel.values import Score, Session
+from ib_kernel.values import Session
 from ib_kernel.values.version import VERSION
 
 if TYPE_CHECKING:
@@ -43,16 +32,8 @@ MOST_CODE = 36
 MOST_FLAGS, MOST_NOTES, MOST_TESTS = 16, 12, 40
 """Lines of each of these that are shown."""
 
-ALL_REASONS, ALL_NOTES = 7_000, 4_000
-"""Characters of all reasons, and of all notes, that are shown: a report has a dozen sheets at the most."""
-
-ALL_QUOTES, ALL_OMITTED = 36, 20
-"""Quotes of all raters together, and quotes that were dropped, that are shown."""
-
-FOLDED = "Others' levels, and the judge's, are shown once you have given yours."
-"""Stands where levels are hidden."""
-
-_NO_MODEL = "left out, as asked (--no-model)"
+ALL_NOTES = 4_000
+"""Characters of all notes that are shown: a report has a dozen sheets at the most."""
 
 
 def build(
@@ -85,7 +66,7 @@ def build(
     card = cards.card(session.session_id, rater, blind=blind, passphrase=passphrase)
     record = read_record(interview, session)
     places = Places(record.messages, record.cells, record.clock, card.candidate)
-    criteria = [_criterion(row, card, record, _Paper(places, card), model=model) for row in card.rated]
+    criteria = [criterion(row, card, record, Paper(places, card), model=model) for row in card.rated]
     quoted = [q.place for c in criteria for v in (*c.people, c.model) if v is not None for q in v.quotes]
     origin = origin_of(record.cells, record.messages, record.challenge)
     report = Report(
@@ -107,7 +88,7 @@ def build(
             )
         ),
         criteria=tuple(criteria),
-        judge=tuple(_judge(record, criteria, model=model)),
+        judge=tuple(judge_lines(record, criteria, model=model)),
         is_demo=bool(record.judged and record.judged.is_demo and model),
         course=record.course,
         tests=tuple(tests(record)[:MOST_TESTS]),
@@ -126,15 +107,6 @@ def build(
         head=record.totals.chain_head,
     )
     return without_names(report, session) if card.blind else report
-
-
-def about(record: RecordOf) -> str:
-    """Return what the interview was for, and when, in one line."""
-    s, title = record.session, one_line(record.challenge.title) if record.challenge else ""
-    role = " ".join(part for part in (one_line(s.level), one_line(s.role)) if part)
-    began = s.started_at if s.started_at is not None else s.created_at
-    when = datetime.datetime.fromtimestamp(began, datetime.UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
-    return ", ".join(part for part in (role, title, when) if part)
 
 
 def conditions(record: RecordOf, card: Scorecard) -> list[Line]:
@@ -185,21 +157,6 @@ def shown(record: RecordOf, criteria: Sequence[Rated]) -> list[str]:
     return found
 
 
-def tests(record: RecordOf) -> list[TestLine]:
-    """Return each test as it ended, and when it first passed."""
-    first: dict[tuple[str, str], str] = {}
-    last: dict[tuple[str, str], bool] = {}
-    for check in record.checks:
-        for test in check.tests:
-            key = check.suite, cut(one_line(plain(str(test.get("name", "")))), 80)
-            last[key] = test.get("ok") is True
-            if last[key]:
-                first.setdefault(key, minutes(record.clock.seconds(check.ended_at)))
-    return [
-        TestLine(name, suite, passed, first.get((suite, name), "")) for (suite, name), passed in last.items()
-    ]
-
-
 def tests_note(record: RecordOf) -> str:
     """Return how often tests were run, and where."""
     if not record.checks:
@@ -211,129 +168,6 @@ def tests_note(record: RecordOf) -> str:
             place = where if suite == "visible" or runs[-1].ran_on == "host" else "on the candidate's machine"
             parts.append(f"{suite}: {several(len(runs), 'run')}, {place}")
     return "; ".join(parts)
-
-
-def usage(interview: Interview, record: RecordOf) -> Usage:
-    """Return what was used; time is relative to the usual limit."""
-    t, s = record.totals, record.session
-    limit = None if s.time_limit_s is None else s.time_limit_s / record.factor
-    active = s.active_s / record.factor
-    return Usage(
-        t.token_budget,
-        t.used,
-        t.in_doubt,
-        t.left,
-        t.input_tokens,
-        t.output_tokens,
-        cost_line(s, t, interview.service),
-        f"{minutes(active)} of {minutes(limit)}" if limit else minutes(active),
-        min(1.0, active / limit) if limit else None,
-        tuple(tuple(row) for row in tokens_per_turn(record.calls)),
-    )
-
-
-def moment(now: float | None = None) -> str:
-    """Return a moment in words, UTC.
-
-    Args:
-        now: Seconds since 1970; None: now.
-    """
-    at = (
-        datetime.datetime.now(datetime.UTC)
-        if now is None
-        else datetime.datetime.fromtimestamp(now, datetime.UTC)
-    )
-    return at.strftime("%d %B %Y, %H:%M UTC").lstrip("0")
-
-
-class _Paper:
-    """How much of each reason and of each rater's quotes there is paper for."""
-
-    def __init__(self, places: Places, card: Scorecard) -> None:
-        views = sum(bool(row.own) + len(row.others) for row in card.rated)
-        self.places = places
-        self.reason = share(ALL_REASONS, views, 160, 700)
-        self.quotes = share(ALL_QUOTES, views, 1, 4)
-        self.omitted = share(ALL_OMITTED, len(card.rated), 1, 8)
-
-
-def _criterion(row: CardRow, card: Scorecard, record: RecordOf, paper: _Paper, *, model: bool) -> Rated:
-    c = row.criterion
-    people = [s for s in (row.own, *row.others) if s is not None and s.rater_kind == "person"]
-    proposed = next((s for s in row.others if s.rater_kind == "model"), None)
-    looks = [look for look in (record.judged.looks if record.judged else ()) if look.criterion == c.name]
-    sees = model and proposed is not None
-    folded = FOLDED if row.own is None and card.is_open else ""
-    return Rated(
-        c.name,
-        one_line(c.title),
-        tuple(one_line(anchor) for anchor in c.anchors),
-        tuple(_view(score, paper) for score in people),
-        _view(proposed, paper) if sees and proposed is not None else None,
-        tuple(_look_word(look) for look in looks) if sees else (),
-        tuple(_omitted(looks)[: paper.omitted]) if sees else (),
-        folded,
-    )
-
-
-def _view(score: Score, paper: _Paper) -> View:
-    word = level_word(score.level, score.low, score.high)
-    who = f"{score.rater} ({score.model})" if score.rater_kind == "model" else score.rater
-    low = score.level if score.level is not None else score.low
-    high = score.level if score.level is not None else score.high
-    reason = cut(" ".join(plain(score.reason).split()), paper.reason)
-    return View(
-        one_line(who),
-        word,
-        low,
-        high,
-        reason,
-        tuple(paper.places.quoted(score.quotes[: paper.quotes])),
-        score.saw_model,
-    )
-
-
-def _look_word(look: Look) -> str:
-    if look.problem:
-        return "no usable answer"
-    word = level_word(look.level, None, None)
-    if look.level is None and look.given is not None:
-        return f"{word} (said {look.given}, without a quote that was found)"
-    return word
-
-
-def _omitted(looks: Sequence[Look]) -> list[Omitted]:
-    found: dict[tuple[str, str], Omitted] = {}
-    for look in looks:
-        for one in look.dropped:
-            words = cut(" ".join(plain(one.words).split()), 160)
-            found.setdefault((one.place, words), Omitted(words, one_line(one.place), one.reason))
-    return list(found.values())
-
-
-def _judge(record: RecordOf, criteria: Sequence[Rated], *, model: bool) -> list[str]:
-    judged = record.judged
-    if judged is None:
-        return []
-    if not model:
-        return [f"A judge was asked; what it proposes is {_NO_MODEL}."]
-    looks = judged.looks
-    kept, dropped = sum(len(look.kept) for look in looks), sum(len(look.dropped) for look in looks)
-    unusable = sum(bool(look.problem) for look in looks)
-    passes = max((look.number for look in looks), default=0)
-    who = f"{one_line(judged.judge)} ({one_line(judged.model)}, prompt {one_line(judged.version)})"
-    found = [
-        f"{who} was asked about each criterion {several(passes, 'time')}, in shuffled order, for "
-        f"{judged.tokens:,} tokens of its own. Of {several(kept + dropped, 'quote')}, {kept} stand in the "
-        f"record and {dropped} were dropped."
-    ]
-    if unusable:
-        found.append(f"{several(unusable, 'answer')} could not be used.")
-    if not judged.complete:
-        found.append("It was not asked about everything yet: %interview judge goes on.")
-    if any(criterion.folded for criterion in criteria):
-        found.append(FOLDED)
-    return found
 
 
 def _code(code: str, origin: Origin) -> list[CodeLine]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ib_kernel.assessment.conditions import conditions_of, lines
 from ib_kernel.assessment.hiding import NameHider, latest_scores
 from ib_kernel.assessment.judge.together import Look
-from ib_kernel.assessment.report.build import about, moment, tests, usage
+from ib_kernel.assessment.report.both import about, moment, tests, usage
 from ib_kernel.assessment.report.figures import figures
 from ib_kernel.assessment.report.places import Places, minutes
 from ib_kernel.assessment.report.record import RecordOf, read_record

@@ -8,18 +8,14 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 
 from htpy import (
     Node,
-    a,
-    b,
-    blockquote,
     body,
     code,
     dd,
-    details,
     div,
     dl,
     dt,
@@ -29,7 +25,6 @@ from htpy import (
     h3,
     head,
     html,
-    i,
     li,
     main,
     meta,
@@ -38,20 +33,15 @@ from htpy import (
     section,
     span,
     style,
-    summary,
-    table,
-    tbody,
-    td,
-    th,
-    thead,
-    tr,
     ul,
 )
 from htpy import title as title_element
 from markupsafe import Markup
 
 from ib_kernel.assessment.report import drawn
-from ib_kernel.assessment.report.values import Quoted, Rated, Report, Said, Signed, View
+from ib_kernel.assessment.report.criteria import criterion, told
+from ib_kernel.assessment.report.parts import anchor, grid, icon, note
+from ib_kernel.assessment.report.values import Report, Said, Signed
 from ib_kernel.show.classes import with_classes
 from ib_kernel.show.highlight import highlight
 from ib_kernel.show.render import nested, to_html
@@ -68,12 +58,6 @@ _NEST = 3
 _CPU_S = 0.1
 """Seconds that one quoted turn may cost; past them it is shown as it is."""
 
-_ICONS = {
-    "info": '<circle cx="8" cy="8" r="6"/><path d="M8 7.2v3.6M8 5v.1"/>',
-    "warn": '<path d="M8 2.2 14.4 13.4H1.6Z"/><path d="M8 6.4v3.2M8 11.5v.1"/>',
-    "ok": '<path d="m3 8.5 3.2 3.2L13 4.8"/>',
-    "no": '<path d="m4.4 4.4 7.2 7.2m0-7.2-7.2 7.2"/>',
-}
 _DEMO = (
     "The demo's judge counted shared words here. What it proposes says nothing about anybody; a real judge "
     "needs a model."
@@ -123,8 +107,8 @@ def _for_interviewers(report: Report) -> list[Node]:
             h2["Criteria"],
             p(".s.m")[f"Levels: {LEVELS}. Two levels mean that raters, or looks of a judge, differ."],
             [p(".s.m")[line] for line in report.judge],
-            _note("warn", "Demo.", _DEMO) if report.is_demo else None,
-            [_criterion(one) for one in report.criteria] or p(".m")["Nothing says what is rated here."],
+            note("warn", "Demo.", _DEMO) if report.is_demo else None,
+            [criterion(one) for one in report.criteria] or p(".m")["Nothing says what is rated here."],
         ],
         _course(report),
         _tests(report),
@@ -146,7 +130,7 @@ def _for_candidate(report: Report) -> list[Node]:
         p(".m")[report.about],
         _conditions(report),
         _shown(report),
-        section[h2["What you showed, and what next"], [_told(one) for one in report.criteria]],
+        section[h2["What you showed, and what next"], [told(one) for one in report.criteria]],
         _course(report),
         _tests(report),
         _computed(report),
@@ -166,96 +150,12 @@ def _conditions(report: Report) -> Node:
 
 def _shown(report: Report) -> Node:
     words = "It gives what was seen, with the place where it can be read. The decision is yours."
-    no_verdict = _note("info", "This report does not recommend.", words)
+    no_verdict = note("info", "This report does not recommend.", words)
     return section(".keep")[
         h2["What the record shows"],
         ul(".ev")[[li[line] for line in report.shown]],
         no_verdict if report.edition == "interviewer" else None,
     ]
-
-
-def _criterion(one: Rated) -> Node:
-    lows = [view.low for view in one.people if view.low is not None]
-    highs = [view.high for view in one.people if view.high is not None]
-    low, high = min(lows, default=None), max(highs, default=None)
-    if one.people:
-        word = str(low) if low == high else f"{low} to {high}"
-        given = ", ".join(f"{view.who} {view.word}" for view in one.people)
-        left: Node = fragment[_pips(low, high), b[word], div(".q")[given]]
-    else:
-        left = fragment[div(".m")["not rated"], div(".q")["by you" if one.folded else "nobody gave a level"]]
-    views = [_view(view, one) for view in one.people]
-    return div(".crit")[
-        div[h3[one.title], left],
-        div[
-            views,
-            p(".q")[one.folded] if one.folded else None,
-            _proposed(one) if one.model is not None else None,
-            p(".m")["Nobody rated it, so nothing is said here."]
-            if not (views or one.folded or one.model)
-            else None,
-        ],
-    ]
-
-
-def _view(view: View, one: Rated) -> Node:
-    level = view.low if view.low == view.high else None
-    anchor = one.anchors[level] if level is not None and len(one.anchors) == 4 else ""
-    saw = " after seeing the judge's level" if view.saw_model else ""
-    meaning = f"{view.word}: {anchor}" if anchor else view.word
-    return div(".view")[
-        [_quote(quote) for quote in view.quotes],
-        p[view.reason] if view.reason else None,
-        p(".q")[f"{view.who}{saw}, {meaning}"],
-        p(".q")["No quote was given."] if not view.quotes else None,
-    ]
-
-
-def _proposed(one: Rated) -> Node:
-    view = one.model
-    if view is None:
-        return None
-    looks = f"Looks: {'; '.join(one.looks)}." if one.looks else ""
-    dropped = [li[f"“{quote.words}” ", span(".q")[f"{quote.place}: {quote.reason}"]] for quote in one.omitted]
-    return details[
-        summary[f"Proposed by {view.who}: {view.word}"],
-        div[
-            [_quote(quote) for quote in view.quotes],
-            p[view.reason] if view.reason else None,
-            p(".q")[looks] if looks else None,
-            [
-                p(".q")["Quotes that were dropped, because the record does not have them so:"],
-                ul(".ev.q")[dropped],
-            ]
-            if dropped
-            else None,
-        ],
-    ]
-
-
-def _told(one: Rated) -> Node:
-    return div(".crit")[
-        div[h3[one.title]],
-        div[
-            [_quote(quote) for quote in one.quotes],
-            p[b["Strength. "], one.strength] if one.strength else None,
-            p[b["Next step. "], one.next_step],
-        ],
-    ]
-
-
-def _quote(quote: Quoted) -> Node:
-    where = ", ".join(part for part in (quote.place, quote.at) if part)
-    link = a(".q", href=f"#{_anchor(quote.place)}")[where]
-    after = span(".q")[f" The AI had said this in {quote.after}."] if quote.after else None
-    return blockquote[f"“{quote.words}” " if quote.words else None, link, after]
-
-
-def _pips(low: int | None, high: int | None) -> Node:
-    if low is None or high is None:
-        return None
-    looks = ["on" if n <= low else "may" if n <= high else None for n in (1, 2, 3)]
-    return span(".pips", aria_hidden="true")[[i(class_=look) for look in looks]]
 
 
 def _course(report: Report) -> Node:
@@ -281,14 +181,14 @@ def _tests(report: Report) -> Node:
         [
             one_line(test.name),
             test.suite,
-            fragment[_icon("ok" if test.passed else "no"), " passed" if test.passed else " not passed"],
+            fragment[icon("ok" if test.passed else "no"), " passed" if test.passed else " not passed"],
             test.first or "never",
         ]
         for test in report.tests
     ]
     return section("#tests.keep" if len(rows) < 15 else "#tests")[
         h2["Checks"],
-        _table("Checks", ["Check", "Suite", "At the end", "First passed"], rows),
+        grid("Checks", ["Check", "Suite", "At the end", "First passed"], rows),
         p(".s.m")[report.tests_note] if report.tests_note else None,
     ]
 
@@ -301,7 +201,7 @@ def _computed(report: Report) -> Node:
         for line in report.figures
     ]
     words = "What can be counted without anybody's judgement, and what each figure does not say."
-    return section[h2["Counted"], p(".s.m")[words], _table("Counted", ["What", "Figure"], rows, right=False)]
+    return section[h2["Counted"], p(".s.m")[words], grid("Counted", ["What", "Figure"], rows, right=False)]
 
 
 def _origin(report: Report) -> Node:
@@ -327,7 +227,7 @@ def _flags(report: Report) -> Node:
     return section[
         h2["Evidence flagged"],
         p(".s.m")[words],
-        _table("Flagged", ["Where", "What", "Words"], rows, right=False),
+        grid("Flagged", ["Where", "What", "Words"], rows, right=False),
     ]
 
 
@@ -376,7 +276,7 @@ def _one_said(one: Said) -> Node:
     text: Node = pre(tabindex="0")[code[highlight(one.text, "python")]]
     if not one.is_code:
         text = with_classes(nested(to_html(one.text, _CPU_S), _NEST))
-    return div(".said", id=_anchor(one.place))[h3[one.title], text]
+    return div(".said", id=anchor(one.place))[h3[one.title], text]
 
 
 def _method(report: Report) -> Node:
@@ -389,30 +289,3 @@ def _method(report: Report) -> Node:
         p(".s.m")[f"{lines} Session {report.session_id}, made {report.made_at}."],
         p(".hash.m")[head_line] if head_line else None,
     ]
-
-
-def _note(kind: str, lead: str, words: str) -> Node:
-    look = ".note.warn" if kind == "warn" else ".note"
-    return div(look)[_icon(kind), p[b[lead], " ", words]]
-
-
-def _icon(name: str) -> Markup:
-    return Markup(f'<svg class="i" viewBox="0 0 16 16" aria-hidden="true">{_ICONS[name]}</svg>')  # noqa: S704 - ours
-
-
-def _table(name: str, heads: Sequence[str], rows: Iterable[Sequence[Node]], *, right: bool = True) -> Node:
-    last = len(heads) - 1
-
-    def look(at: int) -> str | None:
-        return "r n" if right and at == last else None
-
-    return div(".tw", tabindex="0", role="group", aria_label=name)[
-        table[
-            thead[tr[[th(scope="col", class_=look(at))[word] for at, word in enumerate(heads)]]],
-            tbody[[tr[[td(class_=look(at))[cell] for at, cell in enumerate(row)]] for row in rows]],
-        ]
-    ]
-
-
-def _anchor(place: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in one_line(place)[:40])

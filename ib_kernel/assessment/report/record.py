@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.flags import Finding, flags
 from ib_kernel.assessment.judge.together import Look
-from ib_kernel.assessment.judging import BEGAN, MADE
+from ib_kernel.assessment.judging import MADE
 from ib_kernel.assessment.looks import looks_of
 from ib_kernel.assessment.passages import passages_of
+from ib_kernel.assessment.plan import BEGAN
 from ib_kernel.errors import BuddyError
 from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.evidence.course import course, rows_of

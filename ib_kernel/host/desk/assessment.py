@@ -12,10 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ib_kernel.assessment.comparison import Comparison, Level, Viewer, compare, compared_challenges
+from ib_kernel.assessment.card import Scorecard
+from ib_kernel.assessment.compared import Comparison, Level, Viewer
+from ib_kernel.assessment.comparison import compare, compared_challenges
 from ib_kernel.assessment.multiples import picture_words
 from ib_kernel.assessment.rubric import parse_rubric, to_value
-from ib_kernel.assessment.scores import Scorecard, Scorecards
+from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.budget.access import acting_as
 from ib_kernel.host.answers import Refused, answer, is_blind, read_json, text_of
 from ib_kernel.host.auth import host_of, require_interviewer

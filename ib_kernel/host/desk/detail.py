@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.hiding import NameHider
-from ib_kernel.assessment.scores import Scorecards, hider_of, is_hidden
+from ib_kernel.assessment.scores import Scorecards
+from ib_kernel.assessment.sight import hider_of, is_hidden
 from ib_kernel.errors import ConfigError
 from ib_kernel.evidence.clock import ActiveClock
 from ib_kernel.evidence.course import course

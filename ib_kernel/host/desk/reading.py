@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ib_kernel.assessment.scores import may_read
+from ib_kernel.assessment.sight import may_read
 from ib_kernel.host.answers import Refused
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ib_kernel.assessment.comparison import Viewer, compared_challenges
+from ib_kernel.assessment.compared import Viewer
 from ib_kernel.assessment.comparison import compare as compare_sessions
+from ib_kernel.assessment.comparison import compared_challenges
 from ib_kernel.assessment.rubric import read_rubric
 from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.errors import ConfigError

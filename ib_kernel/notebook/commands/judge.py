@@ -9,7 +9,8 @@ from htpy import Node, div, progress
 
 from ib_kernel.assessment.hiding import scores_for
 from ib_kernel.assessment.judge.find import find_judge
-from ib_kernel.assessment.judging import Estimate, Judgement, Judging, Step, client_of
+from ib_kernel.assessment.judgement import Estimate, Judgement, Step
+from ib_kernel.assessment.judging import Judging, client_of
 from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.budget.access import actor
 from ib_kernel.errors import NotHere

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from htpy import div
 
 from ib_kernel.assessment.hiding import owner_reader
-from ib_kernel.assessment.scores import opened_by
+from ib_kernel.assessment.sight import opened_by
 from ib_kernel.budget.access import actor
 from ib_kernel.errors import NoSession, QueryError
 from ib_kernel.evidence.origins import compute_for

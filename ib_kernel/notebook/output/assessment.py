@@ -8,10 +8,10 @@ from typing import Any
 
 from htpy import Node, div, small, strong, table, tbody, td, th, thead, tr
 
-from ib_kernel.assessment.comparison import Compared, Comparison, Group
+from ib_kernel.assessment.card import Rated, Scorecard
+from ib_kernel.assessment.compared import Compared, Comparison, Group
 from ib_kernel.assessment.multiples import picture_svg, picture_words
 from ib_kernel.assessment.rubric import Rubric
-from ib_kernel.assessment.scores import Rated, Scorecard
 from ib_kernel.notebook.output.frame import QUIET
 from ib_kernel.notebook.output.show import Output, as_divs
 from ib_kernel.text import one_line, plain, several

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
+from ib_kernel.assessment.card import Rated, Scorecard
 from ib_kernel.assessment.rubric import to_value
-from ib_kernel.assessment.scores import Rated, Scorecard, Scorecards
+from ib_kernel.assessment.scores import Scorecards
 from ib_kernel.budget.lock import is_locked
 from ib_kernel.errors import BuddyError, ConfigError, NoSession, NotConnected
 from ib_kernel.notebook.output.assessment import card_output, other_line

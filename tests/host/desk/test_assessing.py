@@ -222,7 +222,7 @@ def test_comparing_names_the_challenges_there_are(desk: Place) -> None:
 
 def test_a_notebook_far_away_reads_the_same_card(desk: Place) -> None:
     """The values of the wire are read back whole."""
-    from ib_kernel.assessment.scores import Scorecard
+    from ib_kernel.assessment.card import Scorecard
     from ib_kernel.values.wire import read
 
     _, path = rated(desk)
