@@ -45,7 +45,7 @@ def lint(given: argparse.Namespace, say: Say) -> int:
 def probe(given: argparse.Namespace, say: Say) -> int:
     """Say what one plain prompt to a model solves, with the day and the model."""
     from ib_kernel.evidence.probe import probe as ask_once
-    from ib_kernel.host.commands import settings_of
+    from ib_kernel.host.typed import settings_of
     from ib_kernel.interview.interview import Interview
 
     settings = settings_of(given).replace("ib challenge probe", model=given.model, client=given.client)

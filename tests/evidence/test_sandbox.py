@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ib_kernel.evidence import inside
 from ib_kernel.evidence import sandbox as sandboxes
 from ib_kernel.evidence.hidden import HiddenChecks
-from ib_kernel.evidence.sandbox import Job, NoSandbox, Sandbox, SandboxLimits
+from ib_kernel.evidence.inside import NoSandbox
+from ib_kernel.evidence.sandbox import Job, Sandbox, SandboxLimits
 from ib_kernel.interview.challenges import Challenge
 
 HIDDEN = """
@@ -125,7 +127,7 @@ def challenge() -> Challenge:
 def uid(monkeypatch: pytest.MonkeyPatch) -> int:
     """Give this process's sandboxes a user of their own: others may be at work on the same machine."""
     mine = 200_000 + os.getpid()
-    monkeypatch.setattr(sandboxes, "NOBODY", mine)
+    monkeypatch.setattr(inside, "NOBODY", mine)
     return mine
 
 
@@ -192,7 +194,7 @@ def test_the_order_of_mappings_and_sets_does_not_count(checks: HiddenChecks) -> 
 def test_frames_go_by_content(checks: HiddenChecks) -> None:
     """A frame is what is in it: another column type or another order of rows differs."""
     pytest.importorskip("pandas")
-    if not any(name == "pandas" for name, _ in sandboxes.interpreter().packages):
+    if not any(name == "pandas" for name, _ in inside.interpreter().packages):
         pytest.skip("the sandbox's Python has no pandas")
     hidden = "from entry import make\n\ndef run_it():\n    return make()\n"
     head = "import pandas as pd\n\ndef make():\n    return pd.DataFrame({'a': "
@@ -268,7 +270,7 @@ def test_without_bubblewrap_nothing_is_run_and_the_line_installs_it(monkeypatch:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_unprivileged_user_has_the_sandbox_too(sandbox: Sandbox, tmp_path: Path) -> None:
     """The same line works for a host that does not run as root."""
-    python = sandboxes.interpreter().program
+    python = inside.interpreter().program
     code = Path(sandboxes.__file__).parents[2]
     folders = [code, *code.parents]
     if any(folder.stat().st_mode & 0o005 != 0o005 for folder in folders):
