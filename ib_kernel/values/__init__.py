@@ -20,35 +20,23 @@ from ib_kernel.values.calls import (
 from ib_kernel.values.counts import Count, TokenCounter
 from ib_kernel.values.evidence import Cell, Check, EvidenceStore, KeptChallenge, Score
 from ib_kernel.values.forecast import NextTurn
-from ib_kernel.values.host import (
-    Ceiling,
-    Change,
-    Grant,
-    HostStore,
-    Invitation,
-    Person,
-    StoredRequest,
-)
+from ib_kernel.values.host import Ceiling, Change, Grant, HostStore, Invitation, Person, StoredRequest
 from ib_kernel.values.judging import Case, Judge, JudgeRequest, Opinion, Passage, Quote
 from ib_kernel.values.ledger import (
-    TRANSITIONS,
     CallEnd,
     CallStart,
-    Charge,
     LedgerEvent,
     Message,
-    NewSession,
     Refusal,
     Reservation,
-    Session,
     Spent,
-    Status,
     Totals,
 )
 from ib_kernel.values.moving import LedgerRows, LedgerSource, LedgerTarget, Moved, UsageFormat
 from ib_kernel.values.reader import Reader
 from ib_kernel.values.reported import Reported
 from ib_kernel.values.results import MAX_SHOWN, QueryResult
+from ib_kernel.values.session import TRANSITIONS, Charge, NewSession, Session, Status
 from ib_kernel.values.store import BudgetStore, StoreTools
 
 __all__ = [

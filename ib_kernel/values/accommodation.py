@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.values.ledger import NewSession
+from ib_kernel.values.session import NewSession
 
 MOST = 4.0
 """How many times the usual time may be given at most."""

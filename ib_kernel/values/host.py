@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ib_kernel.values.ledger import Message, Reservation, Session
+from ib_kernel.values.ledger import Message, Reservation
+from ib_kernel.values.session import Session
 
 Role = Literal["interviewer", "coordinator"]
 """What somebody on the interviewer's side may do."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ib_kernel.values.ledger import NewSession
+from ib_kernel.values.session import NewSession
 
 PERSONA = "judge"
 """The persona of a session that pays for a judge; no candidate is asked anything in it."""

@@ -19,7 +19,6 @@ from ib_kernel.values.table import table_html, table_text
 MAX_SHOWN = 200
 """Rows that `QueryResult` shows; all of them convert."""
 
-
 _FORMULA_MARKS = frozenset("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"; read 2026-11)."""
 

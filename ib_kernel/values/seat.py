@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from ib_kernel.values.calls import RateLimits
 from ib_kernel.values.forecast import NextTurn
-from ib_kernel.values.ledger import LedgerEvent, Message, NewSession, Reservation, Session, Spent, Totals
+from ib_kernel.values.ledger import LedgerEvent, Message, Reservation, Spent, Totals
+from ib_kernel.values.session import NewSession, Session
 
 
 @runtime_checkable

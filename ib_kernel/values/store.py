@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from ib_kernel.values.ledger import (
-    CallEnd,
-    CallStart,
-    LedgerEvent,
-    Message,
-    NewSession,
-    Refusal,
-    Reservation,
-    Session,
-    Status,
-    Totals,
-)
+from ib_kernel.values.ledger import CallEnd, CallStart, LedgerEvent, Message, Refusal, Reservation, Totals
 from ib_kernel.values.reader import Reader
 from ib_kernel.values.results import QueryResult
+from ib_kernel.values.session import NewSession, Session, Status
 
 
 @runtime_checkable

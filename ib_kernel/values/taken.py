@@ -10,18 +10,11 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.values.domain import (
-    MOST_SMALL,
-    checked_seconds,
-    clean,
-    measured,
-    moment,
-    to_json,
-    whole,
-)
+from ib_kernel.values.domain import MOST_SMALL, checked_seconds, clean, measured, moment, to_json, whole
 from ib_kernel.values.evidence import Cell, Check, Score
 from ib_kernel.values.host import Grant
-from ib_kernel.values.ledger import CallEnd, CallStart, Charge, NewSession, Status
+from ib_kernel.values.ledger import CallEnd, CallStart
+from ib_kernel.values.session import Charge, NewSession, Status
 
 Row = dict[str, Any]
 

@@ -17,7 +17,8 @@ from typing import Any, TypeVar, Union, cast
 
 from ib_kernel.errors import StoreError
 from ib_kernel.text import well_formed
-from ib_kernel.values.ledger import LedgerEvent, Reservation, Session
+from ib_kernel.values.ledger import LedgerEvent, Reservation
+from ib_kernel.values.session import Session
 
 V = TypeVar("V")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ib_duckdb.columns import EVENTS, MESSAGES, SCORES, SESSION_ROWS, Table
 from ib_kernel.values.accommodation import time_factor
-from ib_kernel.values.ledger import NewSession
+from ib_kernel.values.session import NewSession
 
 if TYPE_CHECKING:
     import apsw
