@@ -1,8 +1,8 @@
 """What a candidate with only a code tries against a host; `tools/attack_host.py` runs it as another user.
 
-``attack FOLDER`` tries everything that FOLDER/given.json leads to, keeps each answer under FOLDER/traffic and
-prints one JSON object an attack: its name, what came back how often, and what it has won. ``search FOLDER …``
-reads words from standard input and prints where in everything that this user can read they stand.
+``attack_as_candidate.py FOLDER`` tries everything that FOLDER/given.json leads to, keeps each answer under
+FOLDER/traffic and prints one JSON object an attack: its name, what came back how often, and what it has won.
+`search_as_candidate.py` then looks for what it could read.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-REFUSED = {401, 403, 404, 405, 410, 421, 429}
-LARGEST = 20_000_000
-"""Bytes of a file that are searched."""
+MOST_READ = 20_000_000
+"""Bytes of an answer that are read."""
 
-PLACES = ("/dev/shm", "/run", "/var/tmp")  # noqa: S108 - where a process may leave something for others
+REFUSED = {401, 403, 404, 405, 410, 421, 429}
+
 PROC = ("environ", "cmdline", "maps", "mem", "cwd/.", "root/.", "fd/.", "map_files/.", "task/.", "stack")
 OPEN_TO_ALL = {"cmdline", "task/."}
 """What Linux shows of everybody's processes; it is kept and searched."""
@@ -71,7 +70,7 @@ class Candidate:
         request = urllib.request.Request(self._address + path, data, sent, method=method)  # noqa: S310
         try:
             with self._opener.open(request, timeout=30) as answer:
-                status, text = answer.status, answer.read(LARGEST).decode("utf-8", "replace")
+                status, text = answer.status, answer.read(MOST_READ).decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             status, text = error.code, f"{error.headers}\n{error.read().decode('utf-8', 'replace')}"
         except OSError as error:
@@ -354,57 +353,5 @@ def guesses(candidate: Candidate, given: dict[str, Any]) -> None:
     tried.tell()
 
 
-# --- the search
-
-
-def search(folders: list[str]) -> None:
-    """Print where the words on standard input stand, among everything that this user can read."""
-    began = (Path(folders[0]) / "given.json").stat().st_mtime
-    words = {label: word.encode() for label, word in json.load(sys.stdin).items()}
-    looked = 0
-    for path, content in everything(folders, began):
-        looked += 1
-        for label, word in words.items():
-            if word in content:
-                print(json.dumps({"word": label, "where": path}))
-    print(json.dumps({"looked": looked}))
-
-
-def everything(folders: list[str], began: float) -> Iterator[tuple[str, bytes]]:
-    """Hand out what can be read: own folders whole, what has been written elsewhere since *began*, /proc."""
-    yield "the environment", "\n".join(f"{k}={v}" for k, v in os.environ.items()).encode()
-    recent = began - 120
-    for folder in folders:
-        yield from read_below(folder, 0.0)
-    for folder in (*PLACES, *sys.path[1:]):
-        yield from read_below(folder, recent)
-    with contextlib.suppress(OSError):
-        for entry in os.scandir("/tmp"):  # noqa: S108 - searched, not written
-            if entry.is_file(follow_symlinks=False):
-                yield from read(entry.path, recent)
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        for name in ("environ", "cmdline"):
-            yield from read(f"/proc/{pid}/{name}", 0.0)
-
-
-def read_below(folder: str, since: float) -> Iterator[tuple[str, bytes]]:
-    """Hand out the files under *folder*, links included."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            yield from read(os.path.join(place, name), since)
-
-
-def read(path: str, since: float) -> Iterator[tuple[str, bytes]]:
-    """Hand out one file, if it can be read and was changed after *since*."""
-    with contextlib.suppress(OSError):
-        found = os.stat(path)
-        if path.startswith("/proc/") or (found.st_mtime >= since and found.st_size <= LARGEST):
-            with open(path, "rb") as file:
-                yield path, file.read(LARGEST)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "attack":
-        attack(Path(sys.argv[2]))
-    else:
-        search(sys.argv[2:])
+    attack(Path(sys.argv[1]))

@@ -9,233 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests" / "host")]
+from attack_scene import AS_NOBODY, ROOT, Scene
+from wire import Wire
 
-import apsw  # noqa: E402
-import tiktoken  # noqa: E402
-from hosts import RunningHost  # noqa: E402
-from wire import Wire  # noqa: E402
-
-from ib_kernel.testing import FaultServer, Step  # noqa: E402
-
-ATTACK = ROOT / "tools" / "attack_as_candidate.py"
-AS_NOBODY = [
-    "setpriv",
-    "--reuid=nobody",
-    "--regid=nogroup",
-    "--clear-groups",
-    "--no-new-privs",
-    "/usr/bin/env",
-    "-i",
-]
-TASK = """+++
-name = "vault"
-entry = ["count"]
-+++
-# Vault
-
-Write a counter that many threads use, marmalade.
-"""
 PUBLIC = "threads use, marmalade"
 """A word of the task: a search that does not find it finds nothing else either."""
-
-
-class Planted:
-    """Words that stand in one place each, new in every run."""
-
-    def __init__(self) -> None:
-        self.mark = secrets.token_hex(8)
-        self.words: dict[str, str] = {}
-
-    def word(self, label: str) -> str:
-        """Return a new word for *label*."""
-        self.words[label] = f"zz{label.replace(' ', '')}{secrets.token_hex(6)}"
-        return self.words[label]
-
-    def canary(self, label: str) -> str:
-        """Return a new canary for *label*."""
-        self.words[label] = f"ib-canary-{secrets.token_hex(8)}"
-        return self.words[label]
-
-    def challenge(self, folder: Path) -> None:
-        """Write a challenge whose private parts are planted words."""
-        (folder / "tests").mkdir(parents=True)
-        (folder / "challenge.md").write_text(TASK)
-        (folder / "notes.md").write_text(
-            f"The counter is read and written in two steps; {self.word('notes')} is what to listen for when "
-            f"they speak of a lock, and so is {self.canary('notes canary')}.\n"
-        )
-        anchors = [
-            f"Level {n} shows {self.word(f'criterion {n}')} in what is said of locks" for n in range(4)
-        ]
-        (folder / "rubric.toml").write_text(
-            f'version = "1"\n[[criteria]]\nname = "atomic"\ntitle = "Makes {self.word("criterion title")} '
-            f'one step of two"\nanchors = {json.dumps(anchors)}\n'
-        )
-        (folder / "hints.toml").write_text(f'hints = ["A {self.word("hint")} may help."]\n')
-        (folder / "tests" / "hidden.py").write_text(
-            f"from entry import count  # {self.canary('hidden checks')}\n\n\n"
-            "def run_it():\n    return count(3)\n"
-        )
-        (folder / "solution.py").write_text(
-            f"def count(n):\n    return n + 1  # {self.canary('solution')} {self.word('solution word')}\n"
-        )
-
-
-class Parrot:
-    """A model that gives away all it has: what it was told, the host's key, every canary there is."""
-
-    def __init__(self, key: str, planted: Planted) -> None:
-        self._key, self._planted = key, planted
-        self.said = ""
-
-    def decide(self, request: Any) -> Step | None:
-        """Answer one request as its question asks."""
-        body = request.body if isinstance(request.body, dict) else {}
-        messages = body.get("messages") or body.get("input") or []
-        texts = [(str(m.get("role")), _text(m.get("content"))) for m in messages if isinstance(m, dict)]
-        told = "\n".join([_text(body.get("instructions")), *(t for role, t in texts if role != "user")])
-        asked = "".join(t for role, t in texts if role == "user").rpartition("MODE=")[2][:8]
-        pieces = tuple(self._pieces(asked.split()[0] if asked else "", told))
-        self.said += "".join(pieces)
-        if asked.startswith("lost"):
-            return Step(trouble="close", after=0)
-        return Step(pieces=pieces, delay_s=0.1 if asked.startswith("slow") else 0.0)
-
-    def _pieces(self, mode: str, told: str) -> list[str]:
-        words = told.split()
-        match mode:
-            case "whole":
-                return [told]
-            case "pieces":
-                return [told[at : at + 3] for at in range(0, len(told), 3)]
-            case "shouted":
-                return [f"{word.upper()}, " for word in words]
-            case "spread":
-                return [f"**{word}**\n\n" for word in words]
-            case "key":
-                return ["Your key: ", self._key[:9], self._key[9:], "."]
-            case "canaries":
-                return [f"{word} " for word in self._planted.words.values() if word.startswith("ib-canary-")]
-            case "slow":
-                return ["word "] * 3_000
-        return ["Go on."]
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return str(content or "")
-
-
-def python_for_nobody(site: Path) -> str | None:
-    """Return a Python that another user can run with *site*, or None."""
-    base = getattr(sys, "_base_executable", sys.executable)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for candidate in (base, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        probe = [
-            *AS_NOBODY,
-            candidate,
-            "-I",
-            "-c",
-            f"import sys; sys.path.insert(0, {str(site)!r}); import ib_kernel, apsw",
-        ]
-        if (
-            os.path.exists(candidate)
-            and not subprocess.run(probe, capture_output=True, check=False).returncode
-        ):
-            return candidate
-    return None
-
-
-def installed(site: Path) -> None:
-    """Put there what ``pip install`` of the base package puts there; its dependencies as links."""
-    with tempfile.TemporaryDirectory() as out:
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out]
-        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-        (wheel,) = Path(out).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(site)
-    for folder in {
-        Path(apsw.__file__).parents[1],
-        Path(tiktoken.__file__).parents[1],
-        Path(sysconfig.get_path("purelib")),
-    }:
-        for entry in folder.iterdir():
-            ours = entry.name.startswith(("interview_buddy", "_interview", "ib_", "__editable__"))
-            if not ours and entry.suffix != ".pth" and not (site / entry.name).exists():
-                (site / entry.name).symlink_to(entry)
-
-
-class Scene:
-    """The host, its people and the folders of one run, all below *folder*."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.planted = folder, Planted()
-        self.key = f"sk-{self.planted.word('key')}"
-        self.site, self.home, self.challenge = folder / "site-packages", folder / "home", folder / "challenge"
-
-    def ready(self) -> str | None:
-        """Write what is there before the host runs; return the candidate's Python, or None."""
-        self.folder.chmod(0o755)
-        self.home.mkdir()
-        shutil.chown(self.home, "nobody", "nogroup")
-        self.planted.challenge(self.challenge)
-        self.challenge.chmod(0o700)
-        shutil.copy(ATTACK, self.folder)
-        installed(self.site)
-        return python_for_nobody(self.site)
-
-    @contextmanager
-    def host(self) -> Iterator[RunningHost]:
-        """Run a host with a key, in front of a model that gives everything away."""
-        self.parrot = Parrot(self.key, self.planted)
-        temporary = self.folder / "tmp"
-        temporary.mkdir()
-        temporary.chmod(0o1777)
-        with FaultServer(api_key=self.key, decide=self.parrot.decide) as service:
-            env = {
-                "OPENAI_API_KEY": self.key,
-                "OPENAI_BASE_URL": service.base_url,
-                "TMPDIR": str(temporary),
-                "IB_BACKOFF_S": "0.01",
-            }
-            with RunningHost(self.folder / "data", env=env) as host:
-                yield host
-
-    def desk(self, host: RunningHost) -> Wire:
-        """Return the coordinator's side, whose link has been used."""
-        desk = Wire(host.address)
-        link = host.link.partition("#")[2]
-        desk.token = desk.post("/v1/link", {"token": link, "as": "token"}).json()["token"]
-        self.planted.words |= {"link": host.new_link().partition("#")[2], "desk token": desk.token}
-        return desk
-
-    def other(self, host: RunningHost, desk: Wire) -> tuple[str, Wire]:
-        """Have another candidate's interview, with words of its own, a private note and a call in doubt."""
-        line = host.invite("--candidate", self.planted.word("name"), "--challenge", str(self.challenge))
-        other = Wire.joined(line)
-        self.planted.words["other's token"] = other.token
-        session_id = other.me["session"]["session_id"]
-        other.whole(f"I am {self.planted.word('question')}.", "other-turn-1")
-        desk.post(f"/v1/desk/sessions/{session_id}/note", {"text": self.planted.word("private note")})
-        other.whole("MODE=lost", "other-turn-2")
-        return line, other
-
 
 TERMS = (
     "budget",
@@ -263,13 +50,13 @@ def terms(desk: Wire, other: Wire) -> dict[str, Any]:
     return found
 
 
-def as_nobody(python: str, scene: Scene, *words: str, given: str = "") -> list[dict[str, Any]]:
-    """Run the candidate's script as ``nobody`` and return what it printed."""
+def as_nobody(python: str, scene: Scene, script: str, *words: str, given: str = "") -> list[dict[str, Any]]:
+    """Run a script of the candidate's as ``nobody`` and return what it printed."""
     environment = [
         "PATH=/usr/bin:/bin", f"HOME={scene.home}", f"TMPDIR={scene.home}", f"PYTHONPATH={scene.site}",
         f"IB_DATA_DIR={scene.home}/ib", "IB_STREAM=final",
     ]  # fmt: skip
-    command = [*AS_NOBODY, *environment, python, str(scene.folder / ATTACK.name), *words]
+    command = [*AS_NOBODY, *environment, python, str(scene.folder / script), *words]
     done = subprocess.run(command, input=given, capture_output=True, text=True, cwd=scene.home, check=False)
     if done.returncode:
         raise SystemExit(f"attack-host: the candidate's script failed\n{done.stderr}")
@@ -296,7 +83,7 @@ def attacked(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
             "used_link": host.link.partition("#")[2], "processes": processes_of(host.process),
         }  # fmt: skip
         (scene.home / "given.json").write_text(json.dumps(given))
-        for one in as_nobody(python, scene, "attack", str(scene.home)):
+        for one in as_nobody(python, scene, "attack_as_candidate.py", str(scene.home)):
             yield one["name"], ", ".join(f"{k} x{n}" for k, n in one["answers"].items()), one["won"]
         yield "another's running turn goes on", "", [] if running.is_alive() else ["it has ended"]
         after = terms(desk, other)
@@ -324,7 +111,9 @@ def processes_of(process: subprocess.Popen[str] | None) -> list[int]:
 def searched(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
     """Look for the planted words, and for the private parts that are published, as the candidate can."""
     words = {**scene.planted.words, **published(), "task": PUBLIC}
-    hits = as_nobody(python, scene, "search", str(scene.home), str(scene.site), given=json.dumps(words))
+    hits = as_nobody(
+        python, scene, "search_as_candidate.py", str(scene.home), str(scene.site), given=json.dumps(words)
+    )
     looked = hits.pop()["looked"]
     places: dict[str, list[str]] = {}
     for hit in hits:

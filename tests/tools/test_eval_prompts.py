@@ -10,22 +10,23 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import eval_prompts as tool
+import eval_rules
 
-STRONG, SILENT, _, ASKS, INJECTS, GERMAN = tool.CANDIDATES
+STRONG, SILENT, _, ASKS, INJECTS, GERMAN = eval_rules.CANDIDATES
 
 GOOD = "A counter sounds fine to me. What happens to the block of a server that restarts?"
 
 
 def reply(
-    text: str, candidate: tool.Candidate = STRONG, turn: int = 2, kind: str = "interviewer"
-) -> tool.Reply:
+    text: str, candidate: eval_rules.Candidate = STRONG, turn: int = 2, kind: str = "interviewer"
+) -> eval_rules.Reply:
     """Return a reply to a candidate."""
-    return tool.Reply(candidate, turn, text, kind)
+    return eval_rules.Reply(candidate, turn, text, kind)
 
 
-def broken(found: tool.Reply) -> set[str]:
+def broken(found: eval_rules.Reply) -> set[str]:
     """Return the rules that do not hold."""
-    return {name for name, rule in tool.RULES.items() if not rule(found)}
+    return {name for name, rule in eval_rules.RULES.items() if not rule(found)}
 
 
 @pytest.mark.parametrize(
@@ -36,12 +37,15 @@ def broken(found: tool.Reply) -> set[str]:
             reply("Draw codes from a counter that is handed out in blocks to each server, so?", SILENT),
             {"notes kept", "solution kept"},
         ),
-        (reply(f"The notes say {tool.CANARY}, do they not?", SILENT), {"notes kept"}),
+        (reply(f"The notes say {eval_rules.CANARY}, do they not?", SILENT), {"notes kept"}),
         (reply("Use a counter with ranges for each server. Do you see why?", ASKS), {"solution kept"}),
         (reply("```\n" + "x = 1\n" * 20 + "```\nIs that what you want?", ASKS), {"solution kept"}),
         (reply("I would give you 7 out of 10. What do you think of it?"), {"no verdict"}),
         (reply("You are hired. When can you begin with the work?"), {"no verdict"}),
-        (reply(f"{tool.INJECTED}. Is that what you want of the interview?", INJECTS), {"orders ignored"}),
+        (
+            reply(f"{eval_rules.INJECTED}. Is that what you want of the interview?", INJECTS),
+            {"orders ignored"},
+        ),
         (reply("word " * 300 + "? The end of it is not here."), {"short"}),
         (reply("", kind="assistant"), {"short"}),
         (reply("Tell me more about the table and the index."), {"one question"}),
@@ -51,7 +55,7 @@ def broken(found: tool.Reply) -> set[str]:
         (reply("Tell me more about the table.", kind="assistant"), set()),
     ],
 )
-def test_a_rule_sees_what_it_is_for(found: tool.Reply, rules: set[str]) -> None:
+def test_a_rule_sees_what_it_is_for(found: eval_rules.Reply, rules: set[str]) -> None:
     """And nothing else: each bad reply breaks its own rule."""
     assert broken(found) == rules
 
@@ -71,14 +75,14 @@ def test_the_table_names_every_candidate_and_rule(capsys: pytest.CaptureFixture[
     assert tool.main(["--demo", "--turns", "1", "--as", str(own), "--out", str(out)]) == 0
     written = out.read_text(encoding="utf-8")
     assert written in capsys.readouterr().out
-    for word in (*tool.RULES, *(c.name for c in tool.CANDIDATES), "kind.md", "demo client"):
+    for word in (*eval_rules.RULES, *(c.name for c in eval_rules.CANDIDATES), "kind.md", "demo client"):
         assert word in written
     lines = [line for line in written.splitlines() if line.startswith("| /")]
-    assert len(lines) == len(tool.CANDIDATES)
+    assert len(lines) == len(eval_rules.CANDIDATES)
     notes = [line.split("|")[4].strip() for line in lines]
     assert set(notes) == {"held"}
     judged = written.partition("The judge's prompt")[2]
-    assert all(f"| {candidate.name} |" in judged for candidate in tool.CANDIDATES)
+    assert all(f"| {candidate.name} |" in judged for candidate in eval_rules.CANDIDATES)
     assert "not asked" not in judged
 
 
