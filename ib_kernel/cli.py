@@ -40,18 +40,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="ib", description="Interview Buddy: the interviewer's side.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    host = _command(commands, "host", "run the host that candidates join", "host")
-    host.add_argument("--listen", default="", metavar="HOST:PORT|unix:PATH", help="default 127.0.0.1:8899")
-    host.add_argument("--url", default="", help="the address that people type, where it is another")
-    host.add_argument("--tls-cert", default="", metavar="FILE", help="certificate and its chain, PEM")
-    host.add_argument("--tls-key", default="", metavar="FILE", help="its key, PEM")
-    host.add_argument("--behind-proxy", action="store_true", help="a proxy on this machine ends TLS")
-    host.add_argument(
-        "--proxy", action="append", default=[], metavar="IP", help="the proxy's address, where it is not here"
-    )
-    host.add_argument("--workers", type=_number(int), default=1, metavar="N", help="processes; default 1")
-    host.add_argument("--hub", action="store_true", help="JupyterHub has started it as a service")
-    host.add_argument("--access-log", action="store_true", help="one line for each request, to stderr")
+    _host_parser(_command(commands, "host", "run the host that candidates join", "host"))
     _invite_parser(_command(commands, "invite", "invite a candidate; prints the line to send", "invite"))
     link = _command(commands, "link", "make a new link to the interviewer's page", "link")
     link.add_argument("--name", default="", help="whose; default: yours")
@@ -62,16 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     _challenge_parser(commands)
     verify = _command(commands, "verify", "recompute the ledger's chain and what was sent", "verify")
     verify.add_argument("session", nargs="?", default="", help="a session's ID; default: all")
-    report = _command(commands, "report", "write a session's report as .html, .md or .json", "report")
-    report.add_argument("session", metavar="SESSION", help="a session's ID, or its beginning")
-    report.add_argument("file", metavar="FILE", help="a new file; its end says how it is written")
-    report.add_argument("--for", dest="whom", choices=("interviewer", "candidate"), default="interviewer")
-    report.add_argument("--rater", default="", metavar="NAME", help="whose levels come first; default: yours")
-    report.add_argument("--judge", default="", metavar="NAME", help="ask this judge first")
-    report.add_argument("--no-model", action="store_true", help="leave out what a judge proposes")
-    report.add_argument("--blind", action="store_true", help="hide the name until everything is rated")
-    report.add_argument("--release", action="store_true", help="let the candidate read this edition")
-    report.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    _report_parser(_command(commands, "report", "write a session's report as .html, .md or .json", "report"))
     backup = _command(commands, "backup", "copy the whole ledger while it is used", "backup")
     backup.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     restore = _command(commands, "restore", "bring a backup back into a new ledger", "restore")
@@ -84,6 +64,32 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("place", nargs="?", default="", metavar="DIR|FILE", help=what)
     _command(commands, "doctor", "show settings, the host and the ledger's health", "doctor")
     return parser
+
+
+def _host_parser(host: argparse.ArgumentParser) -> None:
+    host.add_argument("--listen", default="", metavar="HOST:PORT|unix:PATH", help="default 127.0.0.1:8899")
+    host.add_argument("--url", default="", help="the address that people type, where it is another")
+    host.add_argument("--tls-cert", default="", metavar="FILE", help="certificate and its chain, PEM")
+    host.add_argument("--tls-key", default="", metavar="FILE", help="its key, PEM")
+    host.add_argument("--behind-proxy", action="store_true", help="a proxy on this machine ends TLS")
+    host.add_argument(
+        "--proxy", action="append", default=[], metavar="IP", help="the proxy's address, where it is not here"
+    )
+    host.add_argument("--workers", type=_number(int), default=1, metavar="N", help="processes; default 1")
+    host.add_argument("--hub", action="store_true", help="JupyterHub has started it as a service")
+    host.add_argument("--access-log", action="store_true", help="one line for each request, to stderr")
+
+
+def _report_parser(report: argparse.ArgumentParser) -> None:
+    report.add_argument("session", metavar="SESSION", help="a session's ID, or its beginning")
+    report.add_argument("file", metavar="FILE", help="a new file; its end says how it is written")
+    report.add_argument("--for", dest="whom", choices=("interviewer", "candidate"), default="interviewer")
+    report.add_argument("--rater", default="", metavar="NAME", help="whose levels come first; default: yours")
+    report.add_argument("--judge", default="", metavar="NAME", help="ask this judge first")
+    report.add_argument("--no-model", action="store_true", help="leave out what a judge proposes")
+    report.add_argument("--blind", action="store_true", help="hide the name until everything is rated")
+    report.add_argument("--release", action="store_true", help="let the candidate read this edition")
+    report.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def _person_parsers(commands: Any) -> None:

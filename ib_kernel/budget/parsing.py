@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ib_kernel.errors import ConfigError, SessionInactive
@@ -26,6 +27,15 @@ def parse_tokens(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigError(f"{name} cannot be {value!r}; give a whole number of tokens, 0 or more")
     return value
+
+
+def parse_time_limit(value: Any) -> float | None:
+    """Return *value* if it is seconds above 0, or None for no limit; else raise `ConfigError`."""
+    if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+        raise ConfigError(
+            f"time_limit_s cannot be {value!r}; give seconds above 0, or leave it out for no limit"
+        )
+    return None if value is None else float(value)
 
 
 def parse_id(session_id: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from typing import Any
@@ -10,8 +9,14 @@ from typing import Any
 from ib_kernel.budget import lock
 from ib_kernel.budget.access import LedgerAccess, actor, default_candidate
 from ib_kernel.budget.guard import SessionGuard
-from ib_kernel.budget.parsing import parse_id, parse_name, parse_nano_usd, parse_tokens, require_price
-from ib_kernel.errors import ConfigError
+from ib_kernel.budget.parsing import (
+    parse_id,
+    parse_name,
+    parse_nano_usd,
+    parse_time_limit,
+    parse_tokens,
+    require_price,
+)
 from ib_kernel.plugin.events import SessionEnded
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
@@ -79,11 +84,7 @@ class SessionManager:
         """
         settings = self._settings
         budget = settings.token_budget if token_budget is None else parse_tokens("token_budget", token_budget)
-        limit = settings.time_limit_s if time_limit_s is None else time_limit_s
-        if limit is not None and not (isinstance(limit, (int, float)) and 0 < limit < math.inf):
-            raise ConfigError(
-                f"time_limit_s cannot be {limit!r}; give seconds above 0, or leave it out for no limit"
-            )
+        limit = parse_time_limit(settings.time_limit_s if time_limit_s is None else time_limit_s)
         name, client = model or settings.model, str(details.get("client") or "")
         info = self._plugins.model(name, settings, client)  # raises for one without known limits
         money = settings.budget_usd if budget_usd is None else budget_usd
@@ -105,7 +106,7 @@ class SessionManager:
             candidate=person,
             token_budget=budget,
             model=name,
-            time_limit_s=None if limit is None else float(limit),
+            time_limit_s=limit,
             **details,
         )
         session = self._store.open_session(new)

@@ -107,19 +107,10 @@ class SessionInUse:
             keep_days=keep_days,
         )
         told = load_persona(settings.persona, self._parts.plugins)
-        given = (
-            load_challenge(challenge, self._parts.plugins, self._parts.settings.challenges)
-            if challenge
-            else None
-        )
+        given = self._load(challenge) if challenge else None
         asked = self._parts.clients.get(settings)
         model = model or default_model(asked, settings)
         self._parts.plugins.model(model, settings, settings.client_name)
-        kept: dict[str, Any] = {**(meta or {}), **self._parts.instructions.to_record(told)}
-        if settings.temperature is not None:
-            kept["temperature"] = settings.temperature
-        if api is not None:
-            kept["api"] = settings.api
         shown: dict[str, Any] = {
             "candidate": parse_name("candidate", candidate or settings.candidate or default_candidate()),
             "model": model,
@@ -133,19 +124,21 @@ class SessionInUse:
         opened = NewSession("", token_budget=budget, charge=settings.charge, **shown)
         prompt = first_prompt(self._parts, asked, opened, given, told)
         require_a_turn(self._parts, opened, prompt)
-        kept[FIRST_PROMPT] = prompt.tokens
-        kept |= self._parts.given.to_record(given)
         adapted = parse_accommodation(accommodation)
-        limit = usual = self._parts.settings.time_limit_s if time_limit_s is None else time_limit_s
-        if adapted:
-            if usual is None:
-                raise ConfigError("an accommodation of time needs a time limit: add --minutes N")
-            limit = usual * time_factor(dataclasses.replace(opened, accommodation=adapted))
-        kept[CONDITIONS] = {"hints": len(given.hints) if given else 0, "time_limit_s": usual}
+        usual = self._parts.settings.time_limit_s if time_limit_s is None else time_limit_s
+        kept = {
+            **(meta or {}),
+            **self._parts.instructions.to_record(told),
+            **({} if settings.temperature is None else {"temperature": settings.temperature}),
+            **({} if api is None else {"api": settings.api}),
+            FIRST_PROMPT: prompt.tokens,
+            **self._parts.given.to_record(given),
+            CONDITIONS: {"hints": len(given.hints) if given else 0, "time_limit_s": usual},
+        }
         session = self._parts.service.create_session(
             **shown,
             token_budget=token_budget,
-            time_limit_s=limit,
+            time_limit_s=_adapted_limit(usual, opened, adapted),
             session_id=session_id,
             accommodation=adapted,
             challenge_sha=given.challenge_sha if given else "",
@@ -163,6 +156,9 @@ class SessionInUse:
         self._parts.instructions.note(session.session_id, told)
         self._session_id = session.session_id
         return session
+
+    def _load(self, challenge: str) -> Challenge:
+        return load_challenge(challenge, self._parts.plugins, self._parts.settings.challenges)
 
     def begin(self) -> Session:
         """Let the clock of the session in use run; nothing changes where it runs already.
@@ -261,6 +257,15 @@ class SessionInUse:
             session: The session.
         """
         return self._parts.given.of(session)
+
+
+def _adapted_limit(usual: float | None, opened: NewSession, adapted: str) -> float | None:
+    """Return the time limit with what was adapted for one person."""
+    if not adapted:
+        return usual
+    if usual is None:
+        raise ConfigError("an accommodation of time needs a time limit: add --minutes N")
+    return usual * time_factor(dataclasses.replace(opened, accommodation=adapted))
 
 
 def keep_until_of(settings: Settings, now: float) -> float | None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ib_kernel.assessment.conditions import conditions_of, lines
 from ib_kernel.assessment.hiding import NameHider, latest_scores
-from ib_kernel.assessment.judge.together import Look
 from ib_kernel.assessment.report.both import about, moment, tests, usage
 from ib_kernel.assessment.report.figures import figures
 from ib_kernel.assessment.report.places import Places, minutes
@@ -75,25 +74,8 @@ def build_for_candidate(
     rubric = Scorecards(interview, guarded=guarded).rubric(session)
     places = Places(record.messages, record.cells, record.clock, one_line(session.candidate))
     scores = latest_scores(getattr(interview.service.store, "scores", lambda _: [])(session.session_id))
-    hider = _others(session, scores, record)
-    private = _private_runs(record)
-    criteria = []
-    for criterion in rubric.criteria:
-        mine = [s for s in scores if s.criterion == criterion.name and (model or s.rater_kind == "person")]
-        looks = record.judged.looks if record.judged and model else ()
-        told = _feedback(record, criterion.name)
-        quotes = _quotes(mine, places)
-        strength = told.get("strength") or _first(looks, criterion.name, "strength", hider, private)
-        following = told.get("next") or _first(looks, criterion.name, "next_step", hider, private)
-        criteria.append(
-            Rated(
-                criterion.name,
-                one_line(criterion.title),
-                quotes=tuple(quotes),
-                strength=strength or ("" if quotes else "The record has no words of yours on this."),
-                next_step=following or NEXT,
-            )
-        )
+    told = _Told(record, places, scores, _others(session, scores, record), model=model)
+    criteria = [told.criterion(one.name, one.title) for one in rubric.criteria]
     version = record.challenge.version if record.challenge else ""
     known = [Line(n.capitalize() if n != "AI" else n, v) for n, v in lines(conditions_of(
         session, record.events, version)) if n in _TOLD]  # fmt: skip
@@ -129,6 +111,41 @@ def build_for_candidate(
     )
 
 
+class _Told:
+    """What the candidate is told of each criterion; *model*: with a judge's quotes and sentences."""
+
+    def __init__(
+        self, record: RecordOf, places: Places, scores: Sequence[Score], hider: NameHider, *, model: bool
+    ) -> None:
+        self._record, self._places, self._hider = record, places, hider
+        self._scores = [score for score in scores if model or score.rater_kind == "person"]
+        self._looks = record.judged.looks if record.judged and model else ()
+        self._private = _private_runs(record)
+
+    def criterion(self, name: str, title: str) -> Rated:
+        """Return one criterion with the candidate's words, a strength and a next step."""
+        quotes = _quotes([score for score in self._scores if score.criterion == name], self._places)
+        own = _feedback(self._record, name)
+        strength = own.get("strength") or self._first(name, "strength")
+        return Rated(
+            name,
+            one_line(title),
+            quotes=tuple(quotes),
+            strength=strength or ("" if quotes else "The record has no words of yours on this."),
+            next_step=own.get("next") or self._first(name, "next_step") or NEXT,
+        )
+
+    def _first(self, criterion: str, name: str) -> str:
+        """Return the first sentence of a judge's that tells no level and nothing private; "" for none."""
+        for look in self._looks:
+            text = cut(" ".join(plain(str(getattr(look, name))).split()), 400)
+            supported = bool(look.kept) or name == "next_step"
+            tells = look.criterion != criterion or look.problem or not supported
+            if text and not tells and not _SCALE.search(text) and not _runs(text) & self._private:
+                return self._hider.hide(text)
+        return ""
+
+
 def _quotes(scores: Sequence[Score], places: Places) -> list[Quoted]:
     """Return the candidate's own words that raters have quoted, people's first, without the raters."""
     ordered = sorted(scores, key=lambda score: score.rater_kind == "model")
@@ -138,19 +155,6 @@ def _quotes(scores: Sequence[Score], places: Places) -> list[Quoted]:
             if quote.words:
                 found.setdefault((quote.place, quote.words), Quoted(quote.words, quote.place, quote.at))
     return list(found.values())[:MOST_QUOTES]
-
-
-def _first(
-    looks: Sequence[Look], criterion: str, name: str, hider: NameHider, private: frozenset[tuple[str, ...]]
-) -> str:
-    """Return the first sentence of a judge's that tells no level and nothing private; "" for none."""
-    for look in looks:
-        text = cut(" ".join(plain(str(getattr(look, name))).split()), 400)
-        supported = bool(look.kept) or name == "next_step"
-        tells = look.criterion != criterion or look.problem or not supported
-        if text and not tells and not _SCALE.search(text) and not _runs(text) & private:
-            return hider.hide(text)
-    return ""
 
 
 def _feedback(record: RecordOf, criterion: str) -> Mapping[str, str]:

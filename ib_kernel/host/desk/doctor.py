@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Callable
@@ -104,51 +105,55 @@ def _settings(host: Host) -> list[Line]:
 
 
 def _ledger(host: Host) -> list[Line]:
-    def audit() -> Line:
-        problems = host.store.check()
-        return ("audit", "; ".join(problems) or "it adds up", "failed" if problems else "good")
-
-    def chain() -> Line:
-        verify = getattr(host.store, "verify", None)
-        if verify is None:
-            return ("hash chain", "this ledger keeps none", "plain")
-        problems = verify()
-        return ("hash chain", "; ".join(problems[:5]) or "unbroken", "failed" if problems else "good")
-
-    def doubts() -> Line:
-        found = [r for r in host.store.reservations() if r.in_doubt]
-        tokens = sum(r.tokens for r in found)
-        said = (
-            f"{several(len(found), 'call')}, {several(tokens, 'token')}; their sessions ask you"
-            if found
-            else "none"
-        )
-        return ("in doubt", said, "attention" if found else "good")
-
-    def held() -> Line:
-        found = [r for r in host.store.reservations() if not r.in_doubt]
-        return ("being written", f"{len(found):,} {'reply' if len(found) == 1 else 'replies'}", "plain")
-
-    def ceiling() -> Line:
-        now = host.store.ceiling()
-        said = []
-        if now.day_nano_usd is not None:
-            said.append(f"{format_usd(now.day_spent + now.held)} of {format_usd(now.day_nano_usd)} today")
-        if now.total_nano_usd is not None:
-            said.append(
-                f"{format_usd(now.total_spent + now.held)} of {format_usd(now.total_nano_usd)} in all"
-            )
-        return ("ceiling in money", ", ".join(said) or "none set", "plain")
-
     looks = {
-        "audit": audit,
-        "hash chain": chain,
-        "in doubt": doubts,
-        "being written": held,
-        "ceiling": ceiling,
+        "audit": _audit,
+        "hash chain": _chain,
+        "in doubt": _doubts,
+        "being written": _held,
+        "ceiling": _ceiling,
     }
     where = ("where", host.store.location(), "plain")
-    return [where, *_server(host), *(_tried(name, look) for name, look in looks.items())]
+    tried = (_tried(name, functools.partial(look, host)) for name, look in looks.items())
+    return [where, *_server(host), *tried]
+
+
+def _audit(host: Host) -> Line:
+    problems = host.store.check()
+    return ("audit", "; ".join(problems) or "it adds up", "failed" if problems else "good")
+
+
+def _chain(host: Host) -> Line:
+    verify = getattr(host.store, "verify", None)
+    if verify is None:
+        return ("hash chain", "this ledger keeps none", "plain")
+    problems = verify()
+    return ("hash chain", "; ".join(problems[:5]) or "unbroken", "failed" if problems else "good")
+
+
+def _doubts(host: Host) -> Line:
+    found = [r for r in host.store.reservations() if r.in_doubt]
+    tokens = sum(r.tokens for r in found)
+    said = (
+        f"{several(len(found), 'call')}, {several(tokens, 'token')}; their sessions ask you"
+        if found
+        else "none"
+    )
+    return ("in doubt", said, "attention" if found else "good")
+
+
+def _held(host: Host) -> Line:
+    found = [r for r in host.store.reservations() if not r.in_doubt]
+    return ("being written", f"{len(found):,} {'reply' if len(found) == 1 else 'replies'}", "plain")
+
+
+def _ceiling(host: Host) -> Line:
+    now = host.store.ceiling()
+    said = []
+    if now.day_nano_usd is not None:
+        said.append(f"{format_usd(now.day_spent + now.held)} of {format_usd(now.day_nano_usd)} today")
+    if now.total_nano_usd is not None:
+        said.append(f"{format_usd(now.total_spent + now.held)} of {format_usd(now.total_nano_usd)} in all")
+    return ("ceiling in money", ", ".join(said) or "none set", "plain")
 
 
 def _server(host: Host) -> list[Line]:
