@@ -9,7 +9,7 @@ from ib_kernel.assessment.compared import Compared, Level, Picture, Viewer
 from ib_kernel.assessment.conditions import Conditions, conditions_of, marks_of
 from ib_kernel.assessment.hiding import has_unfolded, latest_scores, visible_scores
 from ib_kernel.assessment.rubric import Rubric, rubric_of
-from ib_kernel.assessment.scores import hider_of
+from ib_kernel.assessment.sight import hider_of
 from ib_kernel.budget import lock
 from ib_kernel.errors import Locked
 from ib_kernel.evidence.clock import ActiveClock
