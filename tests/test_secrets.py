@@ -6,7 +6,9 @@ import base64
 import copy
 import json
 import logging
+import os
 import pickle
+import threading
 import traceback
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ from ib_kernel.secrets import (
     PLACEHOLDERS,
     Secret,
     StreamScrubber,
+    holds_no_key,
     known,
     learn,
     learn_environment,
@@ -25,6 +28,7 @@ from ib_kernel.secrets import (
     scrub_keys,
     scrub_value,
 )
+from ib_kernel.secrets.random_pool import random_bytes, random_hex
 from ib_kernel.secrets.stream import cut_key
 from ib_kernel.values import Message
 
@@ -392,3 +396,47 @@ def test_a_key_that_the_end_of_a_stream_cuts_is_hidden() -> None:
     assert shown == "the key is [redacted]"
     stream = StreamScrubber()
     assert stream.take("it begins with sk-cut-") + stream.flush() == "it begins with sk-cut-"
+
+
+# --- random bytes
+
+
+def test_random_bytes_are_handed_out_once_whoever_asks() -> None:
+    """Threads that ask at once get different ones, and those of a page's end are as long as any."""
+    drawn: list[bytes] = []
+
+    def draw() -> None:
+        drawn.extend(random_bytes(16) for _ in range(1_000))
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(drawn)) == 4_000
+    assert {len(one) for one in drawn} == {16}
+    assert len(random_bytes(10_000)) == 10_000
+    assert len(random_hex(16)) == 32
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_draws_others_than_its_parent() -> None:
+    """What the parent had in reserve is its own."""
+    random_bytes(1)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(theirs, random_bytes(16))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(ours, 16) != random_bytes(16)
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_text_that_was_clean_is_looked_at_again_once_a_secret_is_learned() -> None:
+    """What is remembered of texts that repeat holds for the secrets that were known then."""
+    text = "the-word-of-tomorrow-1"
+    assert holds_no_key(["m", text], repeats=True)
+    learn(text)
+    assert not holds_no_key(["m", text], repeats=True)

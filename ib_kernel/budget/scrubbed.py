@@ -29,6 +29,10 @@ WRITES = frozenset(
 namesakes for event loops (``asettle``, …) write the same."""
 
 
+_REPEATED = frozenset({"reserve", "areserve"})
+"""Those of them that write names only, the same ones for each attempt of a session."""
+
+
 class ScrubbedStore:
     """A store that hides keys in every text it is given to write, and else is the store it wraps.
 
@@ -43,9 +47,12 @@ class ScrubbedStore:
         if name not in WRITES and not (name[0] == "a" and name[1:] in WRITES):
             return found
 
+        repeats = name in _REPEATED
+
         @functools.wraps(found)
         def write(*args: Any, **kwargs: Any) -> Any:
-            if holds_no_key(([arg for arg in args if type(arg) is not Reservation], kwargs)):  # nearly always
+            given = [arg for arg in args if type(arg) is not Reservation], kwargs
+            if holds_no_key(given, repeats=repeats):  # nearly always
                 return found(*args, **kwargs)
             clean = (arg if isinstance(arg, Reservation) else scrub_value(arg) for arg in args)
             return found(*clean, **{key: scrub_value(value) for key, value in kwargs.items()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, localcontext
@@ -156,9 +157,7 @@ def _is_standard(tier: str | None) -> bool:
     return (tier or "default").strip().lower() in STANDARD_TIERS
 
 
-def _utc(when: datetime.datetime | None) -> datetime.datetime:
-    if when is None:
-        return datetime.datetime.now(datetime.UTC)
+def _utc(when: datetime.datetime) -> datetime.datetime:
     return when.replace(tzinfo=datetime.UTC) if when.tzinfo is None else when.astimezone(datetime.UTC)
 
 
@@ -214,13 +213,15 @@ def _prices(
     model: str, provider: str, service_tier: str | None, when: datetime.datetime | None
 ) -> tuple[ModelPrice | None, str]:
     """Return the list's prices for *model* on a tier at a time, or None and why there are none."""
-    return _prices_of_minute(model, provider, service_tier, _utc(when).replace(second=0, microsecond=0))
+    moment = time.time() if when is None else _utc(when).timestamp()
+    return _prices_of_minute(model, provider, service_tier, int(moment // 60))
 
 
 @functools.lru_cache(maxsize=512)  # the list's prices change at whole minutes, and every call has one
 def _prices_of_minute(
-    model: str, provider: str, service_tier: str | None, moment: datetime.datetime
+    model: str, provider: str, service_tier: str | None, minute: int
 ) -> tuple[ModelPrice | None, str]:
+    moment = datetime.datetime.fromtimestamp(60 * minute, datetime.UTC)
     tier = (service_tier or "default").strip().lower()
     owner = price_list.provider_id(provider)
     if not owner:

@@ -42,7 +42,7 @@ class Known:
 
     __slots__ = (
         *("add", "beginnings", "environment_read", "has_spaces", "longest", "may_be_in", "may_be_in_bytes"),
-        *("pattern", "starts"),
+        *("pattern", "starts", "state"),
     )
 
     add: Callable[[Iterable[str]], None]
@@ -54,6 +54,8 @@ class Known:
     longest: int
     has_spaces: bool
     environment_read: bool
+    state: object
+    """Another object whenever a secret was added."""
 
     def __init__(self) -> None:
         spellings: set[str] = set()
@@ -65,6 +67,7 @@ class Known:
         only_ascii = [True]
         lock = threading.Lock()
         self.longest, self.has_spaces, self.environment_read = 0, False, False
+        self.state = object()
 
         def add(texts: Iterable[str]) -> None:
             new = {s for text in texts if _is_worth_hiding(text) for s in _spellings(text)} - spellings
@@ -81,6 +84,7 @@ class Known:
                 only_ascii[0] = all(map(str.isascii, spellings))
                 self.longest = len(longest_first[0])
                 self.has_spaces = any(text.strip(WORD) for text in spellings)
+                self.state = object()
 
         def may_be_in(text: str) -> bool:
             lower = text.lower()

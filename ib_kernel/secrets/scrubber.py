@@ -90,17 +90,28 @@ def scrub_value(value: T) -> T:
     return value
 
 
-def holds_no_key(value: object) -> bool:
+def holds_no_key(value: object, *, repeats: bool = False) -> bool:
     """Return True if nothing in *value* can be a key, at a fifth of what `scrub_value` takes to find out.
 
     Args:
         value: What `scrub_value` takes. False only says that it has to be looked at closely.
+        repeats: Whether the same texts come again and again, so that the answer is worth remembering.
     """
     texts: list[str] = []
     _add_texts(value, texts)
     text = "\n".join(texts)
     if not known.registry.environment_read:
         learn_environment()
+    return _clean_before(text, known.registry.state) if repeats else _is_clean(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _clean_before(text: str, state: object) -> bool:
+    """Return the same while *state* is that of the registry: the cache asks once for each text and state."""
+    return _is_clean(text)
+
+
+def _is_clean(text: str) -> bool:
     if known.registry.pattern() is not None and known.registry.may_be_in(text):
         return False
     return not is_hinted(text)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from ib_kernel.secrets.random_pool import random_bytes
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "calls": (
@@ -63,7 +64,7 @@ def microseconds(value: float | None, scale: float = 1e6) -> int | None:
 
 def new_salt() -> bytes:
     """Return the salt of a commitment: 128 random bits."""
-    return secrets.token_bytes(16)
+    return random_bytes(16)
 
 
 def commitment(salt: bytes, texts: Sequence[str | None]) -> bytes:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from ib_kernel.errors import ReservationError
+from ib_kernel.secrets.random_pool import random_hex
 from ib_kernel.values.ledger import Reservation
 
 
 def new_token() -> tuple[str, bytes]:
     """Return a token of 128 random bits, and the hash that is stored."""
-    token = secrets.token_hex(16)
+    token = random_hex(16)
     return token, owner_hash(token)
 
 

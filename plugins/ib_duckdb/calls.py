@@ -5,7 +5,6 @@ These run for every call, in a transaction with those of other callers: keep the
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from ib_duckdb.bound import Bound
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import RESERVATION_COLUMNS, Row, named_reservation
 from ib_duckdb.writing import TICKED, insert_messages, message_rows
+from ib_kernel.secrets.random_pool import random_hex
 from ib_kernel.values import CallEnd, Message
 from ib_kernel.values.taken import NO_FIGURES, figures
 
@@ -99,7 +99,7 @@ _TAKE = f"DELETE FROM reservations WHERE rid = ? RETURNING {RESERVATION_COLUMNS}
 
 def new_rid() -> str:
     """Return an id for a reservation or a call: 128 random bits."""
-    return secrets.token_hex(16)
+    return random_hex(16)
 
 
 def take_reservation(db: apsw.Connection, rid: str) -> Row | None:

@@ -18,6 +18,7 @@ from ib_kernel.host.gateway.asked import NoSuchModel, invited_models, read_asked
 from ib_kernel.host.gateway.call import WHOLE, GatewayCall
 from ib_kernel.host.gateway.errors import answer_to
 from ib_kernel.host.gateway.known import KNOWN_S, Known, KnownTokens
+from ib_kernel.host.gateway.leaving import Leaving
 from ib_kernel.host.gateway.quota import Quota
 from ib_kernel.host.gateway.running import Running
 from ib_kernel.host.gateway.upstream import Upstream
@@ -39,16 +40,12 @@ MAX_BODY = 4_000_000
 """Bytes of a request at most."""
 
 
-WATCH_AFTER_S = 0.05
-"""Seconds after which a call is ended when its client leaves; one that left sooner is noticed then."""
-
-
 class Gateway:
     """What the calls of one host share. Its parts are made at the first call, on the server's loop."""
 
     def __init__(self, host: Host) -> None:
         self.host, self.service, self.pacing = host, host.service, host.pacing
-        self.running = Running(host.service)
+        self.running, self._leaving = Running(host.service), Leaving()
         self.quota = Quota(host.service)
         self._upstream: Upstream | None = None
         self._tokens = KnownTokens(host, self.quota)
@@ -134,11 +131,11 @@ class Gateway:
             await _refuse(error, send)
             return
         call = GatewayCall(self, known, asked, send)
-        watch = _Watch(receive, call)
+        self._leaving.add(call.running, receive)
         try:
             await call.run(len(raw))
         finally:
-            watch.end()
+            self._leaving.remove(call.running)
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer which models the session was invited to, or one of them."""
@@ -226,29 +223,6 @@ def _limited(body: bytes) -> bytes:
     if len(body) > MAX_BODY:
         raise Refused(413, "too_large", f"a request has at most {MAX_BODY:,} bytes here")
     return body
-
-
-class _Watch:
-    """Ends the call when its client leaves. It begins late, since most calls are over before that."""
-
-    def __init__(self, receive: Receive, call: GatewayCall) -> None:
-        self._receive, self._call = receive, call
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
-
-    def end(self) -> None:
-        """Stop watching."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._look())
-
-    async def _look(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._call.running.stop(None)
 
 
 def _models(session: Session, wanted: str | None) -> dict[str, Any]:
