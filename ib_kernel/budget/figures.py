@@ -173,7 +173,7 @@ def warning_level(totals: Totals, warn_at: Sequence[float]) -> str:
     """
     if totals.left <= 0:
         return "exhausted"
-    charged = 1 - totals.left / totals.token_budget
+    charged = (totals.token_budget - totals.left) / totals.token_budget
     if warn_at and charged >= warn_at[-1]:
         return "critical"
     return "warning" if warn_at and charged >= warn_at[0] else "normal"
