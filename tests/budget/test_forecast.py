@@ -12,6 +12,7 @@ from ib_kernel.budget.forecast import (
     KEEP,
     MOST,
     QUESTION,
+    RECENT,
     REPLY,
     Means,
     Pace,
@@ -205,4 +206,103 @@ def test_a_pace_is_told_anew_when_the_session_has_gone_on(service: TokenService)
         assert pace.prompt >= prompt
         assert service.pace(first, service.totals(first.session_id)) is pace
         assert service.pace(other, service.totals(other.session_id)) is None
+    service.close()
+
+
+# --- what there is to spend
+
+
+def test_money_left_is_what_was_spent_and_held_at_the_price_so_far(service: TokenService) -> None:
+    """Nothing is known without a price or a budget in money; below nothing there is nothing."""
+    session = service.create_session(token_budget=9_000, model="gpt-4.1-mini")
+
+    def bill(**sums: int | None) -> float | None:
+        totals = Totals(9_000, input_tokens=900, output_tokens=100, **sums)  # type: ignore[arg-type]
+        return service.means(session, totals).bill_left
+
+    assert bill(cost_nano_usd=1_000, budget_nano_usd=5_000) == 4_000
+    assert bill(cost_nano_usd=1_000, budget_nano_usd=5_000, held_nano_usd=1_500) == 2_500
+    assert bill(cost_nano_usd=1_000, budget_nano_usd=1_500, held_nano_usd=900) == 0
+    assert bill(cost_nano_usd=None, budget_nano_usd=5_000) is None
+    assert bill(cost_nano_usd=0, budget_nano_usd=5_000) is None
+    assert bill(cost_nano_usd=1_000, budget_nano_usd=None) is None
+    service.close()
+
+
+def test_a_ceiling_on_what_is_billed_leaves_what_is_neither_billed_nor_held(service: TokenService) -> None:
+    """The tighter of two bills counts."""
+    session = service.create_session(token_budget=9_000, model="gpt-4.1-mini")
+
+    def bill(**sums: int) -> float | None:
+        return service.means(session, Totals(9_000, input_tokens=900, output_tokens=100, **sums)).bill_left
+
+    assert bill(billed_ceiling=5_000) == 4_000
+    assert bill(billed_ceiling=5_000, held_billed=1_500) == 2_500
+    assert bill(billed_ceiling=1_200, held_billed=900) == 0
+    money = {"cost_nano_usd": 1_000, "budget_nano_usd": 4_000}
+    assert bill(billed_ceiling=5_000, **money) == 3_000
+    assert bill(billed_ceiling=2_000, **money) == 1_000
+    service.close()
+
+
+def test_means_follow_the_session_and_the_settings(settings: Settings) -> None:
+    """What is left, the shortest reply that is admitted, what is charged, and the window beside a reply."""
+    service = TokenService(settings.replace(min_reply_tokens=300, reply_tokens=200))
+    session = service.create_session(token_budget=9_000, model="gpt-4", charge="new")
+    means = service.means(session, Totals(9_000, input_tokens=1_000, held=500))
+    assert (means.left, means.least_reply, means.new) == (7_500, 200, True)
+    assert means.room == 8_192 - 200
+    service.settings = settings.replace(min_reply_tokens=100, reply_tokens=50_000)
+    other = service.create_session(token_budget=9_000, model="gpt-4", charge="billed")
+    means = service.means(other, Totals(9_000))
+    assert (means.least_reply, means.new, means.room) == (100, False, 8_192 - 8_192)
+    service.close()
+
+
+def test_a_model_s_own_limit_on_prompts_bounds_the_window(settings: Settings) -> None:
+    """The smaller one counts; a model that is no longer known has none."""
+    own = {"context_window": 10_000, "max_output": 1_000}
+    models = {"tight": {**own, "max_input": 6_000}, "wide": {**own, "max_input": 9_900}, "gone": own}
+    service = TokenService(settings.replace(models=models, reply_tokens=500))
+    sessions = {name: service.create_session(token_budget=9_000, model=name) for name in models}
+    rooms = {name: service.means(session, Totals(9_000)).room for name, session in sessions.items()}
+    assert rooms == {"tight": 6_000, "wide": 9_500, "gone": 9_500}
+    service.settings = settings
+    assert service.means(sessions["gone"], Totals(9_000)).room is None
+    service.close()
+
+
+class Old:
+    """A ledger that cannot list what a session's calls have used."""
+
+    def __init__(self, service: TokenService) -> None:
+        self._store = service.store
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("spent", "spent_lately"):
+            raise AttributeError(name)
+        return getattr(self._store, name)
+
+
+def test_a_ledger_that_lists_no_calls_has_turns_of_the_average_size(service: TokenService) -> None:
+    """From the first turn on; before it, the counted start is what there is."""
+    old = TokenService(service.settings, store=Old(service))  # type: ignore[arg-type]
+    session = old.create_session(token_budget=1_000, meta={FIRST_PROMPT: 300}, model="gpt-4.1-mini")
+    assert old.estimate_turns_left(session.session_id) == 1
+    old.store.charge(session.session_id, CallEnd(80, 20), call=CallStart(turn=1))
+    assert old.estimate_turns_left(session.session_id) == 9
+    service.close()
+
+
+def test_what_was_said_is_read_of_the_first_turn_and_the_last_ones(service: TokenService) -> None:
+    """Lines of an interviewer are nobody's turn."""
+    session = service.create_session(token_budget=90_000, model="gpt-4.1-mini")
+    newest = RECENT + 3
+    for turn in range(1, newest + 1):
+        words = 10 * turn
+        said = [Message(turn, "user", "word " * words), Message(turn, "assistant", "word " * 2 * words)]
+        service.store.charge(session.session_id, CallEnd(900, 50), call=CallStart(turn=turn), messages=said)
+    service.store.add_message(session.session_id, Message(0, "interviewer", "word " * 500))
+    found = service._outlook._said(session)
+    assert found == [(10 * turn + 1, 20 * turn + 1) for turn in (1, *range(4, newest + 1))]
     service.close()

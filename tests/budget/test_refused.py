@@ -38,3 +38,16 @@ def test_another_process_goes_on_counting(settings: Settings) -> None:
         events = refused.RefusedEvents(lambda: service.store, most=2)
         event = LedgerEvent(session_id, "refused", 0.0)
         assert [events.take(event) for _ in range(3)] == [True, False, False]
+
+
+def test_each_session_is_counted_for_itself_and_other_events_are_not(settings: Settings) -> None:
+    """Two services beside each other may each record up to the limit; neither records more."""
+    with contextlib.closing(TokenService(settings)) as service:
+        for name in ("s", "t"):
+            service.create_session("Ada", 1_000, session_id=name)
+        events = refused.RefusedEvents(lambda: service.store, most=2)
+        taken = [
+            events.take(LedgerEvent(name, "refused", 0.0)) for name in ("s", "s", "s", "t", "s", "t", "t")
+        ]
+        assert taken == [True, True, False, True, False, True, False]
+        assert all(events.take(LedgerEvent("s", "warned", 0.0)) for _ in range(5))
