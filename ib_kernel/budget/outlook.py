@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from ib_kernel.budget import forecast
 from ib_kernel.budget.access import LedgerAccess
 from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.forecast import RECENT, Means, Pace
-from ib_kernel.budget.sessions import SessionManager
+from ib_kernel.budget.turn_views import TurnViews
 from ib_kernel.errors import UnknownModel
-from ib_kernel.values import Message, Session, Spent, Totals
+from ib_kernel.values import Message, Session, Totals
+from ib_kernel.values.turn_view import TurnView
 
 FIRST_PROMPT = "first_prompt"
 """The key of `Session.meta` under which a session's start keeps the tokens of its prompt and task."""
@@ -20,8 +21,8 @@ FIRST_PROMPT = "first_prompt"
 class Outlook:
     """Forecasts for the sessions of one ledger. Unknown sessions raise `UnknownSession`."""
 
-    def __init__(self, access: LedgerAccess, sessions: SessionManager, counting: Counting) -> None:
-        self._access, self._sessions, self._counting = access, sessions, counting
+    def __init__(self, access: LedgerAccess, counting: Counting, views: TurnViews) -> None:
+        self._access, self._counting, self._views = access, counting, views
         self._last: tuple[tuple[str, str, Totals], Pace | None] | None = None
 
     def estimate_turns_left(self, session_id: str) -> int | None:
@@ -37,49 +38,46 @@ class Outlook:
         Raises:
             UnknownSession: There is no such session.
         """
-        session = self._sessions.get_session(session_id)
-        return self.turns_left(session, self._access.store.totals(session.session_id))
+        standing = self._views.standing(session_id)
+        return self.turns_left(standing.session, standing.totals)
 
-    def turns_left(self, session: Session, totals: Totals) -> int | None:
+    def turns_left(self, session: Session, totals: Totals, view: TurnView | None = None) -> int | None:
         """Return the same as `estimate_turns_left` for a session that has just been read.
 
         Args:
             session: The session.
             totals: Its sums.
+            view: What its turns have said and used, where that is known; None: it is read if it is needed.
         """
         if getattr(self._access.store, "spent", None) is None and totals.turns:
             return forecast.average_turns_left(totals)
-        pace = self.pace(session, totals)
+        pace = self.pace(session, totals, view)
         return None if pace is None else forecast.turns_left(pace, self.means(session, totals))
 
-    def pace(self, session: Session, totals: Totals) -> Pace | None:
+    def pace(self, session: Session, totals: Totals, view: TurnView | None = None) -> Pace | None:
         """Return what the session's next turns are like; None where nothing is known of them.
 
         Args:
             session: The session.
             totals: Its sums: while they stay, so does the pace, which the end of a turn has told already.
+            view: As in `turns_left`.
         """
         state = (session.session_id, session.model, totals)
         last = self._last
         if last is None or last[0] != state:
-            last = self._last = state, self._paced(session)
+            last = self._last = state, self._paced(session, view)
         return last[1]
 
-    def _paced(self, session: Session) -> Pace | None:
-        known = self._spent(session.session_id)
-        pace = forecast.pace_of(known, self._said(session) if known else [])
+    def _paced(self, session: Session, view: TurnView | None) -> Pace | None:
+        known = self._views.spent(session.session_id) if view is None else view.spent
+        history: Sequence[Message] = ()
+        if known:
+            history = self._access.store.history(session.session_id) if view is None else view.history
+        pace = forecast.pace_of(known, self._said(session, history))
         first = session.meta.get(FIRST_PROMPT)
         if pace is None and isinstance(first, int):
             return forecast.first_pace(first, self._access.settings.reply_tokens)
         return pace
-
-    def _spent(self, session_id: str) -> Sequence[Spent]:
-        """Return what the session's turns have used: of all of them, or of the first and the newest alone."""
-        lately = getattr(self._access.store, "spent_lately", None)
-        if lately is not None:  # a long session's turns cost no more to foretell than a short one's
-            return cast(Sequence[Spent], lately(session_id, RECENT))
-        spent = getattr(self._access.store, "spent", None)
-        return [] if spent is None else cast(Sequence[Spent], spent(session_id))
 
     def means(self, session: Session, totals: Totals) -> Means:
         """Return what there is to spend on the session's next turns.
@@ -107,10 +105,10 @@ class Outlook:
         room = model.context_window - min(settings.reply_tokens, model.max_output)
         return room if model.max_input is None else min(room, model.max_input)
 
-    def _said(self, session: Session) -> list[tuple[int, int]]:
+    def _said(self, session: Session, history: Sequence[Message]) -> list[tuple[int, int]]:
         """Return the tokens of each turn's question and reply: of the first turn, and of the last ones."""
         turns: dict[int, list[Message]] = {}
-        for message in self._access.store.history(session.session_id):
+        for message in history:
             if message.role in ("user", "assistant") and message.content:
                 turns.setdefault(message.turn, []).append(message)
         numbers = sorted(turns)

@@ -117,7 +117,7 @@ class ReservationManager:
         Raises:
             ReservationError: It was released or written off, or is not the caller's.
         """
-        with self._forgotten_after(reservation):
+        with self.forgotten_after(reservation):
             return self._access.store.settle(reservation, end, messages=messages)
 
     def release(self, reservation: Reservation, end: CallEnd | None = None) -> bool:
@@ -133,7 +133,7 @@ class ReservationManager:
         Raises:
             ReservationError: When it was marked unresolved, or is not the caller's.
         """
-        with self._forgotten_after(reservation):
+        with self.forgotten_after(reservation):
             return self._access.store.release(reservation, end)
 
     def mark_unresolved(
@@ -149,7 +149,7 @@ class ReservationManager:
         Returns:
             True if this call made it unresolved (*in doubt*).
         """
-        with self._forgotten_after(reservation):
+        with self.forgotten_after(reservation):
             return self._access.store.mark_unresolved(reservation, reason, messages=messages)
 
     def settle_oldest(self, session_id: str, end: CallEnd) -> None:
@@ -247,7 +247,7 @@ class ReservationManager:
             return own.popleft() if own else None
 
     @contextmanager
-    def _forgotten_after(self, reservation: Reservation) -> Iterator[None]:
+    def forgotten_after(self, reservation: Reservation) -> Iterator[None]:
         """Forget a reservation once its end is written; one whose end could not be written is kept."""
         try:
             yield

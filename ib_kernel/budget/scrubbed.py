@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WRITES = frozenset(
     {"open_session", "set_status", "set_budget", "extend_budget", "set_time_limit", "reserve", "settle"}
+    | {"settle_turn"}
     | {"release", "mark_unresolved", "resolve", "write_off", "charge", "add_event"}
     | {
         "write_reply",

@@ -21,6 +21,7 @@ from ib_kernel.budget.outlook import Outlook
 from ib_kernel.budget.parsing import parse_tokens
 from ib_kernel.budget.reservations import ReservationManager
 from ib_kernel.budget.sessions import SessionManager
+from ib_kernel.budget.turn_views import TurnViews
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.values import BudgetStore, CallEnd, Reservation, Source, TokenCounter
@@ -54,7 +55,8 @@ class TokenService:
         self._awaited = AwaitedReservations(self._access)
         self._ceiling = CeilingWatch(self._access)
         self._figures = Figures(self._access, self._sessions)
-        self._outlook = Outlook(self._access, self._sessions, self._counting)
+        self._turn_views = TurnViews(self._access, self._reservations)
+        self._outlook = Outlook(self._access, self._counting, self._turn_views)
 
     @property
     def settings(self) -> Settings:
@@ -125,6 +127,11 @@ class TokenService:
     get_usage_stats = forward("_figures", Figures.get_usage_stats)
     is_budget_exhausted = forward("_figures", Figures.is_budget_exhausted)
     get_warning_level = forward("_figures", Figures.get_warning_level)
+
+    # what a turn reads
+    standing = forward("_turn_views", TurnViews.standing)
+    turn_view = forward("_turn_views", TurnViews.turn_view)
+    settle_turn = forward("_turn_views", TurnViews.settle_turn)
 
     # what is to come
     estimate_turns_left = forward("_outlook", Outlook.estimate_turns_left)

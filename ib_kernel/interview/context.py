@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +19,8 @@ from ib_kernel.interview.personas import Persona
 from ib_kernel.interview.prompts import build_messages
 from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.turn import TurnRequest
-from ib_kernel.values import Count, LLMClient, Message, Totals
+from ib_kernel.values import Count, LLMClient
+from ib_kernel.values.turn_view import TurnView
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Context:
         parts: Settings, ledger, counters.
         client: Whose request bodies are counted.
         challenge: What the session was given.
-        history: Its transcript.
+        view: The session with its sums and its transcript.
         asked: The turn's request with everything but its messages.
         text: The question or answer.
         persona: What the AI is.
@@ -59,7 +59,7 @@ class Context:
         parts: Parts,
         client: LLMClient,
         challenge: Challenge | None,
-        history: Sequence[Message],
+        view: TurnView,
         asked: TurnRequest,
         text: str,
         persona: Persona,
@@ -67,8 +67,8 @@ class Context:
     ) -> None:
         self._persona, self._phase = persona, phase
         self._parts, self._client, self._challenge = parts, client, challenge
-        self._history, self._asked, self._text = history, asked, text
-        self._turns = sorted({m.turn for m in history if m.role in ("user", "assistant") and m.content})
+        self._view, self._asked, self._text = view, asked, text
+        self._turns = sorted({m.turn for m in view.history if m.role in ("user", "assistant") and m.content})
         self._new = parts.service.count_tokens(text, asked.request.model)
         self._counted: dict[tuple[int, bool], int] = {}
 
@@ -128,17 +128,13 @@ class Context:
         return asked if self._asked.explicit else min(asked, minimum)
 
     @cached_property
-    def _totals(self) -> Totals:
-        return self._parts.service.totals(self._asked.session.session_id)
-
-    @cached_property
     def _means(self) -> Means:
-        means = self._parts.service.means(self._asked.session, self._totals)
+        means = self._parts.service.means(self._view.session, self._view.totals)
         return dataclasses.replace(means, least_reply=self._least_reply)
 
     def _pace(self, prompt: int) -> Pace:
         """Return the session's pace with this prompt as the next one."""
-        known = self._parts.service.pace(self._asked.session, self._totals)
+        known = self._parts.service.pace(self._view.session, self._view.totals, self._view)
         if known is None:
             known = first_pace(prompt - self._new, self._asked.request.max_completion_tokens)
         return dataclasses.replace(known, prompt=max(0, prompt - self._new), question=self._new)
@@ -165,7 +161,7 @@ class Context:
 
     def _messages(self, left_out: int, wrap_up: bool = False) -> tuple[dict[str, str], ...]:
         first = self._from_turn(left_out) or 0
-        history = [m for m in self._history if m.turn >= first]
+        history = [m for m in self._view.history if m.turn >= first]
         return build_messages(
             self._asked.session,
             self._challenge,

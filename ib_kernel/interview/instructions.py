@@ -12,9 +12,7 @@ from ib_kernel.interview.personas import VERSIONS, Persona, from_private, load_p
 from ib_kernel.interview.prompts import phase_line
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.values import BudgetStore, LedgerEvent, NewSession, private_part
-
-EVENT = "phase"
-"""The kind of the event that a new phase leaves; its `phase` is "" when there is none any more."""
+from ib_kernel.values.turn_view import PHASE
 
 OFF = "off"
 """What is typed to leave a phase without another one."""
@@ -86,8 +84,8 @@ class Instructions:
         Args:
             session: The session.
         """
-        entered = [e for e in self._store.events(session.session_id) if e.kind == EVENT]
-        return str(entered[-1].detail.get("phase", "")) if entered else ""
+        entered = [e for e in self._store.events(session.session_id) if e.kind == PHASE]
+        return phase_in(entered[-1] if entered else None)
 
     def line(self, session: NewSession, phase: str) -> str:
         """Return the line that each turn of a phase ends with, "" for no phase."""
@@ -97,7 +95,7 @@ class Instructions:
     def lines_used(self, session: NewSession) -> list[str]:
         """Return the lines that the session's turns may have ended with, none among them."""
         phases = [
-            str(e.detail.get("phase", "")) for e in self._store.events(session.session_id) if e.kind == EVENT
+            str(e.detail.get("phase", "")) for e in self._store.events(session.session_id) if e.kind == PHASE
         ]
         return list(dict.fromkeys(["", *(self.line(session, phase) for phase in phases)]))
 
@@ -122,4 +120,9 @@ class Instructions:
         phase = "" if name == OFF else name
         told = self.line(session, phase)
         sha = hashlib.sha256(told.encode()).hexdigest()[:12] if told else ""
-        return LedgerEvent(session.session_id, EVENT, now, who, {"phase": phase, "told_sha": sha})
+        return LedgerEvent(session.session_id, PHASE, now, who, {"phase": phase, "told_sha": sha})
+
+
+def phase_in(entered: LedgerEvent | None) -> str:
+    """Return the phase that an event of the kind `PHASE` has begun, "" for none."""
+    return "" if entered is None else str(entered.detail.get("phase", ""))

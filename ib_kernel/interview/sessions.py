@@ -20,6 +20,7 @@ from ib_kernel.interview.resume import find_session, no_session_line
 from ib_kernel.settings import Settings
 from ib_kernel.values import Message, NewSession, Session, Status
 from ib_kernel.values.accommodation import parse_accommodation, time_factor
+from ib_kernel.values.turn_view import TurnView
 
 CONDITIONS = "conditions"
 """Where a session's `meta` keeps what else comparisons ask for: hints, and the usual time limit,
@@ -199,9 +200,16 @@ class SessionInUse:
     @property
     def session(self) -> Session:
         """The session in use, as the ledger has it now. `NoSession` names what to type when there is none."""
+        return self._parts.service.get_session(self._in_use())
+
+    def turn_view(self) -> TurnView:
+        """Return all that a turn of the session in use is composed from, read at once. `NoSession`."""
+        return self._parts.service.turn_view(self._in_use())
+
+    def _in_use(self) -> str:
         if self._session_id is None:
             raise NoSession(no_session_line(self._parts.service.store))
-        return self._parts.service.get_session(self._session_id)
+        return self._session_id
 
     def phase(self) -> str:
         """Return the phase that the interview is in, "" for none."""

@@ -12,6 +12,7 @@ from ib_kernel.errors import BudgetRefused, ConfigError, ContextTooLong, Locked
 from ib_kernel.interview.compose import Wishes, compose, person_of
 from ib_kernel.interview.context import Composed, Context
 from ib_kernel.interview.fields import check_messages, text_of_message
+from ib_kernel.interview.instructions import phase_in
 from ib_kernel.interview.parts import Parts
 from ib_kernel.interview.prompts import system_prompt
 from ib_kernel.interview.rebuild import possible_bodies
@@ -19,13 +20,14 @@ from ib_kernel.interview.sessions import SessionInUse
 from ib_kernel.text import well_formed, well_formed_value
 from ib_kernel.turn.admission import inactive
 from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.planning import TurnPlanner
 from ib_kernel.turn.reply import Reply
-from ib_kernel.turn.reservation import TurnReservation
 from ib_kernel.turn.retry import RetryBudget
 from ib_kernel.turn.turn import Shared, Turn, TurnRequest
 from ib_kernel.turn.usage import UsageRecorder
 from ib_kernel.values import LedgerEvent, LLMClient, Message, NextTurn, Session, Status
 from ib_kernel.values.attachment import Attached, Attachment, fenced, with_attachments
+from ib_kernel.values.turn_view import TurnView
 
 
 class Turns:
@@ -75,8 +77,7 @@ class Turns:
         if not text.strip() and not attachments:
             raise ConfigError("there is nothing to send; type your answer or question below the magic's line")
         wishes = Wishes(max_tokens, model, temperature, request_id=request_id, request_sha=request_sha)
-        session = self._active()
-        client, composed = self._composed(session, with_attachments(text, attachments), wishes)
+        client, composed = self._composed(self._active(), with_attachments(text, attachments), wishes)
         attached = tuple(self._counted(attachment, composed.request) for attachment in attachments)
         return self._reply(client, replace(composed.request, attached=attached))
 
@@ -97,16 +98,16 @@ class Turns:
             ConfigError: An argument cannot be used.
             NoSession: No session is in use.
         """
-        session, service = self._sessions.session, self._parts.service
-        client, composed = self._composed(session, text, Wishes(max_tokens, model))
-        asked = composed.request
+        view, service = self._sessions.turn_view(), self._parts.service
+        client, composed = self._composed(view, text, Wishes(max_tokens, model))
+        asked, totals = composed.request, view.totals
         counts_as = asked.model.counts_as or asked.model.name
         recorder = UsageRecorder(asked.model, getattr(client, "billed", True), lambda _: 0)
-        turn = TurnReservation(service, asked, client.name, counts_as, recorder)
-        count, totals = turn.count(client.body(asked.request)), service.totals(session.session_id)
+        planner = TurnPlanner(service, asked, counts_as, recorder)
+        count = planner.count(client.body(asked.request))
         held, cap, refusal = 0, 0, ""
         try:
-            plan, _ = turn.plan(count, totals)
+            plan, _ = planner.plan(count, totals)
             held, cap = plan.tokens, plan.cap
         except (BudgetRefused, ContextTooLong) as refused:
             refusal = str(refused)
@@ -160,8 +161,8 @@ class Turns:
             RepeatedRequest: Its id was admitted before (from reading the reply).
             NoSession: No session is in use.
         """
-        session = self._active()
-        messages = well_formed_value(messages)
+        view = self._active()
+        session, messages = view.session, well_formed_value(messages)
         check_messages(messages)
         if is_locked(session):
             self._require_own_prompt(session, messages)
@@ -171,7 +172,7 @@ class Turns:
         asked = compose(
             session, messages, question, wishes, parts.settings, parts.plugins, hosted=parts.hosted
         )
-        return self._reply(self._client(session), asked)
+        return self._reply(self._client(session), replace(asked, view=view))
 
     def rebuilt(self, turn: int, *, model: str, first: int = 0) -> list[Mapping[str, Any]]:
         """Return the bodies that a recorded turn of the session in use may have sent.
@@ -199,27 +200,28 @@ class Turns:
                 "out"
             )
 
-    def _active(self) -> Session:
+    def _active(self) -> TurnView:
         """Return the session in use, begun if it was only created; refuse one that takes no turns."""
-        session, service = self._sessions.session, self._parts.service
-        if session.status is Status.CREATED:
-            session = self._sessions.begin()
+        view, service = self._sessions.turn_view(), self._parts.service
+        if view.session.status is Status.CREATED:
+            self._sessions.begin()
+            view = self._sessions.turn_view()
+        session = view.session
         if session.status is not Status.ACTIVE:  # said before anything about tokens
             detail = {"reason": "inactive", "status": str(session.status)}
             service.record(LedgerEvent(session.session_id, "refused", time.time(), detail=detail))
             raise inactive(session.status, person_of(session, hosted=self._parts.hosted))
-        return session
+        return view
 
-    def _composed(self, session: Session, text: str, wishes: Wishes) -> tuple[LLMClient, Composed]:
-        parts, text = self._parts, well_formed(text)
+    def _composed(self, view: TurnView, text: str, wishes: Wishes) -> tuple[LLMClient, Composed]:
+        parts, session, text = self._parts, view.session, well_formed(text)
         question = asked_now("user", text)
         asked = compose(session, (), question, wishes, parts.settings, parts.plugins, hosted=parts.hosted)
-        client, history = self._client(session), parts.service.store.history(session.session_id)
-        persona, phase = parts.instructions.persona(session), parts.instructions.phase(session)
-        if phase:
-            asked = replace(asked, prompt_version=f"{session.prompt_version}/{phase}")
-        line = parts.instructions.line(session, phase)
-        context = Context(parts, client, parts.given.of(session), history, asked, text, persona, line)
+        persona, phase = parts.instructions.persona(session), phase_in(view.phase)
+        version = f"{session.prompt_version}/{phase}" if phase else ""
+        asked = replace(asked, view=view, prompt_version=version)
+        client, line = self._client(session), parts.instructions.line(session, phase)
+        context = Context(parts, client, parts.given.of(session), view, asked, text, persona, line)
         return client, context.compose()
 
     def _client(self, session: Session) -> LLMClient:

@@ -28,7 +28,7 @@ import pytest
 
 from ib_kernel.values import BudgetStore
 
-_PARTS = ("base", "reservations", "charges", "owners", "unresolved", "model", "sessions", "shared")
+_PARTS = ("base", "reservations", "charges", "owners", "unresolved", "model", "sessions", "shared", "turns")
 pytest.register_assert_rewrite(
     *(f"ib_kernel.testing._store_{part}" for part in _PARTS)
 )  # before their import
@@ -39,6 +39,7 @@ from ib_kernel.testing._store_owners import Owners, Turns  # noqa: E402
 from ib_kernel.testing._store_reservations import Admission, Endings  # noqa: E402
 from ib_kernel.testing._store_sessions import Queries, Sessions  # noqa: E402
 from ib_kernel.testing._store_shared import Persistence, Processes, Threads  # noqa: E402
+from ib_kernel.testing._store_turns import TurnViews  # noqa: E402
 from ib_kernel.testing._store_unresolved import Unresolved  # noqa: E402
 
 __all__ = ["BudgetStoreContract", "Clock"]
@@ -52,6 +53,7 @@ class BudgetStoreContract(
     Owners,
     Unresolved,
     Sessions,
+    TurnViews,
     Queries,
     Threads,
     Persistence,

@@ -6,24 +6,22 @@ Each function is one trip to a worker thread, because each trip costs more than 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BudgetRefused, ClientError, ContextTooLong, SessionInactive
-from ib_kernel.models.limits import ModelInfo
-from ib_kernel.turn.admission import Person, Plan, Purse, Wish, over_money, plan_turn, refused
+from ib_kernel.turn.admission import Plan, refused
 from ib_kernel.turn.body_hash import sent_hmac
 from ib_kernel.turn.construct_log import note_constructs
-from ib_kernel.turn.learned_bound import LearnedBound
 from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.planning import TurnPlanner
+from ib_kernel.turn.request import TurnRequest
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.values import (
     CallEnd,
     CallStart,
-    ChatRequest,
     Count,
     Done,
     Message,
@@ -33,36 +31,6 @@ from ib_kernel.values import (
     Session,
     Totals,
 )
-from ib_kernel.values.attachment import Attached
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRequest:
-    """What one turn sends: `request` with the reply tokens asked for, `question` the message to keep.
-
-    The question is the value that was built when it was asked; only its turn is still to be given.
-    `explicit` says that the person named the reply's length: then it is never shrunk. `request_id` and
-    `request_sha` make a repeated request known (see `CallStart`). `new` are the tokens of the question and
-    its attachments where only these and the reply are charged (None: all is). The prompt has the conversation
-    from `history_from_turn` on (None: all of it). `person` says what a refusal may advise,
-    `attached` what the question brings along. `prompt_version` is what the model is told ("": the
-    session's).
-    """
-
-    session: Session
-    request: ChatRequest
-    model: ModelInfo
-    question: Message
-    explicit: bool = False
-    request_id: str = ""
-    request_sha: str = ""
-    new: int | None = None
-    history_from_turn: int | None = None
-    person: Person = "owner"
-    attached: tuple[Attached, ...] = ()
-    prompt_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +78,14 @@ class TurnReservation:
             service.settings.warn_at,
         )
         self._service, self._settings = service, service.settings
-        self._counts_as = counts_as
-        self._count: Count | None = None
+        self._planner = TurnPlanner(service, ask, counts_as, recorder)
+        self._view, self._seen = ask.view, ask.view
         self._sent_hmac = ""
-        self._bound = LearnedBound()
         self.most_running: int | None = None
+
+    def forget_seen(self) -> None:
+        """Read the session's sums again before the reserve: the turn has waited since it was composed."""
+        self._seen = None
 
     def reserve(
         self, number: int, body: dict[str, Any], limits: RateLimits | None, patience_s: float
@@ -134,11 +105,12 @@ class TurnReservation:
         Raises:
             BuddyError: What refuses the turn; nothing is reserved then.
         """
-        count = self.count(body)
+        count = self._planner.count(body)
         self._sent_hmac = self._sent_hmac or sent_hmac(body, self._service.secret)
         if limits is not None:
             wait = limits.wait_s(count.tokens + self.ask.request.max_completion_tokens)
             if 0 < wait <= patience_s:
+                self.forget_seen()
                 return Pause(wait)
         try:
             return self._admitted(number, count)
@@ -146,69 +118,49 @@ class TurnReservation:
             self.notify.refused(refusal)
             raise
 
-    def count(self, body: dict[str, Any]) -> Count:
-        """Count the body, once.
-
-        Args:
-            body: The request as the client would send it.
-        """
-        if self._count is None:
-            count = self._count = self._service.counter.count_request(body, self._counts_as)
-            if count.by_bytes:
-                store, session = self._service.store, self.ask.session
-                self._bound = LearnedBound.read(store, session.session_id, self.ask.request.model)
-            log.debug("counted %d prompt tokens (exact=%s, upper=%s)", count.tokens, count.exact, count.upper)
-        return self._count
-
-    def plan(self, count: Count, totals: Totals) -> tuple[Plan, int]:
-        """Return what the turn would hold: tokens, and nano-dollars in a session with a budget in money.
-
-        Args:
-            count: The prompt's count.
-            totals: The session's sums.
-
-        Raises:
-            BudgetRefused: It would be refused for tokens or money.
-            ContextTooLong: It would be refused by the model's context window.
-        """
-        wish = self._wish()
-        bounded = self._bound.applied(count, self.ask.model, wish.least)
-        money_left, money_reply = self._money(bounded, totals)
-        ceiling = totals.billed_ceiling
-        purse = Purse(
-            totals.left,
-            totals.token_budget,
-            new=self.ask.new,
-            bill_left=None if ceiling is None else max(0, ceiling - totals.billed - totals.held_billed),
-            bill_ceiling=ceiling,
-            money_reply=money_reply,
-            person=self.ask.person,
-        )
-        plan = plan_turn(bounded, self.ask.model, purse, wish)
-        plan = dataclasses.replace(plan, expected=min(plan.prompt, self._bound.estimate(count)))
-        nano = self._most_money(plan) if money_left is not None or self._service.has_ceiling() else 0
-        if money_left is not None and nano > money_left:
-            total = totals.budget_nano_usd or 0
-            room = (money_reply or 0) // wish.n
-            raise over_money(nano, money_left, total, room, wish, self.ask.person)
-        return plan, nano
-
     def _admitted(self, number: int, count: Count) -> Attempt | Pause:
+        seen, self._seen = self._seen, None
+        held = None if seen is None else self._tried(number, count, seen.totals)
+        if held is not None:
+            return held
         for chance in (1, 2):
             totals = self._service.totals(self.ask.session.session_id)
-            plan, nano = self.plan(count, totals)
-            held = self._reserve(plan, nano, number, count)
-            if isinstance(held, Reservation):
-                self.notify.turn = held.turn
-                if number == 1:
-                    self.notify.attached(self.ask.attached)
-                self.notify.before(number, count, plan.tokens)
-                return Attempt(number, plan, count, held, totals)
-            if held.reason == "running":
-                return Pause(RUNNING_LOOK_S, running=True)
-            if held.reason not in ("budget", "billed", "money") or chance == 2:
-                raise refused(held, plan, totals, self.ask.person)
+            plan, nano = self._planner.plan(count, totals)
+            answer = self._reserve(plan, nano, number, count)
+            if not isinstance(answer, Refusal) or answer.reason == "running":
+                return self._taken(number, count, plan, totals, answer)
+            if answer.reason not in ("budget", "billed", "money") or chance == 2:
+                raise refused(answer, plan, totals, self.ask.person)
         raise AssertionError("unreachable")
+
+    def _tried(self, number: int, count: Count, totals: Totals) -> Attempt | Pause | None:
+        """Reserve a whole reply by the sums that the turn was composed from; None: read them again.
+
+        The ledger decides what may be held, whatever was read. What would shorten the reply, or refuse it,
+        may be over by now.
+        """
+        try:
+            plan, nano = self._planner.plan(count, totals)
+        except (BudgetRefused, ContextTooLong):
+            return None
+        if plan.shrunk_by:
+            return None
+        answer = self._reserve(plan, nano, number, count)
+        if isinstance(answer, Refusal) and answer.reason != "running":
+            return None
+        return self._taken(number, count, plan, totals, answer)
+
+    def _taken(
+        self, number: int, count: Count, plan: Plan, totals: Totals, answer: Reservation | Refusal
+    ) -> Attempt | Pause:
+        """Return what the ledger has answered: a reservation, or that others must end first."""
+        if isinstance(answer, Refusal):
+            return Pause(RUNNING_LOOK_S, running=True)
+        self.notify.turn = answer.turn
+        if number == 1:
+            self.notify.attached(self.ask.attached)
+        self.notify.before(number, count, plan.tokens)
+        return Attempt(number, plan, count, answer, totals)
 
     def session(self) -> Session:
         """Return the turn's session as it is now."""
@@ -274,17 +226,16 @@ class TurnReservation:
             The row, and where the session stands after it.
         """
         end = self.recorder.ended(attempt, done)
-        messages = self.messages(attempt, partial=partial)
-        self._service.settle_call(attempt.reservation, end, messages=messages)
+        messages, reservation = self.messages(attempt, partial=partial), attempt.reservation
+        standing = self._service.settle_turn(reservation, end, messages=messages)
+        session, totals = standing.session, standing.totals
         self.notify.usage_rejected(attempt)
-        session_id = self.ask.session.session_id
-        totals = self._service.totals(session_id)
         note_constructs(
-            self._service, session_id, attempt.reservation.turn, self.ask.request.model, attempt.count
+            self._service, session.session_id, reservation.turn, self.ask.request.model, attempt.count
         )
         self.notify.after(attempt, end, totals)
-        session = self._service.get_session(session_id)
-        turns_left = self._service.turns_left(session, totals)
+        view = None if self._view is None else self._view.after(standing, reservation.call, end, messages)
+        turns_left = self._service.turns_left(session, totals, view)
         warnings = self.notify.warn(session, attempt.before, totals, turns_left)
         return Settled(end, totals, turns_left, session.time_left_s, warnings)
 
@@ -298,36 +249,6 @@ class TurnReservation:
         turn, asked_at = attempt.reservation.turn, self.ask.question.asked_at
         reply = Message(turn, "assistant", attempt.text, time.time(), partial, asked_at)
         return (dataclasses.replace(self.ask.question, turn=turn), reply)
-
-    def _wish(self) -> Wish:
-        request = self.ask.request
-        minimum = self._settings.min_reply_tokens
-        return Wish(request.max_completion_tokens, minimum, self.ask.explicit, request.n)
-
-    def _most_money(self, plan: Plan) -> int:
-        """Return what the attempt may cost; `BudgetRefused` where no price is known."""
-        nano = self.recorder.worst_case(plan)
-        if nano is None:
-            raise BudgetRefused(
-                f"not sent. Spending is limited in money and no price is known for {self.ask.model.name}.",
-                reason="money",
-            )
-        return nano
-
-    def _money(self, count: Count, totals: Totals) -> tuple[int | None, int | None]:
-        """Return the nano-dollars that are left and the reply they pay for; None without such a budget."""
-        if totals.budget_nano_usd is None:
-            return None, None
-        left = max(0, totals.budget_nano_usd - (totals.cost_nano_usd or 0) - totals.held_nano_usd)
-        try:
-            return left, self.recorder.longest_reply(count.upper or 0, left)
-        except LookupError:
-            raise BudgetRefused(
-                "not sent. The session has a budget in money and no price is known for "
-                f"{self.ask.model.name}.",
-                reason="money",
-                left=left,
-            ) from None
 
     def _reserve(self, plan: Plan, nano: int, number: int, count: Count) -> Reservation | Refusal:
         call = CallStart(

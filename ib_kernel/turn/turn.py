@@ -24,7 +24,8 @@ from ib_kernel.turn.lease import Lease
 from ib_kernel.turn.pace import Pace, PacedTurn
 from ib_kernel.turn.rate_limits import countdown
 from ib_kernel.turn.receiving import Notice, Receiver
-from ib_kernel.turn.reservation import Pause, TurnRequest, TurnReservation
+from ib_kernel.turn.request import TurnRequest
+from ib_kernel.turn.reservation import Pause, TurnReservation
 from ib_kernel.turn.retry import Retries, RetryBudget
 from ib_kernel.turn.session_end import SessionOver, while_active
 from ib_kernel.turn.usage import Attempt, UsageRecorder
@@ -143,6 +144,7 @@ class Turn:
                 return await self._attempts()
             pace, session_id = self.shared.pace, self.ask.session.session_id
             self._reservation.most_running = pace.most_running
+            self._reservation.forget_seen()
             async with pace.place(session_id, lambda line: self.emit(Notice(line))) as self._place:
                 self._deadline = time.monotonic() + self.settings.deadline_s
                 return await self._attempts()

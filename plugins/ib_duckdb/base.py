@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import apsw
+
 from ib_duckdb.hot import Hot
 from ib_duckdb.rows import Row, elapsed, get
 from ib_duckdb.writer import Operation, Writer
@@ -49,15 +51,24 @@ class Part:
 
         Nothing is written when there is nothing to apply, so that reading stays as cheap as it looks.
         """
-        now = self._now()
         with self._hot.read() as db:
             row = get(db, session_id)
-            stale = db.execute(_STALE, (row["session_key"], now)).fetchone() is not None
-        if not (stale or elapsed(row, now)):
-            return row
+            due = self._is_due(db, row, self._now())
+        return self._brought_up(session_id) if due else row
+
+    def _is_due(self, db: apsw.Connection, row: Row, now: float) -> bool:
+        """Return True if a lease or the time limit of *row*'s session is over and nothing has said so yet."""
+        return elapsed(row, now) or db.execute(_STALE, (row["session_key"], now)).fetchone() is not None
+
+    def _brought_up(self, session_id: str) -> Row:
+        """Apply what is over, and return the session's row as it then is."""
         with self._hot.write() as db:
-            sweep(db, row["session_key"], now)
-            expire_if_elapsed(db, get(db, session_id), now)
-            row = get(db, session_id)
+            row = self._applied(db, get(db, session_id), self._now())
         self._moved_soon()
         return row
+
+    def _applied(self, db: apsw.Connection, row: Row, now: float) -> Row:
+        """Do the same inside a transaction."""
+        sweep(db, row["session_key"], now)
+        expire_if_elapsed(db, get(db, row["session_id"]), now)
+        return get(db, row["session_id"])

@@ -8,7 +8,7 @@ import apsw
 
 from ib_duckdb.base import Part
 from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
-from ib_duckdb.rows import Row, select_reservations, select_sessions
+from ib_duckdb.rows import Row, get, select_reservations, select_sessions, to_session, to_totals
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import has_messages, make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
@@ -16,6 +16,7 @@ from ib_kernel.values import CallEnd, Message, Reservation
 from ib_kernel.values.domain import clean
 from ib_kernel.values.ownership import require_owner
 from ib_kernel.values.taken import FIGURES, checked_usage, require_name
+from ib_kernel.values.turn_view import Standing
 
 _ENDED = ("rid", "session_key", "turn", "status", "owner_hash", "charged_tokens", *FIGURES)
 
@@ -46,6 +47,21 @@ class Endings(Part):
             return True
 
         return Operation(work)
+
+    def settle_turn(
+        self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()
+    ) -> tuple[bool, Standing]:
+        """Settle, and return the session as the same write has left it (see `TurnStore`)."""
+        settling = self._settling(reservation, end, messages)
+
+        def work(db: apsw.Connection) -> tuple[bool, Row, float]:
+            same, now = settling.work(db), self._now()
+            row = get(db, reservation.session_id)
+            return same, self._applied(db, row, now) if self._is_due(db, row, now) else row, now
+
+        same, row, now = self._writer.run(Operation(work))
+        self._moved_soon()
+        return same, Standing(to_session(row, now), to_totals(row))
 
     def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
         """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""

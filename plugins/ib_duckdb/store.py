@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_duckdb.async_calls import AsyncCalls
-from ib_duckdb.base import Part
 from ib_duckdb.evidence import Evidence
 from ib_duckdb.host_async import AsyncHost
 from ib_duckdb.hot import Hot
@@ -20,11 +18,10 @@ from ib_duckdb.limits import Limits
 from ib_duckdb.mounts import refuse_network
 from ib_duckdb.mover import Mover
 from ib_duckdb.privacy import Privacy
+from ib_duckdb.reading import Reading
 from ib_duckdb.record import Record
-from ib_duckdb.rows import Row, get, to_totals
 from ib_duckdb.writer import Writer
 from ib_kernel.errors import StoreBusy
-from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.results import QueryResult
 from ib_kernel.values.verified import Verification
 
@@ -34,22 +31,7 @@ if TYPE_CHECKING:
     from ib_kernel.values import Reader
 
 
-_SPENT = "input_tokens, output_tokens, token_budget, model, counted_tokens, source, charged_tokens"
-_USED = "AND status = 'settled' AND input_tokens + output_tokens > 0"
-
-_LATELY = f"""
-WITH mine AS NOT MATERIALIZED (
-    SELECT * FROM calls WHERE session_key = ?1 AND turn > 0 AND output_tokens > 0 {_USED}
-), ends AS (
-    SELECT * FROM (SELECT turn FROM mine ORDER BY turn LIMIT 1)
-    UNION
-    SELECT * FROM (SELECT DISTINCT turn FROM mine ORDER BY turn DESC LIMIT ?2)
-)
-SELECT turn, ended_at, {_SPENT} FROM mine WHERE turn IN (SELECT turn FROM ends) ORDER BY seq
-"""  # noqa: S608 (our own names)
-
-
-class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
+class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
     """The embedded ledger (`ib_kernel.values.BudgetStore`) in *data_dir*; several processes may share it.
 
     *clock* gives seconds since 1970. With *store_transcript* false, messages are dropped and everything
@@ -90,74 +72,6 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Part):
     def location(self) -> str:
         """Where the ledger lives: the full path of the file people query; the hot ledger is beside it."""
         return str(self._record.path)
-
-    def totals(self, session_id: str) -> Totals:
-        """Return the session's sums from the hot ledger, in about a millisecond. `UnknownSession`."""
-        return to_totals(self._current(session_id))
-
-    def history(self, session_id: str) -> list[Message]:
-        """Return the transcript in order; empty when transcripts are not stored."""
-        with self._hot.read() as db:
-            row = get(db, session_id)
-            names = "turn, role, content, created_at, partial, asked_at"
-            sql = f"SELECT {names} FROM messages WHERE session_key = ? ORDER BY seq"  # noqa: S608
-            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
-        if len(rows) < row["messages"]:  # older than 30 days: only the record still has them
-            rows = self._older(
-                "turn, role, content, epoch(created_at), partial, epoch(asked_at)", "messages", row
-            )
-        return [
-            Message(turn, role, text, when, bool(partial), asked)
-            for turn, role, text, when, partial, asked in rows
-        ]
-
-    def events(self, session_id: str) -> list[LedgerEvent]:
-        """Return the session's events in order."""
-        with self._hot.read() as db:
-            row = get(db, session_id)
-            sql = "SELECT kind, created_at, who, detail FROM events WHERE session_key = ? ORDER BY seq"
-            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
-        if len(rows) < row["events"]:
-            rows = self._older("kind, epoch(created_at), who, detail", "events", row)
-        return [
-            LedgerEvent(session_id, kind, when, who, json.loads(detail)) for kind, when, who, detail in rows
-        ]
-
-    def spent(self, session_id: str) -> list[Spent]:
-        """Return the session's settled attempts that used tokens, in order."""
-        with self._hot.read() as db:
-            row = get(db, session_id)
-            sql = f"SELECT turn, ended_at, {_SPENT} FROM calls WHERE session_key = ? {_USED} ORDER BY seq"  # noqa: S608
-            rows: Sequence[Any] = db.execute(sql, (row["session_key"],)).fetchall()
-        if row["pruned_calls"]:  # older than 30 days: only the record still has them
-            rows = self._older(f"turn, epoch(ended_at), {_SPENT}", "calls", row, _USED)
-        return [Spent(*values) for values in rows]
-
-    def spent_lately(self, session_id: str, turns: int) -> list[Spent]:
-        """Return what `spent` has of the first answered turn and of the newest ones, in order.
-
-        Args:
-            session_id: The session.
-            turns: How many of the newest.
-        """
-        with self._hot.read() as db:
-            row = get(db, session_id)
-            rows: Sequence[Any] = db.execute(_LATELY, (row["session_key"], turns)).fetchall()
-        if row["pruned_calls"]:
-            return self.spent(session_id)
-        return [Spent(*values) for values in rows]
-
-    def _older(self, columns: str, table: str, row: Row, more: str = "") -> Sequence[Any]:
-        from ib_duckdb import query
-
-        sql = f"SELECT {columns} FROM {table} WHERE session_key = ? {more} ORDER BY seq"  # noqa: S608 (our own names)
-        values = (row["session_key"],)
-        try:
-            return query.run(self._record, self._hot, sql, self._now(), values).rows
-        except StoreBusy:  # perhaps only because it has an older schema: moving brings it forward
-            if not self._mover.flush():
-                raise
-            return query.run(self._record, self._hot, sql, self._now(), values).rows
 
     def sql(self, query: str, *, reader: Reader | None = None) -> QueryResult:
         """Answer one read-only SQL query over all rows, every settled call included.

@@ -6,7 +6,8 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 
-from ib_kernel.values import LedgerEvent, Message, Spent, Totals
+from ib_kernel.values import CallEnd, LedgerEvent, Message, Reservation, Spent, Totals
+from ib_kernel.values.turn_view import PHASE, Standing, TurnView
 from ib_kernel.values.verified import Verification
 from ib_postgres.address import Address
 from ib_postgres.asking import Limits
@@ -23,7 +24,7 @@ from ib_postgres.moving_part import Moving
 from ib_postgres.news import News
 from ib_postgres.privacy import Privacy
 from ib_postgres.reservations import Reservations
-from ib_postgres.rows import to_totals
+from ib_postgres.rows import to_session, to_totals
 from ib_postgres.text import given, given_json, given_value
 from ib_postgres.upkeep import Upkeep
 from ib_postgres.writer import Writer
@@ -33,6 +34,10 @@ SELECT turn, role, content, created_at, partial, asked_at FROM ib.messages
 WHERE session_key = %s ORDER BY seq"""
 
 _EVENTS = "SELECT kind, created_at, who, detail FROM ib.events WHERE session_key = %s ORDER BY seq"
+
+_NEWEST = """
+SELECT kind, created_at, who, detail FROM ib.events WHERE session_key = %s AND kind = %s
+ORDER BY seq DESC LIMIT 1"""
 
 _SPENT = """
 SELECT turn, ended_at, input_tokens, output_tokens, token_budget, model, counted_tokens, source,
@@ -120,24 +125,41 @@ class PostgresStore(
         """Return the session's sums, in about a millisecond. `UnknownSession`."""
         return to_totals(self._current(session_id))
 
+    def standing(self, session_id: str) -> Standing:
+        """Return the session and its sums, of one moment (see `TurnStore`)."""
+        row = self._current(session_id)
+        return Standing(to_session(row, row["now"], self._most), to_totals(row))
+
+    def turn_view(self, session_id: str, *, turns: int) -> TurnView:
+        """Return all that a turn is composed from (see `TurnStore`); the session's row is read once for it.
+
+        Args:
+            session_id: The session.
+            turns: How many of the newest turns' figures.
+        """
+        row = self._current(session_id)
+        key, read = row["session_key"], self._database.read
+        history = _as_messages(read(_HISTORY, (key,))) if row["messages"] else []
+        spent = _as_spent(read(_LATELY, {"session": key, "turns": turns})) if row["calls"] else []
+        phases = read(_NEWEST, (key, PHASE))
+        phase = _as_event(session_id, phases[0]) if phases else None
+        return TurnView(to_session(row, row["now"], self._most), to_totals(row), history, spent, phase)
+
+    def settle_turn(
+        self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()
+    ) -> tuple[bool, Standing]:
+        """Settle, and return the session as it is after that (see `TurnStore`)."""
+        same = self.settle(reservation, end, messages=messages)
+        return same, self.standing(reservation.session_id)
+
     def history(self, session_id: str) -> list[Message]:
         """Return the transcript in order; empty when transcripts are not stored."""
-        rows = self._database.read(_HISTORY, (self._row(session_id)["session_key"],))
-        return [Message(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+        return _as_messages(self._database.read(_HISTORY, (self._row(session_id)["session_key"],)))
 
     def events(self, session_id: str) -> list[LedgerEvent]:
         """Return the session's events in order."""
         rows = self._database.read(_EVENTS, (self._row(session_id)["session_key"],))
-        return [
-            LedgerEvent(
-                session_id,
-                given(row["kind"]),
-                row["created_at"],
-                given(row["who"]),
-                json.loads(given_json(row["detail"])),
-            )
-            for row in rows
-        ]
+        return [_as_event(session_id, row) for row in rows]
 
     def spent(self, session_id: str) -> list[Spent]:
         """Return the session's settled attempts that used tokens, in order."""
@@ -187,3 +209,12 @@ class PostgresStore(
 
 def _as_spent(rows: Sequence[Row]) -> list[Spent]:
     return [Spent(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+
+
+def _as_messages(rows: Sequence[Row]) -> list[Message]:
+    return [Message(**{name: given_value(value) for name, value in row.items()}) for row in rows]
+
+
+def _as_event(session_id: str, row: Row) -> LedgerEvent:
+    detail = json.loads(given_json(row["detail"]))
+    return LedgerEvent(session_id, given(row["kind"]), row["created_at"], given(row["who"]), detail)
