@@ -12,10 +12,10 @@ from ib_kernel.values.ledger import (
     LedgerEvent,
     Message,
     Reservation,
-    Session,
     Spent,
     Totals,
 )
+from ib_kernel.values.session import Session
 
 PHASE = "phase"
 """The kind of the event that a new phase leaves; its `phase` is "" when there is none any more."""
