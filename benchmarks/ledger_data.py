@@ -47,8 +47,10 @@ FROM (
 
 ARRIVALS = """
 CREATE TABLE arrivals AS
-SELECT row_number() OVER (ORDER BY ended_at) AS seq, *
-FROM (
+SELECT *, coalesce(sum(input_tokens + output_tokens) FILTER (status = 'settled') OVER (
+    PARTITION BY session_key ORDER BY seq ROWS UNBOUNDED PRECEDING
+), 0)::BIGINT AS used
+FROM (SELECT row_number() OVER (ORDER BY ended_at) AS seq, * FROM (
     SELECT
         s.session_key, s.session_id, s.model, s.token_budget, turn,
         s.begins + turn * s.gap_s * (0.6 + (h % 800) / 1000.0) AS started_at,
@@ -61,7 +63,7 @@ FROM (
         SELECT *, (hash(session_key * 1000003 + turn) >> 2)::BIGINT AS h
         FROM (SELECT *, unnest(range(1, n_turns + 1))::INT AS turn FROM sess)
     ) s
-)"""
+))"""
 
 _MICRO = "make_timestamp(({} * 1e6)::BIGINT)"
 _SETTLED = "CASE WHEN status = 'settled' THEN {} WHEN status = 'failed' THEN 0 END"

@@ -54,14 +54,10 @@ QUESTIONS = {
         "SELECT b.turn, avg(b.used), avg(b.left_tokens) FROM burn_down AS b JOIN sessions AS s USING (session_id)"
         " WHERE s.model = 'gpt-4.1-mini' GROUP BY b.turn ORDER BY b.turn",
         """
-        SELECT b.turn, avg(b.used), avg(b.left_tokens)
-        FROM (SELECT session_key, turn, sum(total_tokens) OVER one AS used,
-                CASE WHEN token_budget > sum(total_tokens) OVER one
-                    THEN token_budget - sum(total_tokens) OVER one ELSE 0 END AS left_tokens
-            FROM calls WHERE status = 'settled' AND total_tokens > 0
-            WINDOW one AS (PARTITION BY session_key ORDER BY seq ROWS UNBOUNDED PRECEDING)) b
-        JOIN sessions s ON s.session_key = b.session_key
-        WHERE s.model = 'gpt-4.1-mini' GROUP BY b.turn ORDER BY b.turn""",
+        SELECT c.turn, avg(c.used), avg(CASE WHEN c.token_budget > c.used THEN c.token_budget - c.used ELSE 0 END)
+        FROM calls c JOIN sessions s ON s.session_key = c.session_key
+        WHERE c.status = 'settled' AND c.total_tokens > 0 AND s.model = 'gpt-4.1-mini'
+        GROUP BY c.turn ORDER BY c.turn""",
     ),
     "candidates on one challenge": (
         "SELECT s.candidate, count(*) AS turns, round(avg(c.input_tokens)), max(c.input_tokens),"

@@ -31,8 +31,9 @@ def write_older(older: dict[str, Any], folder: Path) -> Path:
                 if "." not in table["sql"].split("(")[0]
                 else table["sql"]
             )
-            marks = ", ".join("?" * len(table["rows"][0]))
-            record.executemany(f"INSERT INTO {name} VALUES ({marks})", table["rows"])
+            if table["rows"]:
+                marks = ", ".join("?" * len(table["rows"][0]))
+                record.executemany(f"INSERT INTO {name} VALUES ({marks})", table["rows"])
         waiting = list(older.get("views", ()))
         while waiting:  # one may be made of another
             sql = waiting.pop(0)

@@ -14,6 +14,7 @@ from ib_duckdb.hot import Hot
 from ib_duckdb.query import reading
 from ib_duckdb.record import Record
 from ib_duckdb.rows import Row, select_sessions
+from ib_duckdb.version_5 import CHARGED, LATER
 from ib_kernel.errors import StoreError
 from ib_kernel.text import several
 
@@ -50,6 +51,21 @@ SELECT session_key,
     count(*) FILTER (status <> 'in_doubt')
 FROM calls GROUP BY session_key"""
 
+_USED = f"""
+SELECT session_key, count(*)
+FROM (SELECT session_key, used, {LATER} AS later FROM calls) JOIN sessions s USING (session_key)
+WHERE used <> s.charged_tokens - later GROUP BY session_key"""  # noqa: S608 (our own names)
+"""Hot calls that say something else of what their session had been charged by then than its sum and rows do."""
+
+_USED_ALL = f"""
+SELECT session_key, min(used - found), max(used - found) FROM (
+    SELECT session_key, used, coalesce(sum({CHARGED}) OVER (
+        PARTITION BY session_key, session_id ORDER BY seq ROWS UNBOUNDED PRECEDING
+    ), 0) AS found
+    FROM calls WHERE seq IS NOT NULL
+) GROUP BY session_key HAVING min(used - found) <> 0 OR max(used - found) <> 0"""  # noqa: S608 (our own names)
+"""The same for every call, hot or moved. Where the oldest rows are lost, all of them differ by as much."""
+
 _RESERVATIONS = """
 SELECT session_key,
     coalesce(sum(tokens) FILTER (WHERE state = 'held'), 0),
@@ -75,6 +91,7 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         reserved = {key: values for key, *values in db.execute(_RESERVATIONS)}
         messages = {key: count for key, count in db.execute(_MESSAGES)}  # noqa: C416 (typed)
         repeated = list(db.execute(_REPEATED))
+        wrong = {key: count for key, count in db.execute(_USED)}  # noqa: C416 (typed)
         last = next(seq for (seq,) in db.execute("SELECT coalesce(max(seq), 0) FROM calls"))
         apart = [*quarantine.listed(db), *_begun_erasures(db)]
     lines = [*apart, *_strays(sessions, rows, reserved)]
@@ -83,6 +100,7 @@ def check(record: Record, hot: Hot, now: float) -> list[str]:
         lines.append(f"session {name}: attempt {attempt} of turn {turn} is there {times} times")
     for key, row in sessions.items():
         lines += _compare(row, rows.get(key), reserved.get(key), messages.get(key, 0))
+        lines += _wrongly_used(row, key in wrong)
     with suppress(StoreError):  # says where each table's rows are in the record
         record.move()
     behind = record.behind()
@@ -115,6 +133,11 @@ def _compare(row: Row, sums: list[int] | None, held: list[int] | None, messages:
     return lines + _differences(name, row, found)
 
 
+def _wrongly_used(row: Row, wrong: bool, where: str = "") -> list[str]:
+    line = f"session {row['session_id']}: its calls do not say what it had been charged by then"
+    return [f"{line}{where}"] if wrong else []
+
+
 def _differences(name: str, row: Row, found: dict[str, int]) -> list[str]:
     return [
         f"session {name}: {key} is {row[key]:,} in its totals and {value:,} in its rows"
@@ -132,11 +155,12 @@ def _check_record(
     doubled = "SELECT count(*) - count(DISTINCT (session_key, seq)) FROM calls WHERE seq IS NOT NULL"
     try:
         where = f" WHERE seq IS NULL OR seq <= {last} "
-        asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled)
-        sums, ((twice,),) = reading(
+        asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled, _USED_ALL)
+        sums, ((twice,),), used = reading(
             record, hot, now, lambda db: [db.execute(sql).fetchall() for sql in asked], " ".join(asked)
         )
         moved = {key: values for key, *values in sums}
+        apart = {key: bounds for key, *bounds in used}
     except StoreError as error:
         log.info("the record is not part of this check: %s", error)
         return []
@@ -149,7 +173,10 @@ def _check_record(
                 f"session {row['session_id']}: {expected - found[-1]:,} calls older than 30 days are no "
                 "longer in usage.duckdb (it was rebuilt); its totals still count them"
             )
+            lost_only = key in apart and apart[key][0] == apart[key][1]
+            lines += _wrongly_used(row, key in apart and not lost_only, " (usage.duckdb)")
         else:
+            lines += _wrongly_used(row, key in apart, " (usage.duckdb)")
             lines += [
                 f"{line} (usage.duckdb)" for line in _differences(row["session_id"], row, _named(found))
             ]

@@ -51,7 +51,8 @@ WHERE session_key = :session_key""")  # noqa: S608 (built from our own names)
 """Takes a reservation that leaves no row off its session's sums."""
 
 _STATE = """
-SELECT session_id, charge, token_budget, last_turn, chain_n, chain_head FROM sessions WHERE session_key = ?"""
+SELECT session_id, charge, charged_tokens, token_budget, last_turn, chain_n, chain_head
+FROM sessions WHERE session_key = ?"""
 
 _CALL_NAMES = (
     "rid",
@@ -87,6 +88,7 @@ _CALL_NAMES = (
     "ended_at",
     "owner_hash",
     "charged_tokens",
+    "used",
     "link_n",
     "link",
 )
@@ -131,7 +133,7 @@ def end_attempt(
     """
     key, tokens = reserved["session_key"], reserved["tokens"]
     found: Any = db.execute(_STATE, (key,)).fetchone()
-    session_id, charge, token_budget, last_turn, n, head = found
+    session_id, charge, used_before, token_budget, last_turn, n, head = found
     turn = last_turn + 1 if reserved["turn"] is None else reserved["turn"]
     charged = None if end is None else charged_by(charge, end)
     settled = end if status == "settled" else None
@@ -142,6 +144,7 @@ def end_attempt(
         "status": status,
         "held_tokens": tokens,
         "charged_tokens": charged,
+        "used": used_before + (charged if settled and charged is not None else 0),
         "overdraft": max(0, charged - tokens) if settled and charged is not None else 0,
         "token_budget": token_budget,
         "started_at": reserved["created_at"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = 4
+VERSION = 5
 """Version of the tables below; kept in ``internal.version`` of the file."""
 
 
@@ -90,6 +90,11 @@ _LINK = (Column("link_n", "BIGINT"), Column("link", "BLOB"))
 _TEXT_LINK = (Column("salt", "BLOB"), Column("commitment", "BLOB"), *_LINK)
 _MONEY = "DECIMAL(18,9)"  # a nano-dollar exactly, and sums in DECIMAL(38,9): never a rounded float
 
+_USED = """coalesce(t.used, s.charged_tokens - (
+    SELECT coalesce(sum(l.charged_tokens), 0) FROM calls l
+    WHERE l.session_key = t.session_key AND l.seq > t.seq AND l.status = 'settled'))"""
+"""What a session had been charged by then; a program of version 4 that has the ledger open does not say so."""
+
 CALLS = Table(
     "calls",
     "main",
@@ -109,6 +114,7 @@ CALLS = Table(
         Column("reasoning_tokens", "BIGINT"),
         Column("total_tokens", "BIGINT", "t.input_tokens + t.output_tokens"),
         Column("charged_tokens", "BIGINT", "coalesce(t.charged_tokens, t.input_tokens + t.output_tokens)"),
+        Column("used", "BIGINT", _USED),
         Column("source", "VARCHAR"),
         Column("cost_usd", _MONEY, _dollars("t.cost_nano_usd")),
         Column("price_source", "VARCHAR"),

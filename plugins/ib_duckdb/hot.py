@@ -23,7 +23,7 @@ from ib_duckdb.files import Guard, Readers, State, identity
 from ib_duckdb.locks import FairLock
 from ib_kernel.errors import StoreError
 
-VERSION = 4
+VERSION = 5
 """Version of the hot ledger's schema (``hot.sql`` and the files it names)."""
 
 BUSY_S = 30.0

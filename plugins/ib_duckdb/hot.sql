@@ -1,4 +1,4 @@
--- The hot ledger, version 4: sessions and what they use (see host.sql and evidence.sql for the rest). Times are
+-- The hot ledger, version 5: sessions and what they use (see host.sql and evidence.sql for the rest). Times are
 -- seconds since 1970 (UTC), money is nano-dollars.
 -- `seq` orders what is moved to usage.duckdb: the newest row of a table is never deleted, so a number is
 -- never given twice. STRICT makes an overflowing sum an error instead of a rounded float.
@@ -128,6 +128,7 @@ CREATE TABLE calls (
     ended_at REAL NOT NULL,
     owner_hash BLOB,                        -- of its reservation: who may repeat its settle
     charged_tokens INTEGER,
+    used INTEGER,                           -- what the session had been charged, this one included
     history_from_turn INTEGER,
     sent_hmac TEXT NOT NULL DEFAULT '',
     link_n INTEGER,                         -- its place in the session's chain; NULL: older than version 4

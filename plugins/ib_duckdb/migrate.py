@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb import forward, private, version_4
+from ib_duckdb import forward, private, version_4, version_5
 from ib_kernel.errors import StoreError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ HOT_STEPS: dict[int, Callable[[apsw.Connection], Any]] = {
     1: forward.hot,
     2: lambda db: db.execute("DELETE FROM moved"),  # so that the record is brought forward too
     3: version_4.hot,
+    4: version_5.hot,
 }
 """Steps by the version of the hot ledger that they bring to the next one; version 1 is the first."""
 
@@ -29,6 +30,7 @@ RECORD_STEPS: dict[int, Callable[[duckdb.DuckDBPyConnection, apsw.Connection], N
     1: forward.record,
     2: lambda db, hot: private.record(db, Path(hot.filename).parent),
     3: lambda db, hot: version_4.record(db),
+    4: version_5.record,
 }
 """The same for the record, given the hot ledger too, which is always brought forward first."""
 

@@ -99,6 +99,7 @@ FROM calls
 GROUP BY ALL;
 
 -- A session's budget call by call: what had been charged after each (`used`), and what was left of the budget then.
+-- Who asks for neither `call` nor `cost_usd` has no row sorted.
 CREATE OR REPLACE VIEW burn_down AS
 SELECT
     session_id,
@@ -107,9 +108,9 @@ SELECT
     ended_at,
     total_tokens,
     charged_tokens,
-    TRY_CAST(sum(charged_tokens) OVER one AS BIGINT) AS used,
+    used,
     token_budget,
-    TRY_CAST(greatest(0, token_budget - sum(charged_tokens) OVER one) AS BIGINT) AS left_tokens,
+    TRY_CAST(greatest(0, token_budget - used) AS BIGINT) AS left_tokens,
     sum(cost_usd) OVER one AS cost_usd
 FROM calls
 WHERE status = 'settled' AND total_tokens > 0

@@ -124,6 +124,7 @@ SELECT
     c.counted_tokens, c.counted_exact, c.input_tokens, c.cached_tokens, c.output_tokens, c.reasoning_tokens,
     c.input_tokens + c.output_tokens AS total_tokens,
     coalesce(c.charged_tokens, c.input_tokens + c.output_tokens) AS charged_tokens,
+    c.used,
     c.source,
     ib_usage.dollars(c.cost_nano_usd) AS cost_usd,
     c.price_source, c.latency_ms, c.first_piece_ms,
@@ -141,7 +142,8 @@ JOIN ib.sessions AS s ON s.session_key = c.session_key
 UNION ALL
 SELECT
     s.session_id, r.turn, r.attempt, r.client, r.model,
-    NULL, r.counted_tokens, r.counted_exact, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, r.counted_tokens, r.counted_exact, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL,
     'in_doubt', NULL, r.tokens, 0, s.token_budget,
     nullif(r.prompt_version, ''), NULL, NULL, r.history_from_turn, nullif(r.sent_hmac, ''),
     ib_usage.moment(r.created_at), NULL,
