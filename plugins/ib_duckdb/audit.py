@@ -55,7 +55,7 @@ _USED = f"""
 SELECT session_key, count(*)
 FROM (SELECT session_key, used, {LATER} AS later FROM calls) JOIN sessions s USING (session_key)
 WHERE used <> s.charged_tokens - later GROUP BY session_key"""  # noqa: S608 (our own names)
-"""Hot calls that say something else of what their session had been charged by then than its sum and rows do."""
+"""Hot calls that do not say what their session had been charged by then, as its sum and later rows do."""
 
 _USED_ALL = f"""
 SELECT session_key, min(used - found), max(used - found) FROM (

@@ -93,7 +93,7 @@ _MONEY = "DECIMAL(18,9)"  # a nano-dollar exactly, and sums in DECIMAL(38,9): ne
 _USED = """coalesce(t.used, s.charged_tokens - (
     SELECT coalesce(sum(l.charged_tokens), 0) FROM calls l
     WHERE l.session_key = t.session_key AND l.seq > t.seq AND l.status = 'settled'))"""
-"""What a session had been charged by then; a program of version 4 that has the ledger open does not say so."""
+"""What a session had been charged by then; a program of version 4 that has the ledger open does not say."""
 
 CALLS = Table(
     "calls",

@@ -29,8 +29,11 @@ VERSION = 5
 BUSY_S = 30.0
 """Seconds to wait for another process's write; one takes well under a millisecond."""
 
-CHECKPOINT_PAGES = 1_000
+CHECKPOINT_PAGES = 500
 """Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
+
+WAITED_PAGES = 2_000
+"""The same while another process waits for its turn: copying takes as long as many writes."""
 
 
 def _undo(db: apsw.Connection | None) -> None:
@@ -309,13 +312,13 @@ class Hot:
         return 0
 
     def _checkpoint(self, db: apsw.Connection) -> None:
-        """Copy a long log into the database, under the lock and only while nobody reads.
+        """Copy a long log into the database, under the lock and only while nobody reads, nor waits to write.
 
         A reader's own lock may have been dropped by another library in its process; ours cannot be.
         """
-        if self._pages < CHECKPOINT_PAGES:
+        if self._pages < CHECKPOINT_PAGES or (self._pages < WAITED_PAGES and self.wanted()):
             return
-        with self._readers.nobody(0.0 if self._pages < 20 * CHECKPOINT_PAGES else 0.1) as free:
+        with self._readers.nobody(0.0 if self._pages < 10 * WAITED_PAGES else 0.1) as free:
             if free:
                 with suppress(apsw.Error):  # the write itself is durable already
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

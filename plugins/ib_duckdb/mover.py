@@ -89,6 +89,10 @@ class Mover:
                 with self._hot.write() as db:
                     tick_all(db, now, now - BEAT_S)
 
+    def catch_up(self) -> bool:
+        """Do what `flush` does, if anything can have come since; finding out costs three looks at files."""
+        return (not self.unseen() and self._record.is_as_left()) or self.flush()
+
     def flush(self) -> bool:
         """Move and prune now; False when that must wait. Never raises for the record's troubles."""
         state = self._hot.changed()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb.columns import CHAINED, Table
+from ib_duckdb.columns import CALLS, CHAINED, Table
 from ib_duckdb.links import US, in_units
 from ib_duckdb.query import reading
 from ib_duckdb.record import Record
-from ib_duckdb.rows import get
+from ib_duckdb.rows import Row, get
 from ib_kernel.values import chain
 from ib_kernel.values.verified import LinkedRow, SessionChain, Verification
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BATCH = 200
 """Sessions whose rows are in memory at once."""
+
+HOT, MOVED = "hot.sqlite3", "usage.duckdb"
 
 _LINK = ("seq", "link_n", "link")
 _SALT = ("salt", "commitment")
@@ -57,15 +59,18 @@ def _verify(
     for begin in range(0, len(keys), BATCH):
         batch = keys[begin : begin + BATCH]
         found: dict[int, list[LinkedRow]] = defaultdict(list)
-        for table in CHAINED:
-            for key, row in _hot_rows(hot, table, batch):
-                found[key].append(row)
-            for key, row in _record_rows(record, table, batch) if moved else ():
-                found[key].append(row)
         marks = ", ".join("?" * len(batch))
-        names = "session_key, session_id, chain_n, chain_head"
+        names = "session_key, session_id, charged_tokens, chain_n, chain_head"
         sql = f"SELECT {names} FROM sessions WHERE session_key IN ({marks})"  # noqa: S608 (our own names)
-        for key, name, count, head in hot.execute(sql, tuple(batch)):
+        sessions: list[Any] = hot.execute(sql, tuple(batch)).fetchall()
+        for table in CHAINED:
+            copies = [(HOT, key, row) for key, row in _hot_rows(hot, table, batch)]
+            copies += [(MOVED, *copy) for copy in _record_rows(record, table, batch)] if moved else []
+            if table is CALLS:
+                _check_used(copies, {key: charged for key, _, charged, *_ in sessions})
+            for place, key, row in copies:
+                found[key].append(_row(table.name, place, row))
+        for key, name, _, count, head in sessions:
             session = SessionChain(name, count, head, found[key])
             line = session.difference()
             differences += [line] if line else []
@@ -73,27 +78,45 @@ def _verify(
     return Verification(len(keys), rows, erased, tuple(differences))
 
 
-def _hot_rows(db: apsw.Connection, table: Table, keys: Sequence[int]) -> Iterator[tuple[int, LinkedRow]]:
-    names = row_names(table.name)
+def _check_used(copies: Sequence[tuple[str, int, Row]], charged: Mapping[int, int]) -> None:
+    """Take the link from each call that does not say what its session had been charged by then.
+
+    It follows from the session's sum and the calls after it, wherever they are.
+    """
+    by_seq: dict[int, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for _, key, row in copies:
+        by_seq[key][row["seq"]].append(row)
+    for key, calls in by_seq.items():
+        used = charged.get(key, 0)
+        for seq in sorted(calls, reverse=True):
+            for row in calls[seq]:
+                if row["used"] not in (used, None):  # None: a program of version 4 wrote it
+                    row["link"] = b""
+            if calls[seq][0]["status"] == "settled":
+                used -= calls[seq][0]["charged_tokens"] or 0
+
+
+def _hot_rows(db: apsw.Connection, table: Table, keys: Sequence[int]) -> Iterator[tuple[int, Row]]:
+    names = [*row_names(table.name), *(["used"] if table is CALLS else ())]
     marks = ", ".join("?" * len(keys))
     sql = f"SELECT session_key, {', '.join(names)} FROM {table.name} WHERE session_key IN ({marks})"  # noqa: S608
     for key, *values in db.execute(sql, tuple(keys)):
-        yield key, _row(table.name, "hot.sqlite3", dict(zip(names, values, strict=True)))
+        yield key, dict(zip(names, values, strict=True))
 
 
 def _record_rows(
     db: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[int]
-) -> Iterator[tuple[int, LinkedRow]]:
-    names = [*row_names(table.name), "session_id", *(["total_tokens"] if table.name == "calls" else ())]
+) -> Iterator[tuple[int, Row]]:
+    names = [*row_names(table.name), "session_id", *(["total_tokens", "used"] if table is CALLS else ())]
     columns = ", ".join(in_record(name) for name in names)
     where = "session_key IN (SELECT unnest(?))"
     sql = f"SELECT session_key, {columns} FROM record.main.{table.name} WHERE {where}"  # noqa: S608 (our names)
     db.execute(sql, [list(keys)])
     for key, *values in db.fetchall():
         row = dict(zip(names, values, strict=True))
-        if row.get("total_tokens") != _total(row):  # the one column that follows from others
+        if row.get("total_tokens") != _total(row):  # the one column that follows from others of its row
             row["link"] = b""
-        yield key, _row(table.name, "usage.duckdb", row, row["session_id"])
+        yield key, row
 
 
 def _total(row: dict[str, Any]) -> int | None:
@@ -122,8 +145,8 @@ def in_record(name: str) -> str:
     return name
 
 
-def _row(table: str, place: str, row: dict[str, Any], session_id: str | None = None) -> LinkedRow:
-    moved = place == "usage.duckdb"
+def _row(table: str, place: str, row: Row) -> LinkedRow:
+    moved = place == MOVED
     return LinkedRow(
         table,
         row["seq"],
@@ -134,5 +157,5 @@ def _row(table: str, place: str, row: dict[str, Any], session_id: str | None = N
         row.get("commitment"),
         row["link_n"],
         row["link"],
-        session_id,
+        row.get("session_id"),
     )

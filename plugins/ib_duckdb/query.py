@@ -155,7 +155,7 @@ def connected(
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
-        db = spare.take(config(limits))
+        db, catalog = spare.take(config(limits)), None
         try:
             schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (_HOT, _CATALOG)
             with record.exclusive(WAIT_S):  # another kernel's mover finishes before we attach
@@ -167,9 +167,7 @@ def connected(
                     sieve = readers.Sieve(reader, schema, readers.factors(rows, reader))
                 filled = fill(db, rows, hot.ledger_id, catalog, now, tables, schema)
             _name(db, _sources(tables, filled, catalog, schema), views.needed(wanted), sieve)
-            db.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
-            db.execute("SET disabled_filesystems = 'LocalFileSystem'")  # or read_blob reads what is attached
-            db.execute("SET lock_configuration = true; BEGIN TRANSACTION READ ONLY")
+            db.execute(_CLOSED)
             try:
                 yield db
             finally:
@@ -178,7 +176,28 @@ def connected(
         finally:
             with record.last_turn():
                 record.keep_lock()
-                db.close()
+                _let_go(db, catalog)
+
+
+_CLOSED = """
+SET enable_external_access = false;
+SET disabled_filesystems = 'LocalFileSystem';  -- or read_blob reads what is attached
+SET lock_configuration = true;
+BEGIN TRANSACTION READ ONLY"""
+"""Leaves a connection nothing but reading what it has."""
+
+
+def _let_go(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
+    """Close the record at once, and the rest beside whoever goes on: it takes as long as many answers."""
+    import duckdb
+
+    try:
+        if catalog is not None:
+            db.execute(f"DETACH {catalog}")
+    except duckdb.Error:  # a damaged file has ended the connection, or it was never attached
+        db.close()
+        return
+    spare.leave(db)
 
 
 def attach(record: Record, db: duckdb.DuckDBPyConnection, name: str = _CATALOG) -> str | None:

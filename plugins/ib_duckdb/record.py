@@ -48,6 +48,7 @@ class Record:
         self.path = folder / "usage.duckdb"
         self._hot = hot
         self.marks: dict[str, int] = {}
+        self._left: str | None = None
         self._lock_path = folder / "usage.lock"
         self._prepared = False
 
@@ -196,11 +197,15 @@ class Record:
         noted = {name: (seq, file) for name, seq, file in hot.execute("SELECT name, seq, file FROM moved")}
         known = seen is not None and all(noted.get(table.name, (0, ""))[1] == seen for table in TABLES)
         if known:
-            self.marks = {table.name: noted[table.name][0] for table in TABLES}
+            self.marks, self._left = {table.name: noted[table.name][0] for table in TABLES}, seen
         elif seen is not None:
             return False
         marks = self.marks if known else dict.fromkeys((table.name for table in TABLES), 0)
         return not any(hot.execute(_SIMPLE.format(name), (mark,)).fetchone() for name, mark in marks.items())
+
+    def is_as_left(self) -> bool:
+        """Return True if the file looks as it did when rows were last moved, or there was nothing to move."""
+        return self._left is not None and look(self.path) == self._left
 
     def behind(self) -> str:
         """Return a line when the hot ledger lacks rows that were moved from it, else ""."""
@@ -340,5 +345,5 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str) -> dict[str, int]:
     """Return, by table, up to where *ledger*'s rows are in the record attached as *catalog*."""
-    sql = f"SELECT name, max(seq) FROM {catalog}.internal.moved WHERE ledger = ? GROUP BY name"  # noqa: S608
+    sql = f"SELECT name, seq FROM {catalog}.internal.moved WHERE ledger = ? ORDER BY seq"  # noqa: S608
     return {str(name): int(seq) for name, seq in db.execute(sql, [ledger]).fetchall()}

@@ -56,10 +56,20 @@ def take(config: Config) -> duckdb.DuckDBPyConnection:
     return _made(config)
 
 
+def leave(db: duckdb.DuckDBPyConnection) -> None:
+    """Close a DuckDB that has no file open any more; nobody waits for it."""
+    try:
+        threading.Thread(target=db.close, name="ib-close", daemon=False).start()
+    except RuntimeError:  # the interpreter is shutting down
+        db.close()
+
+
 def _made(config: Config) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    return duckdb.connect(":memory:", config=dict(config))
+    db = duckdb.connect(":memory:", config=dict(config))
+    db.execute("SET TimeZone = 'UTC'")
+    return db
 
 
 def _in_child() -> None:

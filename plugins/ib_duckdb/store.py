@@ -81,7 +81,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
         """
         from ib_duckdb.query import run
 
-        self._mover.flush()  # before, so that nobody is in the way of a connection the user opens next
+        self._mover.catch_up()  # before, so that nobody is in the way of a connection the user opens next
         return run(self._record, self._hot, query, self._now(), limits=self._limits, reader=reader)
 
     def connect(self, *, reader: Reader | None = None) -> duckdb.DuckDBPyConnection:

@@ -1,4 +1,4 @@
-"""Version 4 to 5: each call says what its session had been charged by then, so that nobody adds it up anew."""
+"""Version 4 to 5: each call says what its session had been charged by then, so that nobody adds it up."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def record(db: duckdb.DuckDBPyConnection, hot: apsw.Connection) -> None:
     db.execute("CREATE TEMP TABLE hot_used (session_key BIGINT, seq BIGINT, used BIGINT)")
     if rows:
         marks = ", ".join(["unnest(?::BIGINT[])"] * 3)
-        db.execute(f"INSERT INTO hot_used SELECT {marks}", [list(column) for column in zip(*rows, strict=True)])  # noqa: S608
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        db.execute(f"INSERT INTO hot_used SELECT {marks}", columns)
     db.execute(_KNOWN)
     db.execute("DROP TABLE hot_used")

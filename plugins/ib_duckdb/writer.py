@@ -33,6 +33,12 @@ SHARE_S = 0.002
 LOOK_S = 0.0005
 """Seconds between two looks for such a process."""
 
+COME_S = 0.00005
+"""Seconds between two looks for callers who are on their way to the queue (see `Writer._let_come`)."""
+
+ALL_COME_S = 0.005
+"""Seconds to wait for them at most."""
+
 IDLE_S = 10.0
 """Seconds without work after which the thread ends; the next caller that queues starts another."""
 
@@ -136,6 +142,7 @@ class Writer:
                     continue
                 self._left.append(first)
             batch: list[_Queued] = []
+            self._let_come()
             try:
                 with self._hot.alone():
                     batch = self._gather()  # whoever has come while we waited is in it
@@ -146,6 +153,19 @@ class Writer:
                 for queued in batch:
                     queued.error = error
             self._answer(batch)
+
+    def _let_come(self) -> None:
+        """Let those who have just got their answers ask again, before the ledger is taken.
+
+        They need the interpreter, which every statement lets go of: who holds the ledger would wait for each
+        of them at each statement, and other processes for all of that. One caller is not waited for.
+        """
+        if not self._shared:
+            return
+        until, came = time.monotonic() + ALL_COME_S, -1
+        while came < (now := self._queue.qsize()) < MOST and time.monotonic() < until:
+            came = now
+            time.sleep(COME_S)
 
     def _gather(self) -> list[_Queued]:
         """Take the operations of the next transaction, in the order in which they came."""

@@ -47,6 +47,15 @@ SELECT session_key, turn, attempt, count(*) AS times FROM (
     UNION ALL SELECT session_key, turn, attempt FROM ib.reservations WHERE turn > 0
 ) AS numbered GROUP BY session_key, turn, attempt HAVING count(*) > 1"""
 
+_USED_BY_THEN = """
+SELECT session_key, count(*) AS wrong FROM (
+    SELECT c.session_key, c.used, s.charged_tokens - coalesce(
+        sum(CASE WHEN c.status = 'settled' THEN c.charged_tokens END) OVER (
+            PARTITION BY c.session_key ORDER BY c.seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ), 0) AS found
+    FROM ib.calls AS c JOIN ib.sessions AS s ON s.session_key = c.session_key
+) AS said WHERE used <> found GROUP BY session_key"""
+
 _CEILING = """
 SELECT c.held, c.total_spent, found.held AS held_found, found.spent AS spent_found FROM ib.ceiling AS c, (
     SELECT coalesce(sum(held_nano_usd), 0) AS held, coalesce(sum(cost_nano_usd), 0) AS spent FROM ib.sessions
@@ -75,6 +84,7 @@ def check(database: Database) -> list[str]:
                 else:
                     strays.add(key)
         repeated = ask.execute(_REPEATED).fetchall()
+        wrong = [row["session_key"] for row in ask.execute(_USED_BY_THEN).fetchall()]
         money = ask.execute(_CEILING).fetchone()
         begun = ask.execute(_BEGUN).fetchall()[0]["begun"]
         apart = quarantine.listed(db)
@@ -82,6 +92,9 @@ def check(database: Database) -> list[str]:
     lines += [_twice(sessions, row) for row in repeated]
     for key, row in sessions.items():
         lines += _differences(row, found[key])
+    for key in sorted(wrong):
+        name = given(sessions[key]["session_id"])
+        lines.append(f"session {name}: its calls do not say what it had been charged by then")
     if begun:
         what = several(begun, "session")
         lines.append(f"the erasure of {what} was begun and not finished; ib erase --resume goes on")

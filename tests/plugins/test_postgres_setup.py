@@ -14,11 +14,14 @@ from ib_kernel.host import store_tools
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.settings import Settings
 from ib_kernel.testing.store import Clock
-from ib_kernel.values import CallStart, Change, LedgerEvent, NewSession, Status
+from ib_kernel.values import CallEnd, CallStart, Change, LedgerEvent, NewSession, Status
 
 pytest.importorskip("psycopg", reason="pip install 'interview-buddy-kernel[postgres]'")
+import psycopg
+
 import ib_postgres
 from ib_postgres.address import Address
+from ib_postgres.migrate import migrate
 from ib_postgres.store import PostgresStore
 
 
@@ -165,4 +168,24 @@ def test_a_row_that_commits_late_is_not_missed(ledgers: Databases, name: str) ->
         told, cursor = store.changes(cursor)
         assert told == [Change("t", "event")]
     assert store.changes(cursor)[0] == [Change("s", "event")]
+    store.close()
+
+
+def test_older_calls_say_what_their_session_had_been_charged(postgres: PostgresServer, name: str) -> None:
+    """A ledger from before migration 0041 is filled in; a figure that does not follow from rows is named."""
+    store = PostgresStore(postgres.url(name), background=False)
+    store.open_session(NewSession("s", "Ada", 10_000, "m", charge="new"))
+    store.set_status("s", Status.ACTIVE)
+    for tokens in (100, 200, 300):
+        store.charge("s", CallEnd(tokens, 5, charged_tokens=tokens // 10))
+    with psycopg.connect(postgres.url(name), autocommit=True) as db:
+        db.execute("ALTER TABLE ib.calls DROP COLUMN used CASCADE")
+        db.execute("DELETE FROM ib.migrations WHERE number = 41")
+        assert migrate(db)[0] == "0041_used"
+        assert db.execute("SELECT used FROM ib.calls ORDER BY seq").fetchall() == [(10,), (30,), (60,)]
+        store.charge("s", CallEnd(400, 5, charged_tokens=40))
+        assert store.sql("SELECT used, used FROM burn_down ORDER BY call").rows[-1] == (100, 100)
+        assert store.check() == []
+        db.execute("UPDATE ib.calls SET used = used + 1 WHERE used = 30")
+    assert store.check() == ["session s: its calls do not say what it had been charged by then"]
     store.close()

@@ -29,8 +29,8 @@ from ib_kernel.values import (
 )
 
 DAY = 86_400.0
-UNPROTECTED = {"rid", "owner_hash", "session_key", "seq", "used"}
-"""Columns that the record does not have (the first two), that other tests are about, or that follow from others."""
+UNPROTECTED = {"rid", "owner_hash", "session_key", "seq"}
+"""Columns that the record does not have (the first two), or that other tests are about."""
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """Wrote ``version_4.json``, with the code of version 4: both files of a ledger whose calls have no `used`.
 
 Kept to show where the file comes from; it runs with that code only (the last commit before the ledger had
-version 5). A session's rows are in the record alone, in both files, or only hot; one is charged for what is new.
+version 5). Rows are in the record alone, in both files, or only hot; one session is charged for what is new.
 """
 
 from __future__ import annotations
