@@ -240,6 +240,28 @@ def test_the_log_stays_short(store: DuckDBStore, folder: Path) -> None:
     assert (folder / "hot.sqlite3").stat().st_size > CHECKPOINT_PAGES * 4096
 
 
+def test_the_log_is_copied_when_nobody_waits(
+    store: DuckDBStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process waits for its turn it may grow, and not without end."""
+
+    def write(times: int) -> int:
+        for _ in range(times):
+            store.open_session(NewSession(os.urandom(8).hex(), "x" * 40_000, 1, "m"))
+        return (folder / "hot.sqlite3").stat().st_size
+
+    monkeypatch.setattr(store._hot, "wanted", lambda: True)
+    before = write(1)
+    assert write(30) == before
+    assert (folder / "hot.sqlite3-wal").stat().st_size > CHECKPOINT_PAGES * 4096
+    assert write(150) > before
+    with monkeypatch.context() as nobody:
+        nobody.setattr(store._hot, "wanted", lambda: False)
+        copied = write(60)
+    assert copied > before + CHECKPOINT_PAGES * 4096
+    assert store.check() == []
+
+
 def test_nobody_checkpoints_under_a_reader(store: DuckDBStore) -> None:
     """A long read sees one state of the ledger, whatever is written meanwhile."""
     with store._hot.snapshot() as rows:

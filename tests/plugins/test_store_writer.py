@@ -313,6 +313,26 @@ def test_an_interrupted_caller_leaves_nothing_held(store: DuckDBStore) -> None:
     assert store.totals("s").held == 0
 
 
+def test_callers_on_their_way_to_the_queue_are_waited_for(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as more come, where several share transactions; a lone one waits for nobody."""
+    writer, looks = store._writer, []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) < 4:
+            writer._queue.put(None)
+
+    monkeypatch.setattr("ib_duckdb.writer.time.sleep", sleep)
+    for shared, expected in ((False, 0), (True, 4)):
+        writer._shared = shared
+        writer._let_come()
+        assert len(looks) == expected
+    while not writer._queue.empty():
+        writer._queue.get_nowait()
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Wait until something has happened; fail after half a minute."""
     deadline = time.monotonic() + 30
