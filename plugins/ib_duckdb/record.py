@@ -185,6 +185,10 @@ class Record:
         self.prepare(db, hot)
         self._prepared = True
         os.chmod(self.path, 0o600)
+        found = watermarks(db, self._hot.ledger_id, self.path.stem)
+        self.marks = {table.name: found.get(table.name, 0) for table in TABLES}
+        if behind := self.behind():  # new rows would have numbers that others had
+            raise StoreError(behind)
         return sum(self._move_table(hot, db, table) for table in TABLES)
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
@@ -256,23 +260,22 @@ class Record:
 
     def _move_table(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection, table: Table) -> int:
         """Move rows above the watermark and the watermark, in one transaction per chunk: exactly once."""
-        moved = 0
-        while True:
-            mark = watermark(db, self._hot.ledger_id, table, "")
-            rows = hot.execute(table.select(), (mark, CHUNK)).fetchall()
-            self.marks[table.name] = mark
-            if not rows:
-                if behind := self.behind():  # new rows would have numbers that others had
-                    raise StoreError(behind)
-                return moved
-            moved += quarantine.insert(
-                db,
-                table,
-                table.schema,
-                rows,
-                also=partial(self._set_watermark, db, table, rows[-1][-1]),
-                apart=partial(quarantine.note, self._hot, table),
-            )
+        moved, more = 0, True
+        while more:
+            rows = hot.execute(table.select(), (self.marks[table.name], CHUNK)).fetchall()
+            more = len(rows) == CHUNK
+            if rows:
+                last: Any = rows[-1][-1]
+                moved += quarantine.insert(
+                    db,
+                    table,
+                    table.schema,
+                    rows,
+                    also=partial(self._set_watermark, db, table, last),
+                    apart=partial(quarantine.note, self._hot, table),
+                )
+                self.marks[table.name] = last
+        return moved
 
     def _set_watermark(self, db: duckdb.DuckDBPyConnection, table: Table, seq: Any) -> None:
         key = [self._hot.ledger_id, table.name]
