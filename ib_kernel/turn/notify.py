@@ -12,7 +12,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BuddyError, BudgetRefused, ClientError
 from ib_kernel.plugin.events import AfterCall, BeforeCall, BudgetWarning, CallFailed
 from ib_kernel.turn.usage import Attempt
-from ib_kernel.turn.warn import Warnings
+from ib_kernel.turn.warn import Warnings, passed_level
 from ib_kernel.values import CallEnd, Count, LedgerEvent, Session, Totals
 from ib_kernel.values.attachment import Attached
 from ib_kernel.values.wire import to_value
@@ -88,12 +88,21 @@ class Notifier:
         Returns:
             The lines to show.
         """
+        self.passed(before.used, after)
         warnings = Warnings(self.service, self.session_id, self.warn_at)
-        level = warnings.level(before, after)
+        return warnings.after(session, before, after, turns_left)
+
+    def passed(self, used_before: int, after: Totals) -> None:
+        """Notify of the level of the budget that was passed, if any was.
+
+        Args:
+            used_before: Tokens that the session had used before.
+            after: Its sums now.
+        """
+        level = passed_level(self.warn_at, used_before, after)
         if level is not None:
             log.warning("session %s has used %.0f %% of its budget", self.session_id, 100 * level)
             self.service.plugins.notify("ib_budget_warning", BudgetWarning(self.session_id, level, after))
-        return warnings.after(session, before, after, turns_left)
 
     def refused(self, refusal: BuddyError) -> None:
         """Record that a turn was refused, with what it needed and what was left where that is known.

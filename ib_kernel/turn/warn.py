@@ -71,7 +71,7 @@ class Warnings:
 
     def _share(self, before: Totals, after: Totals) -> str:
         """Warn of a fraction of the budget, with the true percentage that is used, held or in doubt."""
-        level = self.level(before, after)
+        level = passed_level(self.warn_at, before.used, after)
         if level is None:
             return ""
         charged = 1 - after.left / after.token_budget
@@ -82,16 +82,6 @@ class Warnings:
             f"⚠ {charged:.0%} of the budget is used: {after.left:,} tokens are left. "
             "%budget shows where they went."
         )
-
-    def level(self, before: Totals, after: Totals) -> float | None:
-        """Return the highest fraction of `warn_at` that a turn has passed; None: none.
-
-        Args:
-            before: The session's sums before the turn.
-            after: Its sums after it.
-        """
-        passed = [x for x in self.warn_at if before.used < x * after.token_budget <= after.used]
-        return passed[-1] if passed else None
 
     def _is_new(self, fact: Mapping[str, Any], *same: str) -> bool:
         """Record *fact* unless that was done since a limit was last changed; *same* makes it the same."""
@@ -106,3 +96,15 @@ class Warnings:
 
     def _record(self, fact: Mapping[str, Any]) -> None:
         self.service.record(LedgerEvent(self.session_id, "warned", time.time(), detail=dict(fact)))
+
+
+def passed_level(warn_at: Sequence[float], used_before: int, after: Totals) -> float | None:
+    """Return the highest fraction of the budget that has just been passed; None: none.
+
+    Args:
+        warn_at: Fractions of the budget, rising.
+        used_before: Tokens that the session had used before.
+        after: Its sums now.
+    """
+    passed = [x for x in warn_at if used_before < x * after.token_budget <= after.used]
+    return passed[-1] if passed else None

@@ -139,8 +139,7 @@ class GatewayCall:
         running.reservation = attempt.reservation
         running.sent_at = None
         try:
-            if self._gateway.observed:
-                await asyncio.to_thread(self._notify.before, number, attempt.count, attempt.plan.tokens)
+            await self._gateway.observers.before(self._session.session_id, self._notify, number, attempt)
             running.sent_at = running.last_sign = time.monotonic()
             done = await self._passed_on(attempt, place)
         except asyncio.CancelledError:
@@ -251,7 +250,7 @@ class GatewayCall:
         await self._service.asettle_call(attempt.reservation, end, messages=messages)
         self._gateway.quota.add(self._session.session_id, messages)
         await self._rejected(attempt)
-        await self._gateway.after(self._session, self._notify, attempt, end)
+        await self._gateway.observers.after(self._session.session_id, self._notify, attempt, end)
 
     async def _rejected(self, attempt: Attempt) -> None:
         if attempt.problems:
@@ -264,7 +263,7 @@ class GatewayCall:
         return (question, reply)
 
     async def _told(self, error: ClientError, seconds: float) -> None:
-        if self._gateway.observed:
+        if self._gateway.observers.any:
             await asyncio.to_thread(self._notify.failed, 0, error, seconds)
 
     def _has_begun(self) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +16,15 @@ from ib_kernel.host.answers import Refused
 from ib_kernel.host.gateway.asked import NoSuchModel, invited_models, read_asked
 from ib_kernel.host.gateway.call import WHOLE, GatewayCall
 from ib_kernel.host.gateway.errors import answer_to
-from ib_kernel.host.gateway.known import KNOWN_S, Known, KnownTokens
+from ib_kernel.host.gateway.known import Known, KnownTokens
 from ib_kernel.host.gateway.leaving import Leaving
+from ib_kernel.host.gateway.observers import Observers
 from ib_kernel.host.gateway.quota import Quota
 from ib_kernel.host.gateway.running import Running
 from ib_kernel.host.gateway.upstream import Upstream
 from ib_kernel.host.openapi import TEXT, array, fields, operation
 from ib_kernel.models.prices import price_call
-from ib_kernel.turn.notify import Notifier
-from ib_kernel.turn.usage import Attempt
-from ib_kernel.values import CallEnd, Session, Usage
+from ib_kernel.values import Session, Usage
 from ib_kernel.values.passage import Api
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ class Gateway:
         self.quota = Quota(host.service)
         self._upstream: Upstream | None = None
         self._tokens = KnownTokens(host, self.quota)
-        self._observed = (False, 0.0)
+        self.observers = Observers(host.service)
         self._warming: asyncio.Task[None] | None = None
 
     @property
@@ -58,16 +56,6 @@ class Gateway:
         if self._upstream is None:
             self._upstream = Upstream()
         return self._upstream
-
-    @property
-    def observed(self) -> bool:
-        """Whether any plugin wants to hear of calls."""
-        found, until = self._observed
-        now = time.monotonic()
-        if now >= until:
-            found = self.service.plugins.is_observed("ib_before_call", "ib_after_call", "ib_call_failed")
-            self._observed = (found, now + KNOWN_S)
-        return found
 
     def _warm(self) -> None:
         """Load what the first call would keep all others waiting for: the counter's tables, prices."""
@@ -106,12 +94,6 @@ class Gateway:
     def holds_money(self, session: Session) -> bool:
         """Return True if a call must hold money beside its tokens."""
         return session.budget_nano_usd is not None or self.service.has_ceiling()
-
-    async def after(self, session: Session, notify: Notifier, attempt: Attempt, end: CallEnd) -> None:
-        """Notify those who want to know of a settled call."""
-        if self.observed:
-            totals = await asyncio.to_thread(self.service.totals, session.session_id)
-            await asyncio.to_thread(notify.after, attempt, end, totals)
 
     def log_unexpected(self, error: BaseException) -> None:
         """Log what nobody meant to raise."""
