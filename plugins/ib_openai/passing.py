@@ -47,16 +47,16 @@ class _Passing:
 
     def feed(self, events: bytes) -> None:
         """Read some whole events of a stream. Raises a `ClientError` for an error event or junk."""
-        while events and not self._reader.complete:
-            texts, at = self.plain(events, 0)
-            if at:
-                self.pieces += texts
-                events = events[at:]
-            end = events.find(b"\n\n") + 2
+        at = 0
+        while at < len(events) and not self._reader.complete:
+            texts, at = self.plain(events, at)
+            self.pieces += texts
+            end = events.find(b"\n\n", at) + 2
             if end < 2:
                 end = len(events)
-            self._parse(events[:end])
-            events = events[end:]
+            if at < end:
+                self._parse(events[at:end])
+            at = end
 
     def _parse(self, events: bytes) -> None:
         for event in self._decoder.feed(events):
@@ -102,15 +102,15 @@ class PassingChat(_Passing):
         """Return the texts of the events from *at* on that are like one that was parsed, but for their text.
 
         The reader learns nothing from them but the text: it has seen one, and they have no finish reason, no
-        usage and no field that that one had not.
+        usage and no field that that one had not. After a finish reason a text says more: that it was none.
         """
-        if self._shape is None or self._reader.complete:
+        if self._shape is None or self._reader.complete or self._reader.may_have_ended:
             return [], at
         return self._shape.texts(events, at)
 
     def _parse(self, events: bytes) -> None:
         super()._parse(events)
-        if self._shape is None and self._reader.began and not self._reader.finished:
+        if self._shape is None and self._reader.began and not self._reader.may_have_ended:
             self._shape = plain_chunk(events)
 
     def is_usage_only(self, event: bytes) -> bool:
@@ -141,6 +141,11 @@ class _Chat(chat.ChatReader):
     def about(self) -> dict[str, Any]:
         """What the service said about its answer: model, id and time."""
         return self._about
+
+    @property
+    def may_have_ended(self) -> bool:
+        """Whether a finish reason has come."""
+        return bool(self._finish)
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
         choices = value.get("choices")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from ib_kernel.errors import ClientError
 from ib_kernel.secrets import Secret
 from ib_kernel.settings import Settings
-from ib_openai.answers import AnswerReader
+from ib_kernel.values import Done, Piece
+from ib_kernel.values.sse import Decoder
 from ib_openai.chat import ChatReader
 from ib_openai.client import OpenAIClient
 from ib_openai.passing import PassingChat, PassingResponses
@@ -48,6 +50,8 @@ events = st.lists(
     st.one_of(
         st.tuples(texts, padding).map(lambda p: chunk({"content": p[0]}, obfuscation=p[1])),
         odd.map(chunk),
+        st.just(chunk({}, "stop")),
+        st.just(chunk({"content": "cut \N{SNOWMAN}"}).replace(b"\xe2\x98\x83", b"\xe2\x98")),
         st.just(b": keep-alive\n\n"),
     ),
     max_size=12,
@@ -58,24 +62,30 @@ events = st.lists(
 def test_a_stream_reads_the_same_whatever_is_skipped(sent: list[bytes], cuts: list[int]) -> None:
     """Text, end and usage are those of the client's own reader, however the events are put together."""
     whole = [*sent, chunk({"content": "."}), chunk({}, "stop"), USAGE, b"data: [DONE]\n\n"]
-    passing = PassingChat()
+    passing, ours, decoder, text = PassingChat(), ChatReader(), Decoder(), []
     places = sorted({min(cut, len(whole)) for cut in cuts} | {0, len(whole)})
-    for first, last in itertools.pairwise(places):
-        passing.feed(b"".join(whole[first:last]))
-    ours, text = ChatReader(), ""
-    for event in whole:
-        text += _heard(ours, event)
-    assert "".join(passing.pieces) == text
-    assert passing.done() == ours.done()
-    assert passing.complete
+
+    def skipping() -> Done:
+        for first, last in itertools.pairwise(places):
+            passing.feed(b"".join(whole[first:last]))
+        return passing.done()
+
+    def parsing() -> Done:
+        for raw in whole:
+            for event in decoder.feed(raw):
+                text.extend(one.text for one in ours.feed(event) if isinstance(one, Piece))
+        return ours.done()
+
+    assert _outcome(skipping) == _outcome(parsing)
+    assert "".join(passing.pieces) == "".join(text)
+    assert (passing.finished, passing.complete) == (ours.finished, ours.complete)
 
 
-def _heard(reader: AnswerReader, raw: bytes) -> str:
-    from ib_kernel.values import Piece
-    from ib_kernel.values.sse import Decoder
-
-    heard = [one for event in Decoder().feed(raw) for one in reader.feed(event)]
-    return "".join(one.text for one in heard if isinstance(one, Piece))
+def _outcome(read: Callable[[], Done]) -> Done | str:
+    try:
+        return read()
+    except ClientError as error:
+        return repr(error)
 
 
 def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +123,23 @@ def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -
 def test_what_says_more_than_a_text_makes_no_shape(event: bytes) -> None:
     """A finish reason, usage, an error, another field: such a chunk is always parsed."""
     assert plain_chunk(event) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"choices":[{"index":0,"delta":{"content":"no"},"finish_reason":null}],'
+        b'"choices":[{"index":0,"delta":{"content":"so"},"finish_reason":null}]}',
+        b'{"x":{"delta":{"content":"no"}},"choices":[{"index":0,"delta":{"content":"so"},"finish_reason":null}]}',
+        b'{"choices":[{"index":0,"delta":{"content":"no"},"delta":{"content":"so"},"finish_reason":null}]}',
+        b'{"choices":[{"index":0,"delta":{"content":"so"},"finish_reason":null,"obfuscation":"a"}]}',
+        b'{"choices":[{"index":0,"delta":{"content":"so"},"finish_reason":null}],"obfuscation":"a",'
+        b'"obfuscation":"b"}',
+    ],
+)
+def test_a_field_that_is_there_twice_makes_no_shape(event: bytes) -> None:
+    """Which of two places is read is the parser's to say: such chunks are all parsed."""
+    assert plain_chunk(b"data: " + event + b"\n\n") is None
 
 
 def test_what_is_generated_beside_the_text_is_noted() -> None:
