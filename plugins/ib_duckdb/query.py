@@ -155,9 +155,10 @@ def connected(
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
-        db, catalog = spare.take(config(limits)), None
+        schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (_HOT, _CATALOG)
+        db = spare.take(config(limits))
+        catalog: str | None = name  # perhaps attached, whatever happens next
         try:
-            schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (_HOT, _CATALOG)
             with record.exclusive(WAIT_S):  # another kernel's mover finishes before we attach
                 catalog = attach(record, db, name)
             tables, sieve = views.tables(wanted), None

@@ -11,17 +11,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_duckdb import spare, statements
+from ib_duckdb import foreign, spare, statements
 from ib_duckdb.limits import Limits, Running, _abandoned
-from ib_duckdb.query import reading
+from ib_duckdb.query import attach, reading
 from ib_duckdb.store import DuckDBStore
-from ib_kernel.errors import QueryError
+from ib_kernel.errors import QueryError, StoreBusy
 from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
 
 ENDLESS = "SELECT count(*) FROM range(100000000) AS a, range(100000000) AS b"
@@ -129,6 +130,29 @@ def test_a_process_may_end_right_after_its_queries(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("fails", [None, "its schema is too old"])
+def test_the_record_is_closed_when_a_query_ends(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    """At once and however it ends, while the rest is closed beside others: the mover may come next."""
+    store.flush()
+
+    def attached(*given: Any) -> str | None:
+        found = attach(*given)
+        if fails:
+            raise StoreBusy(fails)
+        return found
+
+    monkeypatch.setattr("ib_duckdb.query.attach", attached)
+    for _ in range(3):
+        if fails:
+            with pytest.raises(StoreBusy):
+                store.sql("SELECT count(*) FROM calls")
+        else:
+            assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
+        assert foreign.handles(store._record.path) == []
 
 
 def test_only_so_many_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
