@@ -69,7 +69,7 @@ def fill(store: DuckDBStore, rows: int, sessions: int, draw: random.Random) -> N
 
 
 def _turns(db: Any, links: Any, key: int, name: str, number: int, turns: int, draw: random.Random) -> None:
-    now = NOON + number * 7.3
+    now, used = NOON + number * 7.3, 0
     for turn in range(1, turns + 1):
         now += draw.random() * 60
         said = [
@@ -84,6 +84,7 @@ def _turns(db: Any, links: Any, key: int, name: str, number: int, turns: int, dr
             "token_budget": 10**9, "started_at": now, "ended_at": now + 5.5,
         }  # fmt: skip
         call["charged_tokens"] = call["input_tokens"] + call["output_tokens"]
+        call["used"] = used = used + call["charged_tokens"]
         _insert(db, "calls", links.add("calls", call))
         for role, content in said:
             row = {

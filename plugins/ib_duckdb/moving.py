@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ib_duckdb import version_5
 from ib_duckdb.columns import CHAINED, CHALLENGES, SESSION_ROWS, Column, Table
 from ib_duckdb.query import attach
 from ib_duckdb.record import WAIT_S, watermark
@@ -64,6 +65,8 @@ def opened(folder: Path) -> Iterator[LedgerSource]:
     store = DuckDBStore(folder, background=False)
     try:
         store.flush()  # a record of an older version is brought forward
+        with store._hot.write() as db:
+            version_5.fill(db)
         with _record(store) as record, store._hot.snapshot() as hot:
             yield Embedded(store, record, hot, folder)
     finally:

@@ -18,13 +18,10 @@ coalesce(sum({CHARGED}) OVER (
 ), 0)"""
 """What was charged after a call. Seen from the session's sum, rows that only the record has do not matter."""
 
-_HOT = f"""
-ALTER TABLE calls ADD COLUMN used INTEGER;
+_FILL = f"""
 UPDATE calls SET used = s.charged_tokens - l.later
 FROM (SELECT seq, session_key, {LATER} AS later FROM calls) AS l, sessions AS s
-WHERE l.seq = calls.seq AND s.session_key = l.session_key;
-DELETE FROM moved;  -- so that the record is looked into, and brought forward too
-"""  # noqa: S608 (our own names)
+WHERE calls.used IS NULL AND l.seq = calls.seq AND s.session_key = l.session_key"""  # noqa: S608 (our names)
 
 _RECORD = f"""
 ALTER TABLE main.calls ADD COLUMN used BIGINT;
@@ -45,7 +42,14 @@ WHERE k.session_key = calls.session_key AND k.seq = calls.seq AND k.used <> call
 
 def hot(db: apsw.Connection) -> None:
     """Bring the hot ledger from version 4 to 5, inside the caller's transaction."""
-    db.execute(_HOT)
+    db.execute("ALTER TABLE calls ADD COLUMN used INTEGER")
+    fill(db)
+    db.execute("DELETE FROM moved")  # so that the record is looked into, and brought forward too
+
+
+def fill(db: apsw.Connection) -> None:
+    """Give hot calls their figure that have none, such as those of a program of version 4."""
+    db.execute(_FILL)
 
 
 def record(db: duckdb.DuckDBPyConnection, hot: apsw.Connection) -> None:

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from older_ledger import read_older, write_older
 
+from ib_duckdb import moving
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.values import CallEnd
 
@@ -107,6 +108,11 @@ def test_a_program_that_has_it_open_may_go_on(store: DuckDBStore, folder: Path) 
     total = store.totals("plain").charged_tokens
     newest = "SELECT used FROM calls WHERE session_id = 'plain' AND used > 0 ORDER BY seq DESC LIMIT 2"
     assert store.sql(newest).rows == [(total,), (total - 65,)]
+    assert store.verify() == []
+    with moving.opened(folder) as source:  # and before the ledger moves to another place
+        calls = [piece for piece in source.history({}) if piece.table == "calls"]
+    at = calls[0].columns.index("used")
+    assert [row[at] for row in calls[-1].rows[-2:]] == [total - 65, total]
 
 
 def test_both_ways_to_the_schema_agree(store: DuckDBStore, folder: Path, tmp_path: Path) -> None:
