@@ -132,6 +132,7 @@ class TokenService:
     standing = forward("_turn_views", TurnViews.standing)
     turn_view = forward("_turn_views", TurnViews.turn_view)
     settle_turn = forward("_turn_views", TurnViews.settle_turn)
+    keep_view = forward("_turn_views", TurnViews.keep)
 
     # what is to come
     estimate_turns_left = forward("_outlook", Outlook.estimate_turns_left)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -12,12 +14,17 @@ from ib_kernel.budget.reservations import ReservationManager
 from ib_kernel.values import CallEnd, LedgerEvent, Message, Reservation, Spent
 from ib_kernel.values.turn_view import PHASE, Standing, TurnView
 
+SESSIONS = 32
+"""Sessions whose last view is kept: a transcript is not read and put together anew for each of its turns."""
+
 
 class TurnViews:
     """Reads for the turns of one ledger. Unknown sessions raise `UnknownSession`."""
 
     def __init__(self, access: LedgerAccess, reservations: ReservationManager) -> None:
         self._access, self._reservations = access, reservations
+        self._known: OrderedDict[str, TurnView] = OrderedDict()
+        self._lock = threading.Lock()
 
     def standing(self, session_id: str) -> Standing:
         """Return a session and its sums.
@@ -46,9 +53,24 @@ class TurnViews:
         store, name = self._access.store, parse_id(session_id)
         read = getattr(store, "turn_view", None)
         if read is not None:
-            return cast(TurnView, read(name, turns=RECENT))
+            with self._lock:
+                known = self._known.get(name)
+            return self.keep(read(name, turns=RECENT, known=known))
         session, totals = store.session(name), store.totals(name)
-        return TurnView(session, totals, store.history(name), self.spent(name), self._phase(name))
+        return TurnView(session, totals, None, store.history(name), self.spent(name), self._phase(name))
+
+    def keep(self, view: TurnView) -> TurnView:
+        """Remember a view until its session's next turn; return it.
+
+        Args:
+            view: What a turn has read, or made of that when it was settled.
+        """
+        with self._lock:
+            self._known[view.session.session_id] = view
+            self._known.move_to_end(view.session.session_id)
+            if len(self._known) > SESSIONS:
+                self._known.popitem(last=False)
+        return view
 
     def settle_turn(
         self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()

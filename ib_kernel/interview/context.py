@@ -70,7 +70,8 @@ class Context:
         self._view, self._asked, self._text = view, asked, text
         self._turns = sorted({m.turn for m in view.history if m.role in ("user", "assistant") and m.content})
         self._new = parts.service.count_tokens(text, asked.request.model)
-        self._counted: dict[tuple[int, bool], int] = {}
+        self._counts: dict[tuple[int, bool], Count] = {}
+        self._composed: dict[tuple[int, bool], tuple[dict[str, str], ...]] = {}
 
     def compose(self) -> Composed:
         """Return what is sent."""
@@ -84,6 +85,7 @@ class Context:
             request=request,
             history_from_turn=self._from_turn(left_out),
             new=self._new if means.new else None,
+            count=self._counts.get((left_out, wrap_up)),
         )
         reply = min(round(pace.reply), request.max_completion_tokens)
         return Composed(composed, self._new, fits, reply)
@@ -146,20 +148,22 @@ class Context:
 
     def _count(self, left_out: int, *, wrap_up: bool = False) -> int:
         """Return the bound of the prompt without so many of the oldest turns, as admission uses it."""
-        if (left_out, wrap_up) not in self._counted:
-            self._counted[left_out, wrap_up] = self._bound_of(left_out, wrap_up)
-        return self._counted[left_out, wrap_up]
-
-    def _bound_of(self, left_out: int, wrap_up: bool) -> int:
-        messages = self._messages(left_out, wrap_up)
-        body = self._client.body(dataclasses.replace(self._asked.request, messages=messages))
-        model = self._asked.model
-        count: Count = self._parts.service.counter.count_request(body, model.counts_as or model.name)
+        model, count = self._asked.model, self._counts.get((left_out, wrap_up))
+        if count is None:
+            messages = self._messages(left_out, wrap_up)
+            body = self._client.body(dataclasses.replace(self._asked.request, messages=messages))
+            count = self._parts.service.counter.count_request(body, model.counts_as or model.name)
+            self._counts[left_out, wrap_up] = count
         if count.by_bytes:
             count = self._bound.applied(count, model, self._least_reply)
         return count.tokens if count.upper is None else count.upper
 
     def _messages(self, left_out: int, wrap_up: bool = False) -> tuple[dict[str, str], ...]:
+        if (left_out, wrap_up) not in self._composed:
+            self._composed[left_out, wrap_up] = self._build(left_out, wrap_up)
+        return self._composed[left_out, wrap_up]
+
+    def _build(self, left_out: int, wrap_up: bool) -> tuple[dict[str, str], ...]:
         first = self._from_turn(left_out) or 0
         history = [m for m in self._view.history if m.turn >= first]
         return build_messages(

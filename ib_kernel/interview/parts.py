@@ -30,4 +30,7 @@ class Parts:
 
     def client(self, name: str, api: str | None = None) -> LLMClient:
         """Return a client plugin's client; *api* None: the settings'."""
-        return self.clients.get(self.settings.replace(client=name, api=api))
+        settings = self.settings
+        if name != settings.client_name or api not in (None, settings.api):
+            settings = settings.replace(client=name, api=api)
+        return self.clients.get(settings)

@@ -24,7 +24,9 @@ class TurnViews(StoreBase):
     ) -> None:
         """Session, sums, transcript, figures and phase, of a session that has all of them."""
         begin(store, 5_000, time_limit_s=600.0, meta={"a": ["é"]})
-        assert at_once.turn_view("s", turns=2) == TurnView(store.session("s"), store.totals("s"), [], [])
+        assert at_once.turn_view("s", turns=2) == TurnView(
+            store.session("s"), store.totals("s"), at_once.standing("s").events, [], []
+        )
         for turn in range(1, 5):
             clock.step(5)
             call = CallStart(turn=None, model="gpt-5.4-mini", counted_tokens=10)
@@ -36,11 +38,18 @@ class TurnViews(StoreBase):
         reserve(store, 50, call=CallStart(turn=None))
         clock.step(3)
         view = at_once.turn_view("s", turns=2)
-        assert at_once.standing("s") == Standing(store.session("s"), store.totals("s"))
+        events = at_once.standing("s").events
+        assert at_once.standing("s") == Standing(store.session("s"), store.totals("s"), events)
+        assert events in (None, len(store.events("s")))
         assert (view.session, view.totals) == (store.session("s"), store.totals("s"))
         assert list(view.history) == store.history("s")
         assert [spent.turn for spent in view.spent] == [1, 3, 4]
         assert view.phase == [event for event in store.events("s") if event.kind == PHASE][-1]
+        assert at_once.turn_view("s", turns=2, known=view) == view
+        store.add_event(LedgerEvent("s", PHASE, clock.now, "me", {"phase": "last"}))
+        renewed = at_once.turn_view("s", turns=2, known=view).phase
+        assert renewed is not None
+        assert renewed.detail == {"phase": "last"}
 
     def test_what_is_over_is_applied(self, store: BudgetStore, at_once: TurnStore, clock: Clock) -> None:
         """A lease and a time limit that have ended are seen by whatever reads first."""

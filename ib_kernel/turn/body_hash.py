@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ib_kernel.secrets import scrub_value
+from ib_kernel.secrets import holds_no_key, scrub_value
 
 CAPS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 """Fields that the pipeline sets from attempt to attempt; they stand in the row, and not in the hash."""
+
+
+_encode = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 def canonical_body(body: Mapping[str, Any]) -> bytes:
@@ -23,10 +26,7 @@ def canonical_body(body: Mapping[str, Any]) -> bytes:
         body: The request as the client sends it.
     """
     said = {name: value for name, value in body.items() if name not in CAPS}
-    text = json.dumps(
-        scrub_value(said), ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=str
-    )
-    return text.encode("ascii")
+    return _encode(said if holds_no_key(said) else scrub_value(said)).encode("ascii")
 
 
 def sent_hmac(body: Mapping[str, Any], secret: bytes) -> str:

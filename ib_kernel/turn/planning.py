@@ -36,13 +36,14 @@ class TurnPlanner:
         self._bound = LearnedBound()
 
     def count(self, body: dict[str, Any]) -> Count:
-        """Count the body, once.
+        """Count the body, once; not at all where composing has done so.
 
         Args:
             body: The request as the client would send it.
         """
         if self._count is None:
-            count = self._count = self._service.counter.count_request(body, self._counts_as)
+            count = self._ask.count or self._service.counter.count_request(body, self._counts_as)
+            self._count = count
             if count.by_bytes:
                 session_id, model = self._ask.session.session_id, self._ask.request.model
                 self._bound = LearnedBound.read(self._service.store, session_id, model)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from ib_kernel.errors import StreamBroken, TimedOut
+from ib_kernel.errors import ClientError, StreamBroken, TimedOut
 from ib_kernel.settings import Settings
+from ib_kernel.turn.patience import Patience
 from ib_kernel.turn.reply_text import OPENED_IN_PROMPT, ReplyText, lone_end, may_end_thought
 from ib_kernel.turn.token_cap import ReplyTruncator
 from ib_kernel.turn.usage import Attempt
 from ib_kernel.values import Done, LLMClient, Piece, Thinking, ends
-
-T = TypeVar("T")
 
 THOUGHT_CHARS = 16
 """Characters of reasoning per token of the cap after which a service ignores the cap for certain."""
@@ -76,35 +74,37 @@ class Receiver:
         text = ReplyText(opened=self._thinks_first())
         thought = 0
         async with contextlib.AsyncExitStack() as stack:
-            opening = stack.enter_async_context(self._client.stream(body))
-            stream = await self._in_time(opening, attempt)
             try:
-                while True:
-                    event = await self._in_time(anext(stream), attempt)
-                    attempt.last_sign = time.monotonic()
-                    if isinstance(event, Piece):
-                        thinking, piece = text.take(event.text)
-                    elif isinstance(event, Thinking):
-                        thinking, piece = event.text, ""
-                        text.separated()
-                        self._say_thinking(attempt)
-                    elif isinstance(event, Done):
-                        return self._ended(attempt, event, text, meter)
-                    else:
-                        continue
-                    if thinking:
-                        self._say_thinking(attempt)
-                        attempt.reasoning.append(thinking)
-                        thought += len(thinking)
-                    if text.held and not thought:
-                        self._say_thinking(attempt)
-                    if piece and not meter.full:
-                        meter = self._show(attempt, piece, meter)
-                    if (meter.full or thought + text.held > THOUGHT_CHARS * cap) and not whole:
-                        self._flush(attempt, text, meter, whole=False)
-                        return Done("cap")
-            except BaseException:
+                async with Patience() as patience:
+                    patience.wait_for(self._may_take(attempt))
+                    stream = await stack.enter_async_context(self._client.stream(body))
+                    while True:
+                        patience.wait_for(self._may_take(attempt))
+                        event = await anext(stream)
+                        attempt.last_sign = time.monotonic()
+                        if isinstance(event, Piece):
+                            thinking, piece = text.take(event.text)
+                        elif isinstance(event, Thinking):
+                            thinking, piece = event.text, ""
+                            text.separated()
+                            self._say_thinking(attempt)
+                        elif isinstance(event, Done):
+                            return self._ended(attempt, event, text, meter)
+                        else:
+                            continue
+                        thought += self._think(attempt, thinking)
+                        if text.held and not thought:
+                            self._say_thinking(attempt)
+                        if piece and not meter.full:
+                            meter = self._show(attempt, piece, meter)
+                        if (meter.full or thought + text.held > THOUGHT_CHARS * cap) and not whole:
+                            self._flush(attempt, text, meter, whole=False)
+                            return Done("cap")
+            except BaseException as error:
+                late = self._late(attempt, error)
                 self._flush(attempt, text, meter, whole=False)  # what was held back came before the end, too
+                if late is not None:
+                    raise late from None
                 raise
 
     def _ended(self, attempt: Attempt, done: Done, text: ReplyText, meter: ReplyTruncator) -> Done:
@@ -142,29 +142,35 @@ class Receiver:
         name = self._model.lower()
         return self._model in self._thinkers or any(part in name for part in OPENED_IN_PROMPT)
 
+    def _think(self, attempt: Attempt, thinking: str) -> int:
+        """Note what was thought; return its characters."""
+        if thinking:
+            self._say_thinking(attempt)
+            attempt.reasoning.append(thinking)
+        return len(thinking)
+
     def _say_thinking(self, attempt: Attempt) -> None:
         if not attempt.thinks and attempt.first_piece is None:
             attempt.thinks = True
             self._emit(Notice(THINKING))
 
-    async def _in_time(self, step: Awaitable[T], attempt: Attempt) -> T:
-        """Await *step*; raise `TimedOut` when the first piece, a further one or the end is late."""
+    def _may_take(self, attempt: Attempt) -> float:
+        """Return the seconds that the first piece, a further one or the end may take from now on."""
         now = time.monotonic()
         limit = self._settings.gap_s
         if attempt.first_piece is None:
             since = attempt.last_sign if attempt.last_sign is not None else attempt.started
             limit = self._settings.first_piece_s - (now - since)
-        try:
-            async with asyncio.timeout(max(0.0, min(limit, self._deadline - now))):
-                return await step
-        except TimeoutError:
-            what = "the reply stalled and was given up"
-            if attempt.first_piece is None:
-                what = "the model was still thinking" if attempt.thinks else "no reply came"
-            waited = time.monotonic() - attempt.started
-            raise TimedOut(
-                f"{what} after {waited:.0f} s; what it has cost is in doubt (see %budget)."
-            ) from None
-        except StopAsyncIteration:
-            name = self._client.name
-            raise StreamBroken(f"the client {name!r} ended its stream without a result.") from None
+        return max(0.0, min(limit, self._deadline - now))
+
+    def _late(self, attempt: Attempt, error: BaseException) -> ClientError | None:
+        """Return what to raise for a step that was late, or a stream that stopped; None: *error* itself."""
+        if isinstance(error, StopAsyncIteration):
+            return StreamBroken(f"the client {self._client.name!r} ended its stream without a result.")
+        if not isinstance(error, TimeoutError):
+            return None
+        what = "the reply stalled and was given up"
+        if attempt.first_piece is None:
+            what = "the model was still thinking" if attempt.thinks else "no reply came"
+        waited = time.monotonic() - attempt.started
+        return TimedOut(f"{what} after {waited:.0f} s; what it has cost is in doubt (see %budget).")

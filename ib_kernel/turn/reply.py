@@ -79,7 +79,8 @@ class Reply:
         """End the turn early: its stream and its reservation. Safe from any thread or signal handler."""
         if not self._stopping:  # once: a second cancellation would cut the first one's tidying short
             self._stopping = True
-            self._cancel()
+            if not self._ended.is_set():
+                self._cancel()
 
     def stop_line(self) -> Stopped:
         """Return the one line for a turn that its reader has ended."""

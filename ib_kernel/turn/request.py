@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ib_kernel.models.limits import ModelInfo
 from ib_kernel.turn.admission import Person
-from ib_kernel.values import ChatRequest, Message, Session
+from ib_kernel.values import ChatRequest, Count, Message, Session
 from ib_kernel.values.attachment import Attached
 from ib_kernel.values.turn_view import TurnView
 
@@ -21,7 +21,8 @@ class TurnRequest:
     its attachments where only these and the reply are charged (None: all is). The prompt has the conversation
     from `history_from_turn` on (None: all of it). `person` says what a refusal may advise,
     `attached` what the question brings along. `prompt_version` is what the model is told ("": the
-    session's). `view` is what the turn was composed from (None: it is read when it is needed).
+    session's). `view` is what the turn was composed from (None: it is read when it is needed),
+    `count` the count of the prompt, where that was made already.
     """
 
     session: Session
@@ -37,3 +38,4 @@ class TurnRequest:
     attached: tuple[Attached, ...] = ()
     prompt_version: str = ""
     view: TurnView | None = None
+    count: Count | None = None

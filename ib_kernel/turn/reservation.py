@@ -12,6 +12,7 @@ from typing import Any
 
 from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import BudgetRefused, ClientError, ContextTooLong, SessionInactive
+from ib_kernel.secrets import holds_no_key, scrub_value
 from ib_kernel.turn.admission import Plan, refused
 from ib_kernel.turn.body_hash import sent_hmac
 from ib_kernel.turn.construct_log import note_constructs
@@ -226,7 +227,10 @@ class TurnReservation:
             The row, and where the session stands after it.
         """
         end = self.recorder.ended(attempt, done)
-        messages, reservation = self.messages(attempt, partial=partial), attempt.reservation
+        reservation = attempt.reservation
+        messages = self.messages(attempt, partial=partial)
+        if not holds_no_key(messages):  # the next prompt has them as the ledger does
+            messages = scrub_value(messages)
         standing = self._service.settle_turn(reservation, end, messages=messages)
         session, totals = standing.session, standing.totals
         self.notify.usage_rejected(attempt)
@@ -235,7 +239,7 @@ class TurnReservation:
         )
         self.notify.after(attempt, end, totals)
         view = None if self._view is None else self._view.after(standing, reservation.call, end, messages)
-        turns_left = self._service.turns_left(session, totals, view)
+        turns_left = self._service.turns_left(session, totals, view and self._service.keep_view(view))
         warnings = self.notify.warn(session, attempt.before, totals, turns_left)
         return Settled(end, totals, turns_left, session.time_left_s, warnings)
 

@@ -41,13 +41,20 @@ async def while_active(work: Awaitable[T], session: Session, read: Callable[[], 
         SessionOver: The session ended first.
     """
     over: list[Status] = []
+    watching: list[asyncio.Task[None]] = []
     try:
         async with asyncio.timeout(None) as limit:
-            watching = asyncio.create_task(_watch(session, read, over, limit))
+            # a timer first, no task: most replies end before the first look
+            loop, wait = asyncio.get_running_loop(), _until_look(session)
+            timer = loop.call_later(
+                wait, lambda: watching.append(loop.create_task(_watch(session, read, over, limit)))
+            )
             try:
                 return await work
             finally:
-                watching.cancel()
+                timer.cancel()
+                for task in watching:
+                    task.cancel()
     except TimeoutError:
         if limit.expired():
             raise SessionOver(over[0]) from None
@@ -60,14 +67,18 @@ async def _watch(
     """Let *limit* pass once the session is no longer active; its state goes into *over*."""
     loop = asyncio.get_running_loop()
     while True:
-        left = session.time_left_s
-        await asyncio.sleep(CHECK_S if left is None else min(CHECK_S, max(left, 0.01)))
         try:
             session = await loop.run_in_executor(None, read)
+            if session.status is not Status.ACTIVE:
+                over.append(session.status)
+                limit.reschedule(loop.time())
+                return
         except StoreError as error:  # the next look may succeed; the reply is paid for
             log.warning("the session could not be read while a reply runs: %s", type(error).__name__)
-            continue
-        if session.status is not Status.ACTIVE:
-            over.append(session.status)
-            limit.reschedule(loop.time())
-            return
+        await asyncio.sleep(_until_look(session))
+
+
+def _until_look(session: Session) -> float:
+    """Return the seconds until the next look at a session that was just read."""
+    left = session.time_left_s
+    return CHECK_S if left is None else min(CHECK_S, max(left, 0.01))

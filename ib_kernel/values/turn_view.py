@@ -17,16 +17,24 @@ from ib_kernel.values.ledger import (
 )
 from ib_kernel.values.session import Session
 
+KEPT = 12
+"""Turns whose figures a view keeps, beside the first: more than any forecast looks at."""
+
 PHASE = "phase"
 """The kind of the event that a new phase leaves; its `phase` is "" when there is none any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A session and its sums, as they were at the same moment."""
+    """A session and its sums, as they were at the same moment.
+
+    `events` is how many events it has (None: not known). Whatever is added to a session, or erased of it,
+    makes that more, or the calls or messages of its sums.
+    """
 
     session: Session
     totals: Totals
+    events: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,29 @@ class TurnView(Standing):
     history: Sequence[Message] = ()
     spent: Sequence[Spent] = ()
     phase: LedgerEvent | None = None
+
+    def is_of(self, standing: Standing) -> bool:
+        """Return True if transcript, figures and phase are still what they were.
+
+        Args:
+            standing: The session as it is now.
+        """
+        before, now = self.totals, standing.totals
+        return (
+            self.events is not None
+            and self.session.session_id == standing.session.session_id
+            and (self.events, before.calls, before.messages) == (standing.events, now.calls, now.messages)
+        )
+
+    def now(self, standing: Standing) -> TurnView:
+        """Return the view of a session that it `is_of`.
+
+        Args:
+            standing: The session as it is now.
+        """
+        return TurnView(
+            standing.session, standing.totals, standing.events, self.history, self.spent, self.phase
+        )
 
     def after(
         self, standing: Standing, call: CallStart, end: CallEnd, messages: Sequence[Message]
@@ -70,11 +101,14 @@ class TurnView(Standing):
             end.source,
             end.charged_tokens,
         )
+        first = {of.turn for of in self.spent[:1]}
+        lately = {*first, *sorted({of.turn for of in self.spent})[-KEPT:]}
         return TurnView(
             standing.session,
             now,
+            standing.events if standing.events == self.events else None,
             [*self.history, *(messages if said else ())],
-            [*self.spent, *([spent] if used else ())],
+            [*(of for of in self.spent if of.turn in lately), *([spent] if used else ())],
             self.phase,
         )
 
@@ -90,12 +124,13 @@ class TurnStore(Protocol):
         """Return what `session` and `totals` say, of one moment. `UnknownSession`."""
         ...
 
-    def turn_view(self, session_id: str, *, turns: int) -> TurnView:
+    def turn_view(self, session_id: str, *, turns: int, known: TurnView | None = None) -> TurnView:
         """Return what `session`, `totals`, `history` and ``spent_lately`` say, and the newest phase.
 
         Args:
             session_id: The session. `UnknownSession`.
             turns: How many of the newest turns' figures.
+            known: An earlier view: what of it still holds (`TurnView.is_of`) need not be read again.
         """
         ...
 

@@ -8,7 +8,7 @@ import apsw
 
 from ib_duckdb.base import Part
 from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
-from ib_duckdb.rows import Row, get, select_reservations, select_sessions, to_session, to_totals
+from ib_duckdb.rows import Row, get, select_reservations, select_sessions, to_standing
 from ib_duckdb.writer import Operation
 from ib_duckdb.writing import has_messages, make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
@@ -61,7 +61,7 @@ class Endings(Part):
 
         same, row, now = self._writer.run(Operation(work))
         self._moved_soon()
-        return same, Standing(to_session(row, now), to_totals(row))
+        return same, to_standing(row, now)
 
     def resolve(self, reservation_id: str, end: CallEnd, *, who: str, reason: str = "") -> bool:
         """Settle an unresolved reservation by decision of *who* (see `BudgetStore.resolve`)."""

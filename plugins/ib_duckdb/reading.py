@@ -11,7 +11,7 @@ import apsw
 from ib_duckdb.base import Part
 from ib_duckdb.mover import Mover
 from ib_duckdb.record import Record
-from ib_duckdb.rows import Row, get, to_session, to_totals
+from ib_duckdb.rows import Row, get, to_session, to_standing, to_totals
 from ib_kernel.errors import StoreBusy
 from ib_kernel.values import LedgerEvent, Message, Spent, Totals
 from ib_kernel.values.turn_view import PHASE, Standing, TurnView
@@ -28,16 +28,14 @@ _HOW_MANY = "SELECT count(*) FROM events WHERE session_key = ?"
 _SPENT = "input_tokens, output_tokens, token_budget, model, counted_tokens, source, charged_tokens"
 _USED = "AND status = 'settled' AND input_tokens + output_tokens > 0"
 
+_ANSWERED = f"session_key = ?1 AND turn > 0 AND output_tokens > 0 {_USED}"
+
 _LATELY = f"""
-WITH mine AS NOT MATERIALIZED (
-    SELECT * FROM calls WHERE session_key = ?1 AND turn > 0 AND output_tokens > 0 {_USED}
-), ends AS (
-    SELECT * FROM (SELECT turn FROM mine ORDER BY turn LIMIT 1)
-    UNION
-    SELECT * FROM (SELECT DISTINCT turn FROM mine ORDER BY turn DESC LIMIT ?2)
-)
-SELECT turn, ended_at, {_SPENT} FROM mine WHERE turn IN (SELECT turn FROM ends) ORDER BY seq
-"""  # noqa: S608 (our own names)
+SELECT turn, ended_at, {_SPENT} FROM calls WHERE {_ANSWERED} AND (
+    turn >= (SELECT min(turn) FROM (
+        SELECT DISTINCT turn FROM calls WHERE {_ANSWERED} ORDER BY turn DESC LIMIT ?2))
+    OR turn = (SELECT turn FROM calls WHERE {_ANSWERED} ORDER BY turn LIMIT 1)
+) ORDER BY seq"""  # noqa: S608 (our own names)
 
 
 class Reading(Part):
@@ -54,19 +52,22 @@ class Reading(Part):
         """Return the session and its sums, of one moment (see `TurnStore`)."""
         now = self._now()
         row = self._current(session_id)
-        return Standing(to_session(row, now), to_totals(row))
+        return to_standing(row, now)
 
-    def turn_view(self, session_id: str, *, turns: int) -> TurnView:
+    def turn_view(self, session_id: str, *, turns: int, known: TurnView | None = None) -> TurnView:
         """Return all that a turn is composed from, in one look (see `TurnStore`).
 
         Args:
             session_id: The session.
             turns: How many of the newest turns' figures.
+            known: An earlier view.
         """
         now = self._now()
         with self._hot.read() as db:
             row = get(db, session_id)
             due = self._is_due(db, row, now)
+            if not due and known is not None and known.is_of(standing := to_standing(row, now)):
+                return known.now(standing)
             said: Sequence[Any] = db.execute(_HISTORY, (row["session_key"],)).fetchall()
             used: Sequence[Any] = db.execute(_LATELY, (row["session_key"], turns)).fetchall()
             entered: Any = db.execute(_NEWEST, (row["session_key"], PHASE)).fetchone()
@@ -79,7 +80,7 @@ class Reading(Part):
             phase = phases[-1] if phases else None
         else:
             phase = _event(session_id, entered) if entered else None
-        return TurnView(to_session(row, now), to_totals(row), history, spent, phase)
+        return TurnView(to_session(row, now), to_totals(row), row["events"], history, spent, phase)
 
     def history(self, session_id: str) -> list[Message]:
         """Return the transcript in order; empty when transcripts are not stored."""

@@ -11,6 +11,7 @@ from ib_duckdb.columns import BILLED_CEILING
 from ib_kernel.errors import UnknownSession
 from ib_kernel.values import CallStart, Reservation, Session, Status, Totals, private_part
 from ib_kernel.values.domain import clean
+from ib_kernel.values.turn_view import Standing
 
 _STORED = (
     "session_key, session_id, candidate, role, level, challenge, persona, client, model, prompt_version, "
@@ -115,6 +116,11 @@ def to_totals(row: Row) -> Totals:
     cost = row["cost_nano_usd"] if row["priced_calls"] else None
     head = "" if row["chain_head"] is None else row["chain_head"].hex()
     return Totals(cost_nano_usd=cost, chain_head=head, **{name: row[name] for name in _TOTALS})
+
+
+def to_standing(row: Row, now: float) -> Standing:
+    """Build the `Standing` of a session's row."""
+    return Standing(to_session(row, now), to_totals(row), row["events"])
 
 
 def to_reservation(row: Row, session_id: str, owner_token: str = "") -> Reservation:

@@ -60,8 +60,11 @@ class _Bytes:
             return None
         problem: ClientError
         try:
-            async with asyncio.timeout(left):
+            if left is None:
                 chunk = await anext(self.raw)
+            else:
+                async with asyncio.timeout(left):
+                    chunk = await anext(self.raw)
             self._total += len(chunk)
             if self._total <= MAX_STREAM_BYTES:
                 return chunk

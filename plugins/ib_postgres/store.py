@@ -127,23 +127,29 @@ class PostgresStore(
 
     def standing(self, session_id: str) -> Standing:
         """Return the session and its sums, of one moment (see `TurnStore`)."""
-        row = self._current(session_id)
-        return Standing(to_session(row, row["now"], self._most), to_totals(row))
+        return self._standing(self._current(session_id))
 
-    def turn_view(self, session_id: str, *, turns: int) -> TurnView:
+    def _standing(self, row: Row) -> Standing:
+        return Standing(to_session(row, row["now"], self._most), to_totals(row), row["events"])
+
+    def turn_view(self, session_id: str, *, turns: int, known: TurnView | None = None) -> TurnView:
         """Return all that a turn is composed from (see `TurnStore`); the session's row is read once for it.
 
         Args:
             session_id: The session.
             turns: How many of the newest turns' figures.
+            known: An earlier view.
         """
         row = self._current(session_id)
+        standing = self._standing(row)
+        if known is not None and known.is_of(standing):
+            return known.now(standing)
         key, read = row["session_key"], self._database.read
         history = _as_messages(read(_HISTORY, (key,))) if row["messages"] else []
         spent = _as_spent(read(_LATELY, {"session": key, "turns": turns})) if row["calls"] else []
         phases = read(_NEWEST, (key, PHASE))
         phase = _as_event(session_id, phases[0]) if phases else None
-        return TurnView(to_session(row, row["now"], self._most), to_totals(row), history, spent, phase)
+        return TurnView(standing.session, standing.totals, standing.events, history, spent, phase)
 
     def settle_turn(
         self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()

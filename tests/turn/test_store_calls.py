@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from notebook_shell import Paced
 from ib_duckdb.store import DuckDBStore
 from ib_kernel import Interview, Plugins, Settings, TokenService
 from ib_kernel.errors import BudgetRefused
-from ib_kernel.values import CallEnd
+from ib_kernel.values import CallEnd, CallStart, LedgerEvent, Message
 from ib_kernel.values.turn_view import TurnStore
 
 AT_ONCE = ("standing", "turn_view", "settle_turn")
@@ -97,6 +98,47 @@ def test_the_forecast_after_a_turn_is_what_the_ledger_would_say(tmp_path: Path, 
             result = buddy.say_sync(text)
             fresh = TokenService(buddy.settings, plugins=buddy.plugins, store=store)
             assert result.turns_left == fresh.estimate_turns_left(session_id)
+
+
+def test_what_was_said_is_kept_as_the_ledger_has_it(tmp_path: Path, store: DuckDBStore) -> None:
+    """The transcript that the next prompt is made of is the stored one: without keys and half characters."""
+    key = "sk-proj-0123456789abcdefghij"
+    asked = Asked(store, at_once=True)
+    with interview(tmp_path, asked) as buddy:
+        session_id = buddy.session.session_id
+        for text in (f"my key is {key}", "half \ud83d of one", "and no more\x00"):
+            buddy.say_sync(text)
+            kept = buddy.service.turn_view(session_id)
+            read = store.turn_view(session_id, turns=8)
+            assert list(kept.history) == read.history == store.history(session_id)
+            assert kept.is_of(read)
+            assert (kept.totals, kept.phase) == (read.totals, read.phase)
+        assert key not in repr(kept.history)
+
+
+@pytest.mark.parametrize("change", ["event", "phase", "message", "call", "erased"])
+def test_a_view_is_read_anew_after_any_change(tmp_path: Path, store: DuckDBStore, change: str) -> None:
+    """Whatever was added, or taken away, by whomever: the next turn is composed of what is there."""
+    with interview(tmp_path, Asked(store, at_once=True)) as buddy:
+        session_id = buddy.session.session_id
+        before = buddy.service.turn_view(session_id)
+        assert buddy.service.turn_view(session_id).history is before.history
+        if change == "event":
+            store.add_event(LedgerEvent(session_id, "note", 0.0, "me", {"text": "x"}))
+        elif change == "phase":
+            store.add_event(LedgerEvent(session_id, "phase", 0.0, "me", {"phase": "design"}))
+        elif change == "message":
+            store.charge(session_id, CallEnd(0, 0), messages=[Message(0, "interviewer", "hello")])
+        elif change == "call":
+            store.charge(session_id, CallEnd(5, 5), call=CallStart(turn=None))
+        else:
+            buddy.service.complete(session_id)
+            store.erase([session_id], who="me")
+        after = buddy.service.turn_view(session_id)
+        assert after.history is not before.history
+        assert replace(after, session=before.session) == replace(
+            store.turn_view(session_id, turns=8), session=before.session
+        )
 
 
 def test_what_others_have_done_meanwhile_is_read(tmp_path: Path, store: DuckDBStore) -> None:
