@@ -29,10 +29,10 @@ VERSION = 5
 BUSY_S = 30.0
 """Seconds to wait for another process's write; one takes well under a millisecond."""
 
-CHECKPOINT_PAGES = 500
+CHECKPOINT_PAGES = 1_000
 """Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
 
-WAITED_PAGES = 2_000
+WAITED_PAGES = 4_000
 """The same while another process waits for its turn: copying takes as long as many writes."""
 
 
@@ -318,7 +318,7 @@ class Hot:
         """
         if self._pages < CHECKPOINT_PAGES or (self._pages < WAITED_PAGES and self.wanted()):
             return
-        with self._readers.nobody(0.0 if self._pages < 10 * WAITED_PAGES else 0.1) as free:
+        with self._readers.nobody(0.0 if self._pages < 5 * WAITED_PAGES else 0.1) as free:
             if free:
                 with suppress(apsw.Error):  # the write itself is durable already
                     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -252,12 +252,12 @@ def test_the_log_is_copied_when_nobody_waits(
 
     monkeypatch.setattr(store._hot, "wanted", lambda: True)
     before = write(1)
-    assert write(30) == before
+    assert write(60) == before
     assert (folder / "hot.sqlite3-wal").stat().st_size > CHECKPOINT_PAGES * 4096
-    assert write(150) > before
+    assert write(300) > before
     with monkeypatch.context() as nobody:
         nobody.setattr(store._hot, "wanted", lambda: False)
-        copied = write(60)
+        copied = write(120)
     assert copied > before + CHECKPOINT_PAGES * 4096
     assert store.check() == []
 
