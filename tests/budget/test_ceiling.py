@@ -60,7 +60,9 @@ def test_the_answer_is_taken_as_it_was_for_a_while(settings: Settings, now: list
 
 
 def test_a_ledger_that_cannot_be_read_changes_no_answer(settings: Settings, now: list[float]) -> None:
-    """The reserve's own write decides then."""
+    """The reserve's own write decides then; before the first answer there is none."""
+    away: Any = Counted(StoreError("away"))
+    assert not TokenService(settings, store=away).has_ceiling()
     store: Any = Counted(StoreError("away"))
     service = TokenService(settings, store=store)
     assert not service.has_ceiling()

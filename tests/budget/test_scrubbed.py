@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 import pytest
@@ -18,6 +19,7 @@ from ib_kernel.values import (
     HostStore,
     LedgerEvent,
     Message,
+    Reservation,
 )
 from ib_kernel.values.turn_view import TurnStore
 
@@ -85,3 +87,23 @@ def test_what_is_no_write_is_the_stores_own(settings: Settings) -> None:
     with pytest.raises(AttributeError):
         store.no_such_method  # type: ignore[attr-defined]  # noqa: B018
     with_store.close()
+
+
+def test_what_is_awaited_is_written_without_a_key_too(settings: Settings) -> None:
+    """Only the namesakes of what writes: other names that begin with an a are the store's own."""
+    Secret(KEY)
+    service = TokenService(settings)
+    service.create_session("Ada", 9_000, session_id="s")
+    said = f"it is {KEY}, I think"
+
+    async def turn() -> None:
+        held = await service.areserve("s", 100, lease_s=60, call=CallStart(turn=None, model=said))
+        assert isinstance(held, Reservation)
+        await service.asettle_call(held, CallEnd(5, 5, error=said), messages=[Message(1, "user", said)])
+
+    asyncio.run(turn())
+    rows = [service.store.sql(f"FROM {table}").fetchall() for table in ("calls", "messages")]
+    assert all(rows)
+    assert KEY not in repr(rows)
+    assert service.store.arenew.__self__ is service.store._store  # type: ignore[attr-defined]
+    service.close()

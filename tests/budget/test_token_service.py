@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ib_duckdb.store import DuckDBStore
-from ib_kernel import Settings, TokenService, TokenUsage, get_token_service
+from ib_kernel import Plugins, Settings, TokenService, TokenUsage, get_token_service, hookimpl
 from ib_kernel.budget.service import warning_level
 from ib_kernel.errors import (
     BudgetRefused,
@@ -22,6 +22,7 @@ from ib_kernel.errors import (
     UnknownModel,
     UnknownSession,
 )
+from ib_kernel.plugin.registry import Catalog
 from ib_kernel.values import Reservation, Totals
 
 STATS = {
@@ -302,6 +303,20 @@ def test_the_warning_level_follows_what_is_charged(used: int, level: str) -> Non
     """Used, held and in doubt count alike."""
     assert warning_level(Totals(1_000, input_tokens=used), (0.75, 0.9)) == level
     assert warning_level(Totals(1_000, held=used), (0.75, 0.9)) == level
+
+
+def test_a_service_counts_by_its_own_plugins(settings: Settings) -> None:
+    """A model that only they offer has its limits there."""
+
+    class Offers:
+        @hookimpl
+        def ib_register(self, catalog: Catalog) -> None:
+            catalog.add_model("acme-1", context_window=777, max_output=70)
+
+    service = TokenService(settings, plugins=Plugins([Offers()]))
+    assert service.get_model_limit("acme-1") == 777
+    assert service.check_token_limit(707, 70, "acme-1")
+    assert not service.check_token_limit(708, 70, "acme-1")
 
 
 def test_there_is_one_service_per_settings(tmp_path: Path) -> None:
