@@ -11,6 +11,7 @@ from ib_kernel.budget.counting import Counting
 from ib_kernel.budget.forecast import RECENT, Means, Pace
 from ib_kernel.budget.turn_views import TurnViews
 from ib_kernel.errors import UnknownModel
+from ib_kernel.models.rows import ModelInfo
 from ib_kernel.values import Message, Session, Totals
 from ib_kernel.values.turn_view import TurnView
 
@@ -41,18 +42,25 @@ class Outlook:
         standing = self._views.standing(session_id)
         return self.turns_left(standing.session, standing.totals)
 
-    def turns_left(self, session: Session, totals: Totals, view: TurnView | None = None) -> int | None:
+    def turns_left(
+        self,
+        session: Session,
+        totals: Totals,
+        view: TurnView | None = None,
+        model: ModelInfo | None = None,
+    ) -> int | None:
         """Return the same as `estimate_turns_left` for a session that has just been read.
 
         Args:
             session: The session.
             totals: Its sums.
             view: What its turns have said and used, where that is known; None: it is read if it is needed.
+            model: As in `means`.
         """
         if getattr(self._access.store, "spent", None) is None and totals.turns:
             return forecast.average_turns_left(totals)
         pace = self.pace(session, totals, view)
-        return None if pace is None else forecast.turns_left(pace, self.means(session, totals))
+        return None if pace is None else forecast.turns_left(pace, self.means(session, totals, model))
 
     def pace(self, session: Session, totals: Totals, view: TurnView | None = None) -> Pace | None:
         """Return what the session's next turns are like; None where nothing is known of them.
@@ -79,12 +87,13 @@ class Outlook:
             return forecast.first_pace(first, self._access.settings.reply_tokens)
         return pace
 
-    def means(self, session: Session, totals: Totals) -> Means:
+    def means(self, session: Session, totals: Totals, model: ModelInfo | None = None) -> Means:
         """Return what there is to spend on the session's next turns.
 
         Args:
             session: The session.
             totals: Its sums.
+            model: The limits of the model that was asked, which spares looking them up; None: they are.
         """
         settings, bills = self._access.settings, [_money_as_tokens(totals), _ceiling_left(totals)]
         return Means(
@@ -92,16 +101,17 @@ class Outlook:
             least_reply=min(settings.min_reply_tokens, settings.reply_tokens),
             new=session.charge == "new",
             bill_left=min((bill for bill in bills if bill is not None), default=None),
-            room=self._room(session),
+            room=self._room(session, model),
         )
 
-    def _room(self, session: Session) -> int | None:
+    def _room(self, session: Session, model: ModelInfo | None) -> int | None:
         """Return what the model's window leaves for a prompt beside a whole reply."""
         settings = self._access.settings
-        try:
-            model = self._access.plugins.model(session.model, settings, session.client)
-        except UnknownModel:
-            return None
+        if model is None or model.name != session.model:
+            try:
+                model = self._access.plugins.model(session.model, settings, session.client)
+            except UnknownModel:
+                return None
         room = model.context_window - min(settings.reply_tokens, model.max_output)
         return room if model.max_input is None else min(room, model.max_input)
 

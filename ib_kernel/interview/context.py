@@ -69,7 +69,8 @@ class Context:
         self._parts, self._client, self._challenge = parts, client, challenge
         self._view, self._asked, self._text = view, asked, text
         self._turns = sorted({m.turn for m in view.history if m.role in ("user", "assistant") and m.content})
-        self._new = parts.service.count_tokens(text, asked.request.model)
+        counts_as = asked.model.counts_as or asked.model.name
+        self._new = parts.service.counter.count_text(text, counts_as).tokens
         self._counts: dict[tuple[int, bool], Count] = {}
         self._composed: dict[tuple[int, bool], tuple[dict[str, str], ...]] = {}
 
@@ -131,7 +132,7 @@ class Context:
 
     @cached_property
     def _means(self) -> Means:
-        means = self._parts.service.means(self._view.session, self._view.totals)
+        means = self._parts.service.means(self._view.session, self._view.totals, self._asked.model)
         return dataclasses.replace(means, least_reply=self._least_reply)
 
     def _pace(self, prompt: int) -> Pace:

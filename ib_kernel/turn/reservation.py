@@ -239,7 +239,8 @@ class TurnReservation:
         )
         self.notify.after(attempt, end, totals)
         view = None if self._view is None else self._view.after(standing, reservation.call, end, messages)
-        turns_left = self._service.turns_left(session, totals, view and self._service.keep_view(view))
+        kept = view and self._service.keep_view(view)
+        turns_left = self._service.turns_left(session, totals, kept, self.ask.model)
         warnings = self.notify.warn(session, attempt.before, totals, turns_left)
         return Settled(end, totals, turns_left, session.time_left_s, warnings)
 

@@ -303,6 +303,6 @@ def test_what_was_said_is_read_of_the_first_turn_and_the_last_ones(service: Toke
         said = [Message(turn, "user", "word " * words), Message(turn, "assistant", "word " * 2 * words)]
         service.store.charge(session.session_id, CallEnd(900, 50), call=CallStart(turn=turn), messages=said)
     service.store.add_message(session.session_id, Message(0, "interviewer", "word " * 500))
-    found = service._outlook._said(session)
+    found = service._outlook._said(session, service.store.history(session.session_id))
     assert found == [(10 * turn + 1, 20 * turn + 1) for turn in (1, *range(4, newest + 1))]
     service.close()
