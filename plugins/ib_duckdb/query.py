@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CATALOG, _HOT = "record", "hot"
+_CATALOG = "record"
 
 
 def config(limits: Limits) -> dict[str, str | bool | int | float | list[str]]:
@@ -104,9 +104,9 @@ def _said_with_all_views(
     try:
         db.execute("ROLLBACK")
         for table in TABLES:
-            db.execute(table.create("hot"))
+            db.execute(table.create(spare.HOT))
             name = f"{table.schema}.{table.name}"
-            db.execute(f"CREATE VIEW IF NOT EXISTS {name} AS FROM hot.{table.name}")
+            db.execute(f"CREATE VIEW IF NOT EXISTS {name} AS FROM {spare.HOT}.{table.name}")
         db.execute(views.text())
         db.execute("BEGIN TRANSACTION READ ONLY")
         db.execute(query)
@@ -155,7 +155,7 @@ def connected(
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
-        schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (_HOT, _CATALOG)
+        schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (spare.HOT, _CATALOG)
         db = spare.take(config(limits))
         catalog: str | None = name  # perhaps attached, whatever happens next
         try:
@@ -249,14 +249,16 @@ def fill(
     catalog: str | None,
     now: float,
     tables: Sequence[Table],
-    schema: str = _HOT,
+    schema: str = spare.HOT,
 ) -> set[str]:
     """Put the rows that are not in the record into tables of the same names in *schema*.
 
     Returns the names of the tables made there: without a record all, else those that have any such rows.
     """
     made = [table.name for table in tables if not catalog]
-    db.execute("; ".join((f"CREATE SCHEMA {schema}", *(t.create(schema) for t in tables if t.name in made))))
+    first = [] if schema == spare.HOT else [f"CREATE SCHEMA {schema}"]
+    if first or made:
+        db.execute("; ".join((*first, *(table.create(schema) for table in tables if table.name in made))))
     marks = watermarks(db, ledger, catalog) if catalog else {}
     for table, rows in hot_rows(hot, marks, now, tables):
         if rows:
@@ -286,7 +288,7 @@ def _name(
     """Give tables the names that people know, and run the *statements* that create views on them."""
     if sieve is not None:
         sieve.prepare(db, {table.name: rows for table, rows in sources.items()})
-    names = ["CREATE SCHEMA IF NOT EXISTS internal"]
+    names = []
     for table, rows in sources.items():
         name = f"{table.schema}.{table.name}"
         names.append(sieve.statement(table, rows) if sieve else f"CREATE OR REPLACE VIEW {name} AS {rows}")

@@ -348,5 +348,5 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str) -> dict[str, int]:
     """Return, by table, up to where *ledger*'s rows are in the record attached as *catalog*."""
-    sql = f"SELECT name, seq FROM {catalog}.internal.moved WHERE ledger = ? ORDER BY seq"  # noqa: S608
-    return {str(name): int(seq) for name, seq in db.execute(sql, [ledger]).fetchall()}
+    sql = f"SELECT name, seq FROM {catalog}.internal.moved WHERE ledger = ?"  # noqa: S608
+    return {str(name): int(seq) for name, seq in sorted(db.execute(sql, [ledger]).fetchall())}

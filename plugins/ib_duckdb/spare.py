@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 Config = Mapping[str, Any]
 
+HOT = "hot"
+"""The schema that every one of them has for the ledger's hot rows."""
+
+_READY = f"SET TimeZone = 'UTC'; CREATE SCHEMA {HOT}; CREATE SCHEMA internal"
+
 _guard = threading.Lock()
 _asked = 0
 _making: _Making | None = None
@@ -68,7 +73,7 @@ def _made(config: Config) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     db = duckdb.connect(":memory:", config=dict(config))
-    db.execute("SET TimeZone = 'UTC'")
+    db.execute(_READY)
     return db
 
 
