@@ -115,7 +115,9 @@ def main() -> None:
         (app, tokens), path = hosted(upstream, port, "candidate"), "/v1"
     else:
         app, tokens, path = passing(upstream, kind == "parsing"), ["none"], "/v1"
-    own = {"ws": "none"} if kind in ("gateway", "turns") else {}  # as `ib host` does
+    own: dict[str, Any] = {}
+    if kind in ("gateway", "turns"):  # as `ib host` does
+        own = {"ws": "none", "server_header": False, "proxy_headers": False}
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, **own))
 
     def watch() -> None:

@@ -185,12 +185,13 @@ def _by_tokens(prices: ModelPrice, counted: dict[str, int]) -> list[tuple[int, D
         "cache_read_mtok": read,
         "cache_write_mtok": written,
     }
-    if getattr(prices, "requests_kcount", None) is not None:
+    listed = vars(prices)  # an attribute that is not there is looked for in the list of all units
+    if listed.get("requests_kcount") is not None:
         return None
     found = []
     for name, count in wanted.items():
         if count or name in ("input_mtok", "output_mtok"):
-            price = _per_million(getattr(prices, name, None), prompt)
+            price = _per_million(listed.get(name), prompt)
             if price is None:
                 return None
             found.append((count, price))

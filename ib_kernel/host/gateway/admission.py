@@ -32,6 +32,9 @@ IN_A_THREAD = 16_384
 """Bytes of a request from which on it is counted beside the event loop."""
 
 
+_UNLEARNED, _UNCOUNTED = LearnedBound(), Count(0)
+
+
 class Admission:
     """Counts one call once, and reserves for each of its attempts."""
 
@@ -45,12 +48,12 @@ class Admission:
     ) -> None:
         self._service, self._session, self._asked = service, session, asked
         self._model, self._recorder = model, recorder
-        self._bound = LearnedBound()
+        self._bound = _UNLEARNED
         longest = fixes(session).get("reply_tokens")
         wanted = service.settings.reply_tokens if asked.cap is None else asked.cap
         self.reply = min(wanted, longest) if isinstance(longest, int) else wanted
         self._explicit = asked.cap is not None and self.reply == asked.cap
-        self.count = Count(0)
+        self.count = _UNCOUNTED
 
     async def count_request(self, body: dict[str, Any], size: int) -> None:
         """Count *body*, of *size* bytes; raises what nobody can bound."""
@@ -117,7 +120,9 @@ class Admission:
             ) from None
         except BudgetRefused:
             raise self._over_budget(left, (bounded.upper or 0) + n * least) from None
-        expected = min(plan.prompt, self._bound.estimate(self.count))
+        expected = self._bound.estimate(self.count)
+        if expected >= plan.prompt:
+            return plan
         return Plan(plan.prompt, plan.cap, plan.n, plan.shrunk_by, expected, plan.new)
 
     async def _held(
