@@ -97,6 +97,7 @@ class Host:
         version: The package's version.
         closing: Set when the host is asked to stop.
         hub: The JupyterHub whose service it is, if it is one.
+        noticed: Sessions whose candidate is known to have seen the notice.
     """
 
     settings: Settings
@@ -106,6 +107,7 @@ class Host:
     version: str = VERSION
     closing: threading.Event = field(default_factory=threading.Event)
     hub: Hub | None = None
+    noticed: set[str] = field(default_factory=set, init=False)
     _others: tuple[tuple[str, ...], float] = field(default=((), 0.0), init=False)
 
     @property

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ib_kernel.host.host import Host
     from ib_kernel.values import Session
 
+MOST_KNOWN = 10_000
+"""Sessions of which is remembered that their candidate has seen the notice."""
+
 
 def require_ready(host: Host, session: Session) -> None:
     """Begin a session that has not begun.
@@ -21,7 +24,7 @@ def require_ready(host: Host, session: Session) -> None:
     Raises:
         Refused: Its candidate has not seen the notice.
     """
-    if not was_shown(host.store, session.session_id):
+    if not _has_seen_notice(host, session.session_id):
         raise Refused(428, "notice", f"first read what is recorded: {notice_of(host.settings, session).text}")
     if session.status is Status.CREATED:
         try:
@@ -29,3 +32,16 @@ def require_ready(host: Host, session: Session) -> None:
                 host.service.start(session.session_id)
         except SessionInactive:  # another request has begun it
             return
+
+
+def _has_seen_notice(host: Host, session_id: str) -> bool:
+    """Return True if the session's candidate has; what was seen once stays so, and is looked up once."""
+    known = host.noticed
+    if session_id in known:
+        return True
+    if not was_shown(host.store, session_id):
+        return False
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known.add(session_id)
+    return True
