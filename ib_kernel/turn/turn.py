@@ -15,61 +15,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.budget.service import TokenService
-from ib_kernel.errors import ClientError, RateLimited, SessionInactive, TimedOut
-from ib_kernel.models.limits import ModelInfo
-from ib_kernel.text import plain
-from ib_kernel.turn.admission import Plan
+from ib_kernel.errors import ClientError, SessionInactive
 from ib_kernel.turn.event_loop import to_end
 from ib_kernel.turn.lease import Lease
-from ib_kernel.turn.pace import Pace, PacedTurn
-from ib_kernel.turn.rate_limits import countdown
+from ib_kernel.turn.pace import Pace
 from ib_kernel.turn.receiving import Notice, Receiver
 from ib_kernel.turn.request import TurnRequest
-from ib_kernel.turn.reservation import Pause, TurnReservation
+from ib_kernel.turn.reservation import TurnReservation
+from ib_kernel.turn.result import TurnResult
 from ib_kernel.turn.retry import Retries, RetryBudget
 from ib_kernel.turn.session_end import SessionOver, while_active
 from ib_kernel.turn.usage import Attempt, UsageRecorder
-from ib_kernel.values import CallEnd, Count, Done, LLMClient, Piece, RateLimits, Reservation, Totals, ends
-from ib_kernel.values.attachment import Attached
+from ib_kernel.turn.waiting import Waiting
+from ib_kernel.values import Done, LLMClient, Piece, Reservation, ends
 
 __all__ = ["Notice", "Shared", "Turn", "TurnRequest", "TurnResult"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TurnResult:
-    """How a turn ended. `end` is the ledger's row, `totals` the session's sums after it.
-
-    `billed` is false when nobody bills this client's tokens, so that our count is the final figure.
-    `stopped` says that we ended it early, `thought` that the model was seen to reason. `turns_left` is how
-    many more turns are foretold (None: not known), `time_left_s` what the time limit leaves (None: none),
-    `warnings` are lines about what comes to its end. The prompt had the conversation from `history_from_turn`
-    on (None: all of it); `attached` is what the question brought along.
-    """
-
-    text: str
-    turn: int
-    end: CallEnd
-    totals: Totals
-    plan: Plan
-    count: Count
-    model: ModelInfo
-    client: str
-    created: int
-    billed: bool = True
-    stopped: bool = False
-    thought: bool = False
-    turns_left: int | None = None
-    time_left_s: float | None = None
-    history_from_turn: int | None = None
-    warnings: tuple[str, ...] = ()
-    attached: tuple[Attached, ...] = ()
-
-    def __repr__(self) -> str:
-        """Return the reply and its figures; ``dataclasses.asdict`` has the rest."""
-        used = f"{self.end.input_tokens:,} in + {self.end.output_tokens:,} out"
-        return f"{plain(self.text)}\n\n[turn {self.turn} · {used} · {self.totals.left:,} left]"
 
 
 @dataclass(slots=True)
@@ -117,19 +79,17 @@ class Turn:
         recorder = UsageRecorder(ask.model, billed, self._count_text)
         self._reservation = TurnReservation(service, ask, client.name, self._counts_as, recorder)
         self._attempt: Attempt | None = None
-        self._deadline = time.monotonic() + self.settings.deadline_s
+        self._waiting = Waiting(client, self.settings, ask, lambda notice: self.emit(notice))
         self._retries = Retries(
             self.settings,
             self.shared.retries,
             self._has_started,
-            self._time_left,
+            self._waiting.time_left,
             self._before_wait,
             self._wait,
             queued=self.shared.pace is not None,
         )
         self._waits_for = ""
-        self._place: PacedTurn | None = None
-        self._others_since: float | None = None
 
     @property
     def reservation(self) -> Reservation | None:
@@ -138,15 +98,15 @@ class Turn:
 
     async def run(self) -> TurnResult:
         """Run to the end and return the result, or raise what refused or failed the turn."""
-        self._deadline = time.monotonic() + self.settings.deadline_s
+        self._waiting.begin()
         try:
             if self.shared.pace is None:
                 return await self._attempts()
             pace, session_id = self.shared.pace, self.ask.session.session_id
             self._reservation.most_running = pace.most_running
             self._reservation.forget_seen()
-            async with pace.place(session_id, lambda line: self.emit(Notice(line))) as self._place:
-                self._deadline = time.monotonic() + self.settings.deadline_s
+            async with pace.place(session_id, lambda line: self.emit(Notice(line))) as self._waiting.place:
+                self._waiting.begin()
                 return await self._attempts()
         except ClientError as error:
             await self._told(error, None)
@@ -173,8 +133,8 @@ class Turn:
         with Lease(self.settings.lease_s, lambda: self._reservation.renew(attempt)):
             try:
                 done = await while_active(self._receive(attempt), self.ask.session, self._reservation.session)
-                if self._place is not None:
-                    self._place.answered()
+                if self._waiting.place is not None:
+                    self._waiting.place.answered()
             except SessionOver as over:
                 return await self._cut(attempt, over)
             except asyncio.CancelledError:
@@ -182,20 +142,20 @@ class Turn:
                 raise
             except BaseException as error:
                 await to_end(lambda error=error: self._reservation.failed(attempt, error))  # type: ignore[misc]
-                if self._place is not None and isinstance(error, ClientError):
-                    await self._place.failed(error)
+                if self._waiting.place is not None and isinstance(error, ClientError):
+                    await self._waiting.place.failed(error)
                 raise
             return await self._settle(attempt, done)
 
     async def _reserve(self, number: int) -> Attempt:
         """Wait for a short rate limit, then reserve."""
-        await self._prepare()
-        await self._admitted()
+        await self._waiting.for_client()
+        await self._waiting.for_place()
         body = self.client.body(self.ask.request)
-        limits = {} if self._place is not None else self._limits()
+        limits = {} if self._waiting.place is not None else self._waiting.limits()
         patience = self.settings.rate_limit_wait_s
         while True:
-            known, most = limits.get(self.ask.request.model), min(patience, self._time_left())
+            known, most = limits.get(self.ask.request.model), min(patience, self._waiting.time_left())
             held, cancelled = await to_end(
                 lambda known=known, most=most: self._reservation.reserve(number, body, known, most)  # type: ignore[misc]
             )
@@ -206,28 +166,14 @@ class Turn:
             if isinstance(held, Attempt):
                 return held
             if held.running:
-                await self._wait_for_others(held)
+                await self._waiting.for_others(held)
                 continue
             patience -= held.seconds  # several turns may wait for one limit: none of them without end
-            await self._wait_for_limit(held)
-
-    async def _admitted(self) -> None:
-        """Wait for this turn's turn at the service; what that takes does not use up the turn's time."""
-        if self._place is None:
-            return
-        request, start = self.ask.request, time.monotonic()
-        chars = sum(len(str(message.get("content", ""))) for message in request.messages)
-        tokens = chars // 4 + request.n * request.max_completion_tokens
-        await self._place.admit(request.model, tokens, lambda line: self.emit(Notice(line)))
-        self._deadline += time.monotonic() - start
-
-    def _limits(self) -> dict[str, RateLimits]:
-        limits: dict[str, RateLimits] = getattr(self.client, "rate_limits", {})
-        return limits
+            await self._waiting.for_limit(held)
 
     def _came(self, item: Piece | Notice) -> None:
-        if self._place is not None:
-            self._place.heard(self._limits().get(self.ask.request.model))
+        if self._waiting.place is not None:
+            self._waiting.place.heard(self._waiting.limits().get(self.ask.request.model))
         self.emit(item)
 
     async def _receive(self, attempt: Attempt) -> Done:
@@ -237,30 +183,10 @@ class Turn:
             self.settings,
             self._came,
             self._count_text,
-            self._deadline,
+            self._waiting.deadline,
             self.shared.thinkers,
         )
         return await receiver.read(attempt, self.client.body(request))
-
-    async def _prepare(self) -> None:
-        """Let the client import and connect before anything is held: what fails there was not sent.
-
-        A slow import does not use up the turn's time.
-        """
-        prepare = getattr(self.client, "prepare", None)
-        if prepare is None:
-            return
-        start = time.monotonic()
-        try:
-            async with asyncio.timeout(self.settings.deadline_s or None):
-                await prepare()
-            self._deadline += time.monotonic() - start
-        except TimeoutError:
-            raise TimedOut(
-                f"not sent: the client {self.client.name!r} was not ready in time (deadline_s).",
-                outcome="not_sent",
-                retryable=False,
-            ) from None
 
     # --- how an attempt ends
 
@@ -324,7 +250,9 @@ class Turn:
         """Read *work* to its end, for `drain_s` at most; then it ends with what has arrived."""
         self.emit = _nobody
         try:
-            await asyncio.wait([work], timeout=min(self.settings.drain_s, max(0.0, self._time_left())))
+            await asyncio.wait(
+                [work], timeout=min(self.settings.drain_s, max(0.0, self._waiting.time_left()))
+            )
         finally:
             work.cancel()
             await asyncio.wait([work])
@@ -339,33 +267,7 @@ class Turn:
         await self._told(error, seconds)
 
     async def _wait(self, seconds: float) -> None:
-        await countdown(
-            seconds, lambda left: self.emit(Notice(f"{self._waits_for}: trying again in {left:.1f} s…"))
-        )
-
-    async def _wait_for_limit(self, pause: Pause) -> None:
-        log.info("waiting %.1f s for the service's rate limit", pause.seconds)
-        await countdown(
-            pause.seconds, lambda left: self.emit(Notice(f"rate limit reached: sending in {left:.1f} s…"))
-        )
-
-    async def _wait_for_others(self, pause: Pause) -> None:
-        """Wait while other hosts run as many calls of the session as may; it takes none of its time."""
-        start = time.monotonic()
-        if self._others_since is None:
-            self._others_since = start
-            self.emit(Notice("other calls of this interview are running; this one waits until one has ended"))
-        if start - self._others_since > self.settings.deadline_s:
-            raise RateLimited(
-                "not sent: other calls of this interview have been running all the time; try again later",
-                outcome="not_sent",
-                retryable=False,
-            )
-        if self._place is not None:
-            self._place.end()  # its turn at the service goes to somebody else
-        await asyncio.sleep(pause.seconds)
-        self._deadline += time.monotonic() - start
-        await self._admitted()
+        await self._waiting.for_retry(self._waits_for, seconds)
 
     async def _told(self, error: ClientError, retry_in_s: float | None) -> None:
         last = self._attempt
@@ -379,9 +281,6 @@ class Turn:
     def _has_started(self) -> bool:
         last = self._attempt  # reasoning that has come is billed, too
         return last is not None and (last.first_piece is not None or bool(last.reasoning))
-
-    def _time_left(self) -> float:
-        return self._deadline - time.monotonic()
 
 
 def _nobody(item: Piece | Notice) -> None:
