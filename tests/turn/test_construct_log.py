@@ -25,6 +25,9 @@ def test_claims_are_judged_by_construct(server: FaultServer, tmp_path: Path) -> 
         rows = store.sql("SELECT construct, n, claimed_exact, claims_held FROM count_accuracy_by_construct")
     found = {construct: tuple(figures) for construct, *figures in rows.fetchall()}
     assert [event.detail["turn"] for event in events] == [1, 2]  # from the second turn on: assistant messages
+    assert [event.detail["model"] for event in events] == ["gpt-4.1-mini"] * 2
+    assert "assistant message" in events[1].detail["constructs"]
+    assert "assistant message" not in events[0].detail["constructs"]
     assert found["user message"] == (3, 3, 0)
     assert found["assistant message"] == (2, 2, 0)
     assert found["model gpt-4.1-mini"] == (3, 3, 0)
