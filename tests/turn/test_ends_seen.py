@@ -197,6 +197,18 @@ def test_what_another_call_took_just_now_is_said() -> None:
     assert "your interviewer" in str(refused(Refusal("ceiling", 0), plan, totals, "hosted"))
 
 
+def test_a_refusal_by_the_session_s_state_says_which_and_what_helps() -> None:
+    """As the ledger has found it, for the person who asks."""
+    plan = plan_turn(Count(10), MODEL, Purse(1_000, 1_000), Wish(100, 50))
+    for status, words in (("paused", "Go on with %interview resume."), ("completed", "Start another with")):
+        error = refused(Refusal("inactive", status=status), plan, Totals(1_000))
+        assert isinstance(error, SessionInactive)
+        assert str(error).startswith(f"not sent. The session is {status}. {words}")
+        assert error.status == status
+    unknown = refused(Refusal("unknown_session"), plan, Totals(1_000), "hosted")
+    assert str(unknown) == "not sent. The session is not active."
+
+
 def test_a_refusal_is_an_event_with_its_figures(room: Room) -> None:
     """What was needed and what was left can be queried."""
     room.buddy.start(token_budget=4_000)

@@ -550,3 +550,10 @@ def test_a_capped_reply_is_the_longest_start_that_fits(pieces: list[str], cap: i
             break
     assert kept == "".join(pieces)[:cap] if meter.full else kept == "".join(pieces)
     assert len(kept) <= cap or not meter.full
+
+
+def test_what_adds_no_token_is_not_cut_off() -> None:
+    """The longest start that fits, also where it reaches the cap long before its end."""
+    meter = ReplyTruncator(1, lambda text: text.count("x"))
+    assert meter.take("x" + " " * 100 + "x") == "x" + " " * 100
+    assert meter.full

@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,23 @@ def test_a_countdown_says_about_every_second_what_is_left() -> None:
     assert said == [1.2]
     asyncio.run(countdown(0.0, said.append))
     assert said == [1.2, 0.0]
+
+
+def test_a_countdown_waits_to_the_end_and_is_silent_about_the_last_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Second by second, then for what is left."""
+    now, slept, said = [0.0], [], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(countdown(3.375, said.append))
+    assert slept == [1.0, 1.0, 1.0, 0.375]
+    assert said == [3.375, 2.375, 1.375]
 
 
 # --- the cancel policy
