@@ -203,7 +203,7 @@ def postgres(
     binaries = postgres_binaries()
     if binaries is None:
         return None
-    kinds = {"VARCHAR": "text", "DOUBLE": "double precision", "TIMESTAMP": "timestamp"}
+    kinds = {"VARCHAR": "text", "DOUBLE": "double precision", "TIMESTAMP": "timestamp", "BLOB": "bytea"}
     columns = ", ".join(f"{c.name} {kinds.get(c.type, c.type)}" for c in CALLS.columns)
     stage.execute(f"COPY (SELECT {call_values(NAMES)} FROM arrivals ORDER BY seq) TO '{folder}/calls.csv'")
     stage.execute(f"COPY (SELECT {SESSION_COLUMNS} FROM sess) TO '{folder}/sess.csv'")
