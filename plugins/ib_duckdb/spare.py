@@ -21,6 +21,7 @@ _READY = f"SET TimeZone = 'UTC'; CREATE SCHEMA {HOT}; CREATE SCHEMA internal"
 _guard = threading.Lock()
 _asked = 0
 _making: _Making | None = None
+_leaving: set[threading.Thread] = set()
 
 
 class _Making:
@@ -36,9 +37,13 @@ class _Making:
         with suppress(Exception):  # whoever asks makes one, and is told why not
             self._made.append(_made(self.config))
 
+    def wait(self) -> None:
+        """Wait until it is made, or could not be."""
+        self._thread.join()
+
     def get(self) -> duckdb.DuckDBPyConnection | None:
         """Return it once it is made; None when that failed."""
-        self._thread.join()
+        self.wait()
         return self._made[0] if self._made else None
 
 
@@ -62,11 +67,32 @@ def take(config: Config) -> duckdb.DuckDBPyConnection:
 
 
 def leave(db: duckdb.DuckDBPyConnection) -> None:
-    """Close a DuckDB that has no file open any more; nobody waits for it."""
+    """Close a DuckDB that has no file open any more; only the end of a ledger waits for it."""
+    thread = threading.Thread(target=_close, args=(db,), name="ib-close", daemon=False)
     try:
-        threading.Thread(target=db.close, name="ib-close", daemon=False).start()
+        with _guard:
+            thread.start()
+            _leaving.add(thread)
     except RuntimeError:  # the interpreter is shutting down
         db.close()
+
+
+def _close(db: duckdb.DuckDBPyConnection) -> None:
+    try:
+        db.close()
+    finally:
+        with _guard:
+            _leaving.discard(threading.current_thread())
+
+
+def wait() -> None:
+    """Wait for what is made and closed beside queries, so that a ledger that is closed leaves no thread."""
+    with _guard:
+        making, leaving = _making, list(_leaving)
+    if making is not None and making.process == os.getpid():
+        making.wait()
+    for thread in leaving:
+        thread.join()
 
 
 def _made(config: Config) -> duckdb.DuckDBPyConnection:
@@ -85,6 +111,7 @@ def _in_child() -> None:
     if _making is not None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(_making))
     _guard, _making = threading.Lock(), None
+    _leaving.clear()
 
 
 if hasattr(os, "register_at_fork"):

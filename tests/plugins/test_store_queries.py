@@ -132,6 +132,25 @@ def test_a_process_may_end_right_after_its_queries(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_ledger_that_is_closed_leaves_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is closed and made beside queries is waited for, however long that takes."""
+    made = spare._made
+
+    def slowly(config: spare.Config) -> duckdb.DuckDBPyConnection:
+        db = made(config)
+        time.sleep(0.2)
+        return db
+
+    monkeypatch.setattr(spare, "_made", slowly)
+    before = set(threading.enumerate())
+    store = DuckDBStore(tmp_path / "data", background=False)
+    for _ in range(3):
+        store.sql("SELECT 1")
+    store.close()
+    ours = [one.name for one in set(threading.enumerate()) - before if one.name in ("ib-spare", "ib-close")]
+    assert ours == []
+
+
 @pytest.mark.parametrize("fails", [None, "its schema is too old"])
 def test_the_record_is_closed_when_a_query_ends(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, fails: str | None
