@@ -16,7 +16,7 @@ demo-host: $(VENV)/.installed ## a host and a candidate on this machine, without
 	$(PY) tools/demo_host.py
 
 test: $(VENV)/.installed ## run every test and every notebook
-	$(PY) -m pytest -n 3 --dist loadfile
+	$(PY) -m pytest -n 4 --dist loadfile
 	$(PY) -m pytest notebooks
 
 test-slow: $(VENV)/.installed ## what is left out of `make test` because the same rule is tried there at less length
