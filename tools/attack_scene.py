@@ -26,7 +26,16 @@ from wire import Wire  # noqa: E402
 
 from ib_kernel.testing import FaultServer, Step  # noqa: E402
 
-SCRIPTS = [ROOT / "tools" / name for name in ("attack_as_candidate.py", "search_as_candidate.py")]
+SCRIPTS = [
+    ROOT / "tools" / f"{name}.py"
+    for name in (
+        "attack_as_candidate",
+        "attack_by_network",
+        "attack_on_machine",
+        "attack_requests",
+        "search_as_candidate",
+    )
+]
 """What the other user runs; nothing else of this repository is there."""
 
 AS_NOBODY = [
