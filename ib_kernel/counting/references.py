@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MAX_REFS = 5
-"""``$ref`` chains longer than this are written as ``any``."""
+"""``$ref`` chains of as many links, or more, are written as ``any``."""
 
 
 class References:
