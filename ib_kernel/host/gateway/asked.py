@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ib_kernel.errors import BadRequest, ConfigError
+from ib_kernel.host.gateway.quick_json import read_json
 from ib_kernel.interview.fields import check_messages, read_extra, text_of_message
 from ib_kernel.text import well_formed
 from ib_kernel.values import ChatRequest, Message, Session
@@ -88,7 +89,7 @@ def read_asked(raw: bytes, api: Api, session: Session) -> AskedFor:
         NoSuchModel: It names a model that the session was not invited to.
     """
     try:
-        value = json.loads(raw)
+        value = read_json(raw)
     except RecursionError:
         raise ConfigError("the request is nested too deeply; send it flatter") from None
     except ValueError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from ib_kernel.errors import (
     StreamBroken,
     TimedOut,
 )
+from ib_kernel.host.gateway.quick_json import write_json
 from ib_kernel.values.passage import Api, Passage
 
 CONNECT_S = 10.0
@@ -59,7 +59,7 @@ class Upstream:
         try:
             response = await self._http.post(
                 url,
-                data=json.dumps(body).encode(),
+                data=write_json(body),
                 headers=passage.headers(),
                 allow_redirects=False,
                 proxy=self._proxy(url),
