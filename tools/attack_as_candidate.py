@@ -34,6 +34,7 @@ def attack(folder: Path) -> None:
     on_machine.notebook(candidate, folder, given)
     on_machine.files(candidate, given)
     on_machine.processes(candidate, given)
+    on_machine.sockets(candidate, given)
     on_machine.commands(candidate, given)
     for token in (a["token"], b["token"]):
         for path in ("/v1/me", "/v1/status", "/v1/report"):

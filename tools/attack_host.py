@@ -1,12 +1,15 @@
 """`make attack-host`: another user of this machine, with only a code, against a host with something to hide.
 
-As root: a host with a key, a private challenge, notes and other people's interviews; then, as ``nobody``,
-`tools/attack_as_candidate.py` with an installation of its own. Planted words are looked for in everything
-that the user can read. One line an attack; the exit status is 1 if one has won, 2 if it cannot run here.
+Started by root. As one user (`--host-user`): a host with a key, a private challenge, notes and other people's
+interviews, whose umask keeps nothing private. As another (`--candidate-user`), with an installation of their
+own: `attack_as_candidate.py`, and `watch_as_candidate.py` while backups, exports and reports are written.
+Planted words are looked for in everything that they can read. One line an attack; the exit status is 1 if one
+has won, 2 if it cannot run here.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -14,11 +17,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attack_scene import AS_NOBODY, ROOT, Scene
+from attack_scene import ROOT, Scene, User
+from hosts import RunningHost
 from wire import Wire
 
 PUBLIC = "threads use, marmalade"
@@ -50,14 +55,22 @@ def terms(desk: Wire, other: Wire) -> dict[str, Any]:
     return found
 
 
-def as_nobody(python: str, scene: Scene, script: str, *words: str, given: str = "") -> list[dict[str, Any]]:
-    """Run a script of the candidate's as ``nobody`` and return what it printed."""
+def command(python: str, scene: Scene, script: str, *words: str) -> list[str]:
+    """Return what runs a script of the candidate's as their user."""
     environment = [
-        "PATH=/usr/bin:/bin", f"HOME={scene.home}", f"TMPDIR={scene.home}", f"PYTHONPATH={scene.site}",
+        "-i", "PATH=/usr/bin:/bin", f"HOME={scene.home}", f"TMPDIR={scene.home}", f"PYTHONPATH={scene.site}",
         f"IB_DATA_DIR={scene.home}/ib", "IB_STREAM=final",
     ]  # fmt: skip
-    command = [*AS_NOBODY, *environment, python, str(scene.folder / script), *words]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, cwd=scene.home, check=False)
+    return [*scene.candidate.runs(scene.home, *environment), python, str(scene.folder / script), *words]
+
+
+def as_candidate(
+    python: str, scene: Scene, script: str, *words: str, given: str = ""
+) -> list[dict[str, Any]]:
+    """Run a script of the candidate's and return what it printed."""
+    done = subprocess.run(
+        command(python, scene, script, *words), input=given, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"attack-host: the candidate's script failed\n{done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -80,10 +93,11 @@ def attacked(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
             "own_session": next(key for key, value in before.items() if value["candidate"] == "Mallory"),
             "other_line": other_line, "other_session": other.me["session"]["session_id"],
             "other_request": "other-turn-3", "reservation": doubt["reservation_id"],
-            "used_link": host.link.partition("#")[2], "processes": processes_of(host.process),
+            "used_link": host.link.partition("#")[2], "host_uid": scene.owner.uid,
+            "socket": str(scene.socket),
         }  # fmt: skip
         (scene.home / "given.json").write_text(json.dumps(given))
-        for one in as_nobody(python, scene, "attack_as_candidate.py", str(scene.home)):
+        for one in as_candidate(python, scene, "attack_as_candidate.py", str(scene.home)):
             yield one["name"], ", ".join(f"{k} x{n}" for k, n in one["answers"].items()), one["won"]
         yield "another's running turn goes on", "", [] if running.is_alive() else ["it has ended"]
         after = terms(desk, other)
@@ -98,21 +112,36 @@ def attacked(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
             changed,
         )
         other.post("/v1/turns/other-turn-3/stop")
-        yield from searched(scene, python)
+        yield watched(scene, python, host, other.me["session"]["session_id"])
+    yield from searched(scene, python)
 
 
-def processes_of(process: subprocess.Popen[str] | None) -> list[int]:
-    """Return the ids of *process* and its children."""
-    pid = process.pid if process is not None else 0
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, found)]
+def watched(scene: Scene, python: str, host: RunningHost, session_id: str) -> tuple[str, str, list[str]]:
+    """Have the host's user write into folders that are open to all, and the candidate look on."""
+    words = command(python, scene, "watch_as_candidate.py", str(scene.home), str(scene.open))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watching:
+        while not (scene.home / "watching").exists() and watching.poll() is None:
+            time.sleep(0.05)
+        for name in ("backup", "rows"):
+            (scene.open / name).mkdir()
+            (scene.open / name).chmod(0o777)
+            scene.owner.owns(scene.open / name)
+        host.ib("backup", str(scene.open / "backup"))
+        host.ib("export", "--session", session_id, "--out", str(scene.open / "rows"))
+        for whom in ("interviewer", "candidate"):
+            host.ib("report", session_id, str(scene.open / f"{whom}.html"), "--for", whom)
+        (scene.home / "stop").touch()
+        found = [json.loads(line) for line in watching.communicate(timeout=60)[0].splitlines()]
+    files = [path for path in scene.open.rglob("*") if path.is_file()]
+    opened = [f"opened {one['path']}, {one['bytes']} bytes" for one in found]
+    return "backup, export and report, watched while they are written", f"{len(files)} files", opened
 
 
 def searched(scene: Scene, python: str) -> Iterator[tuple[str, str, list[str]]]:
     """Look for the planted words, and for the private parts that are published, as the candidate can."""
     words = {**scene.planted.words, **published(), "task": PUBLIC}
-    hits = as_nobody(
-        python, scene, "search_as_candidate.py", str(scene.home), str(scene.site), given=json.dumps(words)
+    hits = as_candidate(
+        python, scene, "search_as_candidate.py", str(scene.home), str(scene.folder), given=json.dumps(words)
     )
     looked = hits.pop()["looked"]
     places: dict[str, list[str]] = {}
@@ -144,17 +173,25 @@ def published() -> dict[str, str]:
 
 def main() -> int:
     """Run it, print the table, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Attack a host as another user of this machine.")
+    parser.add_argument("--host-user", default="daemon", metavar="NAME", help="who runs the host")
+    parser.add_argument("--candidate-user", default="nobody", metavar="NAME", help="who attacks it")
+    given = parser.parse_args()
+    owner, candidate = User(given.host_user), User(given.candidate_user)
+    try:
+        users = f"the host is {owner.name} ({owner.uid}), the candidate {candidate.name} ({candidate.uid})"
+    except KeyError as error:
+        return _cannot(f"{error.args[0]}; name users of this machine")
     if os.geteuid() or shutil.which("setpriv") is None:
-        print("attack-host: run it as root, on a system with setpriv (util-linux)", file=sys.stderr)
-        return 2
+        return _cannot("run it as root, on a system with setpriv (util-linux)")
+    if candidate.uid in (0, owner.uid):
+        return _cannot("the candidate must be another user than the host, and not root")
+    print(users)
     with tempfile.TemporaryDirectory(prefix="ib-attack-") as name:
-        scene = Scene(Path(name))
+        scene = Scene(Path(name), owner, candidate)
         python = scene.ready()
-        if python is None:
-            print(
-                "attack-host: no Python here that another user can run with these packages", file=sys.stderr
-            )
-            return 2
+        if python is None or scene.host_python is None:
+            return _cannot("no Python here that other users can run with these packages")
         lost = 0
         for attack, outcome, won in attacked(scene, python):
             lost += bool(won)
@@ -163,6 +200,11 @@ def main() -> int:
                 print(f"        {what[:300]}")
     print("nothing was won" if not lost else f"{lost} attacks have won something")
     return 1 if lost else 0
+
+
+def _cannot(why: str) -> int:
+    print(f"attack-host: {why}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

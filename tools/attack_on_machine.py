@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 
 from attack_requests import Attack, Candidate
 
-PROC = ("environ", "cmdline", "maps", "mem", "cwd/.", "root/.", "fd/.", "map_files/.", "task/.", "stack")
+PROC = (
+    "environ", "cmdline", "maps", "smaps", "mem", "auxv", "pagemap", "syscall", "io", "stack", "cwd/.",
+    "root/.", "fd/.", "map_files/.", "task/.",
+)  # fmt: skip
 OPEN_TO_ALL = {"cmdline", "task/."}
 """What Linux shows of everybody's processes; it is kept and searched."""
 
@@ -77,9 +81,12 @@ def files(candidate: Candidate, given: dict[str, Any]) -> None:
 
 
 def processes(candidate: Candidate, given: dict[str, Any]) -> None:
-    """Read /proc of the host's processes and send them a signal."""
+    """Read /proc of every process of the host's user and send them a signal."""
     tried = Attack("/proc of the host")
-    for pid in given["processes"]:
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    theirs = [pid for pid in pids if owner_of(Path("/proc", str(pid))) == given["host_uid"]]
+    tried.note(f"{len(theirs)} processes", "" if theirs else "(control) no process of the host's was found")
+    for pid in theirs:
         for name in PROC:
             path = Path("/proc", str(pid), name)
             try:
@@ -88,13 +95,37 @@ def processes(candidate: Candidate, given: dict[str, Any]) -> None:
                 tried.note(type(error).__name__)
             else:
                 candidate.keep(got.decode("latin-1"))
-                tried.note(f"{name.rstrip('/.')} read", "" if name in OPEN_TO_ALL else f"read {path}")
+                won = got and name not in OPEN_TO_ALL  # a process that has ended has an empty map
+                tried.note(f"{name.rstrip('/.')} {'read' if got else 'empty'}", f"read {path}" if won else "")
         try:
             os.kill(pid, 0)
         except OSError as error:
             tried.note(type(error).__name__)
         else:
             tried.note("signalled", f"may signal {pid}")
+    tried.tell()
+
+
+def owner_of(path: Path) -> int | None:
+    """Return whose *path* is; None where it is gone."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_uid
+    return None
+
+
+def sockets(candidate: Candidate, given: dict[str, Any]) -> None:
+    """Speak to the socket that is for the proxy, or put another in its place."""
+    tried = Attack("the host's unix socket")
+    path = given["socket"]
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(path)
+            line.sendall(b"GET /v1/ready HTTP/1.1\r\nHost: host.example\r\n\r\n")
+            candidate.keep(line.recv(10_000).decode("latin-1"))
+        except OSError as error:
+            tried.note(type(error).__name__)
+        else:
+            tried.note("answered", f"spoke to {path}")
     tried.tell()
 
 

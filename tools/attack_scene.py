@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +28,58 @@ from wire import Wire  # noqa: E402
 
 from ib_kernel.testing import FaultServer, Step  # noqa: E402
 
-SCRIPTS = [
-    ROOT / "tools" / f"{name}.py"
-    for name in (
-        "attack_as_candidate",
-        "attack_by_network",
-        "attack_on_machine",
-        "attack_requests",
-        "search_as_candidate",
-    )
-]
+NAMES = (
+    "attack_as_candidate",
+    "attack_by_network",
+    "attack_on_machine",
+    "attack_requests",
+    "search_as_candidate",
+    "watch_as_candidate",
+)
+SCRIPTS = [ROOT / "tools" / f"{name}.py" for name in NAMES]
 """What the other user runs; nothing else of this repository is there."""
 
-AS_NOBODY = [
-    "setpriv",
-    "--reuid=nobody",
-    "--regid=nogroup",
-    "--clear-groups",
-    "--no-new-privs",
-    "/usr/bin/env",
-    "-i",
-]
+IB = "import sys; from ib_kernel.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True)
+class User:
+    """A Unix user of this machine."""
+
+    name: str
+
+    @property
+    def uid(self) -> int:
+        """Their number."""
+        return pwd.getpwnam(self.name).pw_uid
+
+    def runs(self, folder: Path, *environment: str) -> list[str]:
+        """Return what stands before a command that they run in *folder*, with their groups and no more.
+
+        `env` is between: until it starts another program, `setpriv` still may what root may.
+        """
+        group = pwd.getpwnam(self.name).pw_gid
+        who = [f"--reuid={self.uid}", f"--regid={group}", "--init-groups", "--no-new-privs"]
+        return ["setpriv", *who, "/usr/bin/env", f"--chdir={folder}", *environment]
+
+    def owns(self, folder: Path) -> None:
+        """Give them *folder* with all that is in it."""
+        for path in (folder, *folder.rglob("*")):
+            shutil.chown(path, self.uid, pwd.getpwnam(self.name).pw_gid)
+
+    def python(self, site: Path) -> str | None:
+        """Return a Python that they can run with *site*, or None."""
+        base = getattr(sys, "_base_executable", sys.executable)
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        probe = f"import sys; sys.path.insert(0, {str(site)!r}); import ib_kernel, apsw"
+        for candidate in (base, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+            command = [*self.runs(Path("/"), "-i"), candidate, "-I", "-c", probe]
+            if os.path.exists(candidate):
+                done = subprocess.run(command, capture_output=True, check=False)
+                if not done.returncode:
+                    return candidate
+        return None
+
 
 TASK = """+++
 name = "vault"
@@ -146,34 +179,15 @@ def _text(content: Any) -> str:
     return str(content or "")
 
 
-def python_for_nobody(site: Path) -> str | None:
-    """Return a Python that another user can run with *site*, or None."""
-    base = getattr(sys, "_base_executable", sys.executable)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for candidate in (base, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        probe = [
-            *AS_NOBODY,
-            candidate,
-            "-I",
-            "-c",
-            f"import sys; sys.path.insert(0, {str(site)!r}); import ib_kernel, apsw",
-        ]
-        if (
-            os.path.exists(candidate)
-            and not subprocess.run(probe, capture_output=True, check=False).returncode
-        ):
-            return candidate
-    return None
-
-
-def installed(site: Path) -> None:
-    """Put there what ``pip install`` of the base package puts there; its dependencies as links."""
-    with tempfile.TemporaryDirectory() as out:
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out]
-        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-        (wheel,) = Path(out).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(site)
+def installed(site: Path, *projects: Path) -> None:
+    """Put there what ``pip install`` of *projects* puts there; what they depend on as links."""
+    for project in projects:
+        with tempfile.TemporaryDirectory() as out:
+            build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out]
+            subprocess.run(build, cwd=project, check=True, capture_output=True)
+            (wheel,) = Path(out).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site)
     for folder in {
         Path(apsw.__file__).parents[1],
         Path(tiktoken.__file__).parents[1],
@@ -186,41 +200,73 @@ def installed(site: Path) -> None:
 
 
 class Scene:
-    """The host, its people and the folders of one run, all below *folder*."""
+    """The host, its people and the folders of one run, all below *folder*.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.planted = folder, Planted()
+    Args:
+        folder: A new folder.
+        owner: Who runs the host. Their umask is 0: nothing is private unless the program makes it so.
+        candidate: Who attacks.
+    """
+
+    def __init__(self, folder: Path, owner: User, candidate: User) -> None:
+        self.folder, self.owner, self.candidate, self.planted = folder, owner, candidate, Planted()
         self.key = f"sk-{self.planted.word('key')}"
-        self.site, self.home, self.challenge = folder / "site-packages", folder / "home", folder / "challenge"
+        self.site, self.home = folder / "site-packages", folder / "home"
+        self.hosts = folder / "host"
+        self.challenge, self.data, self.open = (self.hosts / n for n in ("challenge", "data", "open"))
+        self.socket = self.open / "ib.sock"
+        self.host_python: str | None = None
 
     def ready(self) -> str | None:
         """Write what is there before the host runs; return the candidate's Python, or None."""
         self.folder.chmod(0o755)
-        self.home.mkdir()
-        shutil.chown(self.home, "nobody", "nogroup")
+        for folder in (self.home, self.hosts, self.open):
+            folder.mkdir()
+        self.candidate.owns(self.home)
         self.planted.challenge(self.challenge)
-        self.challenge.chmod(0o700)
         for script in SCRIPTS:
             shutil.copy(script, self.folder)
-        installed(self.site)
-        return python_for_nobody(self.site)
+        installed(self.site, ROOT)
+        site = self.hosts / "site-packages"
+        installed(site, ROOT, ROOT / "plugins" / "ib_challenges")
+        for folder, mode in ((self.challenge, 0o700), (site, 0o700), (self.open, 0o777)):
+            folder.chmod(mode)
+        for folder in (self.hosts, self.challenge, self.open):
+            self.owner.owns(folder) if folder != self.hosts else shutil.chown(folder, self.owner.uid)
+        shutil.chown(site, self.owner.uid)
+        self.host_python = self.owner.python(site)
+        return self.candidate.python(self.site)
+
+    def as_host(self, **more: Any) -> RunningHost:
+        """Return a host of *owner*'s on the ledger, not yet running."""
+        env = {
+            "OPENAI_API_KEY": self.key,
+            "OPENAI_BASE_URL": self.service.base_url,
+            "TMPDIR": str(self.folder / "tmp"),
+            "HOME": str(self.hosts),
+            "PYTHONPATH": str(self.hosts / "site-packages"),
+            "IB_BACKOFF_S": "0.01",
+        }
+        program = (*self.owner.runs(self.hosts), str(self.host_python), "-P", "-c", IB)
+        return RunningHost(self.data, env=env, program=program, umask=0, **more)
 
     @contextmanager
     def host(self) -> Iterator[RunningHost]:
-        """Run a host with a key, in front of a model that gives everything away."""
+        """Run a host with a key, in front of a model that gives everything away; a second one for a proxy."""
         self.parrot = Parrot(self.key, self.planted)
         temporary = self.folder / "tmp"
         temporary.mkdir()
         temporary.chmod(0o1777)
-        with FaultServer(api_key=self.key, decide=self.parrot.decide) as service:
-            env = {
-                "OPENAI_API_KEY": self.key,
-                "OPENAI_BASE_URL": service.base_url,
-                "TMPDIR": str(temporary),
-                "IB_BACKOFF_S": "0.01",
-            }
-            with RunningHost(self.folder / "data", env=env) as host:
-                yield host
+        behind = ("--behind-proxy", "--url", "https://host.example", "--access-log")
+        with (
+            FaultServer(api_key=self.key, decide=self.parrot.decide) as self.service,
+            self.as_host(listen=f"unix:{self.socket}", options=behind) as second,
+            self.as_host(options=("--access-log",)) as host,
+        ):
+            yield host
+            log = self.open / "host.log"
+            log.write_text("".join([*host.said, *second.said]))
+            log.chmod(0o644)
 
     def desk(self, host: RunningHost) -> Wire:
         """Return the coordinator's side, whose link has been used."""

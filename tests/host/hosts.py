@@ -20,18 +20,20 @@ from ib_kernel.plugin.manager import Plugins
 from ib_kernel.remote.joining import Joined, join
 from ib_kernel.settings import Settings
 
-IB = [sys.executable, "-c", "import sys; from ib_kernel.cli import main; sys.exit(main())"]
+IB = (sys.executable, "-c", "import sys; from ib_kernel.cli import main; sys.exit(main())")
 WAIT_S = 120.0
 
 
 @dataclass
 class RunningHost:
-    """One `ib host`. `link` is what it printed first."""
+    """One `ib host`. `link` is what it printed first; *program* and *umask* start it as another user does."""
 
     data: Path
     env: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     listen: str = "127.0.0.1:0"
+    program: tuple[str, ...] = IB
+    umask: int = -1
     address: str = ""
     link: str = ""
     process: subprocess.Popen[str] | None = None
@@ -46,10 +48,11 @@ class RunningHost:
 
     def start(self) -> None:
         """Start it and wait until it has said where it is."""
-        command = [*IB, "host", "--data", str(self.data), "--listen", self.listen, *self.options]
+        command = [*self.program, "host", "--data", str(self.data), "--listen", self.listen, *self.options]
         self.process = subprocess.Popen(
-            command, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            command, env=self._environment(), umask=self.umask,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
         lines: queue.Queue[str] = queue.Queue()
         self._ear = threading.Thread(target=self._listen_to, args=(self.process, lines), daemon=True)
         self._ear.start()
@@ -89,8 +92,9 @@ class RunningHost:
     def ib_any(self, *words: str) -> tuple[int, str]:
         """Run another `ib` command and return its status and what it printed."""
         done = subprocess.run(
-            [*IB, words[0], "--data", str(self.data), *words[1:]],
-            env=self._environment(), capture_output=True, text=True, timeout=WAIT_S, check=False,
+            [*self.program, words[0], "--data", str(self.data), *words[1:]],
+            env=self._environment(), umask=self.umask,
+            capture_output=True, text=True, timeout=WAIT_S, check=False,
         )  # fmt: skip
         return done.returncode, (done.stdout + done.stderr).strip()
 
@@ -109,7 +113,12 @@ class RunningHost:
         return found[0]
 
     def here(self, *words: str) -> tuple[int, str]:
-        """Run an `ib` command in this process, which takes no time to start, with the host's environment."""
+        """Run an `ib` command in this process, which takes no time to start, with the host's environment.
+
+        As another user it is a process of its own.
+        """
+        if self.program != IB:
+            return self.ib_any(*words)
         out, env = io.StringIO(), self._environment()
         before = dict(os.environ)
         try:
