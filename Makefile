@@ -26,8 +26,8 @@ test-postgres: $(VENV)/.installed ## the ledger's whole contract on PostgreSQL, 
 	POSTGRES_WHOLE=1 $(PY) -m pytest tests/plugins/test_postgres_contract.py tests/plugins/test_postgres_failures.py tests/plugins/test_postgres_chain.py
 
 .PHONY: attack-host
-attack-host: $(VENV)/.installed ## as root: another user of this machine, with only a code, tries everything against a host
-	$(PY) tools/attack_host.py
+attack-host: $(VENV)/.installed ## as root: a candidate with an account on the host's machine tries everything; HOST_USER, CANDIDATE_USER
+	$(PY) tools/attack_host.py $(if $(HOST_USER),--host-user $(HOST_USER)) $(if $(CANDIDATE_USER),--candidate-user $(CANDIDATE_USER))
 
 .PHONY: test-hub
 test-hub: $(VENV)/.installed ## a real JupyterHub with its proxy before the host; installs both beside the project; needs npm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +12,24 @@ from typing import Any, NoReturn
 
 from ib_kernel.errors import BuddyError, ConfigError
 
+PRIVATE = 0o077
+"""The umask of every command: nothing for other users."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``ib`` with some words (None: the process's own) and return its exit status."""
+    """Run ``ib`` with some words (None: the process's own) and return its exit status.
+
+    Whatever it writes is its owner's alone: some files, such as DuckDB's, are made by libraries that know no
+    other way to say so than the process's umask.
+    """
+    before = os.umask(PRIVATE)
+    try:
+        return _run(argv)
+    finally:
+        os.umask(before)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.WARNING)
     parser = _parser()
     try:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +28,14 @@ class DuckDBFormat:
         """Write the documented tables and their views into a new file, which appears when it is whole."""
         if target.exists():
             raise StoreError(f"{target} is there already; name a new file")
-        new = target.with_name(f".{target.name}.new")
         try:
-            new.unlink(missing_ok=True)
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            new.unlink()  # it can be written: DuckDB makes it anew
-            _fill(new, tables)
-            os.chmod(new, 0o600)
-            os.link(new, target)  # never over a file that came meanwhile
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as name:  # its owner's alone
+                new = Path(name) / target.name
+                _fill(new, tables)
+                os.chmod(new, 0o600)
+                os.link(new, target)  # never over a file that came meanwhile
         except OSError as error:
             raise StoreError(f"{target} cannot be written: {error.strerror}") from None
-        finally:
-            with suppress(OSError):
-                new.unlink()
 
     def connect(self, tables: Iterable[LedgerRows]) -> duckdb.DuckDBPyConnection:
         """Return a read-only connection to a private copy of such a file, gone with its last reference."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -52,14 +53,32 @@ def back_up(hot: Hot, record: Record, target: Path) -> dict[str, str]:
         make_folder(target)
         if any(target.iterdir()):
             raise StoreError(f"{target} has files in it; choose a new folder for a backup")
-        with record.turn(), record.exclusive(WAIT_S) as free:
-            if not free:
-                raise StoreBusy("rows are being moved to usage.duckdb; try again in a moment")
-            _copy_record(record, target / RECORD)
-            with hot.snapshot() as db:
-                migrate.copy_hot(db, target / HOT)
-        _copy_private(record.path.parent, target)
-        return _write_manifest(target, hot.ledger_id)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=target) as name:  # its owner's alone
+            new = Path(name)
+            with record.turn(), record.exclusive(WAIT_S) as free:
+                if not free:
+                    raise StoreBusy("rows are being moved to usage.duckdb; try again in a moment")
+                _copy_record(record, new / RECORD)
+                with hot.snapshot() as db:
+                    migrate.copy_hot(db, new / HOT)
+            _copy_private(record.path.parent, new)
+            hashes = _write_manifest(new, hot.ledger_id)
+            _bring_out(new, target)
+        sync(target)
+        sync(target.parent)
+        return hashes
+
+
+def _bring_out(new: Path, target: Path) -> None:
+    """Move the files of a backup into its folder once they are private, what makes it one at last.
+
+    The folder may be open to others, and SQLite and DuckDB make files as the umask has it: whoever opens one
+    while it is written reads it for ever.
+    """
+    for entry in sorted(new.iterdir(), key=lambda entry: entry.name == MANIFEST):
+        if entry.name == MANIFEST:
+            sync(target)
+        os.replace(entry, target / entry.name)
 
 
 def _copy_record(record: Record, target: Path) -> None:

@@ -6,6 +6,7 @@ add the step that turns the version before into the new one here. Steps are neve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,8 @@ def hot(db: apsw.Connection, path: Path, version: int, known: int) -> None:
 
 
 def copy_hot(db: apsw.Connection, target: Path) -> None:
-    """Copy the hot ledger that *db* has open, all of it."""
+    """Copy the hot ledger that *db* has open, all of it, into a file that is its owner's alone."""
+    os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
     copy = apsw.Connection(str(target))
     try:
         with copy.backup("main", db, "main") as running:
@@ -103,3 +105,4 @@ def back_up_record(db: duckdb.DuckDBPyConnection, path: Path, version: int) -> N
         db.execute(f'COPY FROM DATABASE "{name[0]}" TO backup_of_older')
     finally:
         db.execute("DETACH backup_of_older")
+    os.chmod(target, 0o600)

@@ -6,8 +6,11 @@ and one that nobody closes keeps nothing but itself: its file has no name any mo
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -60,12 +63,23 @@ def open_private(target: Path, ledger: Path) -> duckdb.DuckDBPyConnection:
         read_only=True,
         config={
             "autoinstall_known_extensions": "false",
-            "temp_directory": str(Path(tempfile.gettempdir()) / target.stem),
+            "temp_directory": str(_private_folder(os.getpid()) / target.stem),
         },
     )
     db.execute("SET TimeZone = 'UTC'")
     _keep_from_the_ledger(db, ledger)
     return db
+
+
+@functools.cache
+def _private_folder(pid: int) -> Path:
+    """Return where this process's connections put what does not fit into memory; gone when it ends.
+
+    DuckDB's own folders and files can be read by every user of the machine, under names that can be guessed.
+    """
+    folder = tempfile.mkdtemp(prefix="ib-usage-")  # 0700
+    atexit.register(lambda: os.getpid() == pid and shutil.rmtree(folder, ignore_errors=True))
+    return Path(folder)
 
 
 def _keep_from_the_ledger(db: duckdb.DuckDBPyConnection, path: Path) -> None:

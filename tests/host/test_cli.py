@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from ib_kernel.cli import main
+from ib_kernel.errors import ConfigError
+from ib_kernel.host import commands
 
 
 def ib(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -59,6 +64,24 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "doctor",
     ):
         assert command in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_what_a_command_writes_is_its_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries make files as the umask has it: during a command it lets nobody else in, and comes back."""
+
+    def doctor(given: argparse.Namespace) -> int:
+        (tmp_path / "written").touch(mode=0o666)
+        raise ConfigError("no")
+
+    monkeypatch.setattr(commands, "doctor", doctor)
+    before = os.umask(0o002)
+    try:
+        assert main(["doctor"]) == 1
+        assert os.umask(0o002) == 0o002
+    finally:
+        os.umask(before)
+    assert (tmp_path / "written").stat().st_mode & 0o777 == 0o600
 
 
 def test_people_come_and_go(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

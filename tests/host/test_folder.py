@@ -47,3 +47,25 @@ def test_a_folder_that_cannot_be_closed_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "chmod", refuse)
     with pytest.raises(ConfigError, match="cannot be kept from other users"):
         make_private(folder)
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_that_another_user_has_put_there_is_refused(tmp_path: Path) -> None:
+    """The ledger would be in a file of theirs, which they read for ever; the folder stays closed."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "hot.sqlite3").touch()
+    os.chown(folder / "hot.sqlite3", 65534, 65534)
+    with pytest.raises(ConfigError, match=r"'hot\.sqlite3' in it is another's"):
+        make_private(folder)
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_one_s_own_files_in_a_folder_that_was_open_stay(tmp_path: Path) -> None:
+    """It was made by hand, and used."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "hot.sqlite3").touch()
+    assert "it is this user's alone now" in make_private(folder)

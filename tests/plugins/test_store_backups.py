@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ib_duckdb import archive, backups
 from ib_duckdb.backups import HOT, MANIFEST, RECORD
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import StoreBusy, StoreError
 from ib_kernel.values import CallEnd, Message, NewSession, Status, private_part
+from ib_kernel.values.moving import LedgerRows
 
 
 @pytest.fixture
@@ -72,6 +75,64 @@ def test_files_of_a_backup_are_their_owners_only(store: DuckDBStore, tmp_path: P
     store.backup(tmp_path / "backup")
     for file in [tmp_path / "backup", *(tmp_path / "backup").rglob("*")]:
         assert file.stat().st_mode & 0o077 == 0, file
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """What is not said to be private is for everybody."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def readable(folder: Path) -> list[Path]:
+    """Return what another user can open under *folder*, which is open to all."""
+    found = []
+    for entry in folder.iterdir():
+        mode = entry.stat().st_mode
+        if entry.is_dir():
+            found += readable(entry) if mode & 0o011 else []
+        elif mode & 0o066:
+            found.append(entry)
+    return found
+
+
+def test_nobody_reads_a_backup_that_is_being_written(
+    store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_umask: None
+) -> None:
+    """The folder may be open to all: who opens a file before it is private would read it for ever."""
+    target, seen = tmp_path / "backup", []
+    target.mkdir(mode=0o777)
+
+    def finish(folder: Path, ledger_id: str) -> dict[str, str]:
+        seen.append(readable(target))
+        return write_manifest(folder, ledger_id)
+
+    write_manifest = backups._write_manifest
+    monkeypatch.setattr(backups, "_write_manifest", finish)
+    store.backup(target)
+    assert seen == [[]]
+    assert readable(target) == []
+    assert {file.name for file in target.iterdir()} == {HOT, RECORD, MANIFEST}
+
+
+def test_nobody_reads_a_file_to_take_along_that_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_umask: None
+) -> None:
+    """Nor a file of another store's rows."""
+    target, seen = tmp_path / "open" / "usage.duckdb", []
+    target.parent.mkdir(mode=0o777)
+
+    def finish(new: Path, tables: Iterable[LedgerRows]) -> None:
+        fill(new, tables)
+        seen.append(readable(target.parent))
+
+    fill = archive._fill
+    monkeypatch.setattr(archive, "_fill", finish)
+    archive.DuckDBFormat().write(target, [])
+    assert seen == [[]]
+    assert [file.name for file in target.parent.iterdir()] == ["usage.duckdb"]
+    assert readable(target.parent) == []
 
 
 def test_a_backup_made_under_load_adds_up(store: DuckDBStore, tmp_path: Path) -> None:

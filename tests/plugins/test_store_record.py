@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,6 +217,18 @@ def test_a_handed_out_connection_cannot_open_the_ledger(
                 db.execute("COPY calls TO 'calls.csv'")
                 assert (work / "calls.csv").exists()
             assert db.execute("SELECT count(*) FROM sessions").fetchone() is not None
+
+
+def test_what_does_not_fit_into_memory_is_kept_from_other_users(store: DuckDBStore) -> None:
+    """DuckDB's own files for it can be read by all, under a name that can be guessed, in a folder of all."""
+    many = "SELECT count(*) FROM (SELECT repeat('x', 20) || range AS text FROM range(2000000) ORDER BY text)"
+    with store.connect() as db:
+        db.execute("SET memory_limit = '60MB'; SET threads = 1")
+        assert db.execute(many).fetchall() == [(2_000_000,)]
+        (name,) = db.execute("SELECT current_setting('temp_directory')").fetchall()[0]
+        folder = Path(name).parent
+        assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, os.geteuid())
+        assert folder != Path(tempfile.gettempdir())
 
 
 def test_an_older_hot_ledger_that_was_put_back_is_named(
