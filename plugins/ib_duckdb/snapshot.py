@@ -78,7 +78,12 @@ def _private_folder(pid: int) -> Path:
     DuckDB's own folders and files can be read by every user of the machine, under names that can be guessed.
     """
     folder = tempfile.mkdtemp(prefix="ib-usage-")  # 0700
-    atexit.register(lambda: os.getpid() == pid and shutil.rmtree(folder, ignore_errors=True))
+
+    def remove() -> None:
+        if os.getpid() == pid:  # a forked child's end is not ours
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
     return Path(folder)
 
 
