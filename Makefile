@@ -104,6 +104,11 @@ bench-teams: $(VENV)/.installed ## PostgreSQL beside the embedded ledger, 1,000 
 bench-failover: $(VENV)/.installed ## a primary dies under 16 writers, by hand and with Patroni; writes benchmarks/results/failover.md
 	$(PY) benchmarks/failover.py
 
+.PHONY: test-host-long
+test-host-long: $(VENV)/.installed ## 100 connections cut while streaming; 40 times 40 turns and 40 gateway calls at once
+	CUTS=100 $(PY) -m pytest tests/host/test_turns.py -k broken_lines --timeout 1800
+	AT_ONCE_RUNS=40 $(PY) -m pytest tests/host/test_gateway.py -k never_exceed --timeout 1800
+
 .PHONY: bench-host-stops
 bench-host-stops: $(VENV)/.installed ## how soon the service's stream ends when a candidate stops; STOPS
 	$(PY) benchmarks/host_stops.py

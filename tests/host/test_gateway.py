@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import socket
 import threading
 import time
@@ -211,8 +212,14 @@ def test_the_least_of_several_caps_is_sent(host: Served, service: FaultServer) -
     assert "max_tokens" not in body
 
 
-def test_many_calls_at_once_never_exceed_the_budget(settings: Settings, service: FaultServer) -> None:
-    """40 tools and 40 turns on one budget: some are refused, none is beyond, and nothing stays held."""
+@pytest.mark.parametrize("run", range(int(os.environ.get("AT_ONCE_RUNS", "1"))))
+def test_many_calls_at_once_never_exceed_the_budget(
+    settings: Settings, service: FaultServer, run: int
+) -> None:
+    """40 tools and 40 turns on one budget: some are refused, none is beyond, and nothing stays held.
+
+    AT_ONCE_RUNS says how often (`make test-host-long`).
+    """
     with served(hosted(settings, service, reply_tokens=100, min_reply_tokens=50)) as host:
         session = host.session(token_budget=4_000)
         token, most, done = host.token(session), [0], threading.Event()
