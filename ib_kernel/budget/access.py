@@ -44,6 +44,9 @@ class LedgerAccess:
     @property
     def store(self) -> BudgetStore:
         """The ledger; what is written to it passes the scrubber."""
+        store = self._store
+        if store is not None:  # each call of a gateway asks several times
+            return store
         with self._lock:
             if self._store is None:
                 self._store = scrubbed(self.plugins.store(self.settings))

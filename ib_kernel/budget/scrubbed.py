@@ -52,7 +52,7 @@ class ScrubbedStore:
 
         @functools.wraps(found)
         def write(*args: Any, **kwargs: Any) -> Any:
-            given = [arg for arg in args if type(arg) is not Reservation], kwargs
+            given = (*[arg for arg in args if type(arg) is not Reservation], *kwargs.values())
             if holds_no_key(given, repeats=repeats):  # nearly always
                 return found(*args, **kwargs)
             clean = (arg if isinstance(arg, Reservation) else scrub_value(arg) for arg in args)

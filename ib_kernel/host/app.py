@@ -6,7 +6,6 @@ every answer has. It logs what was asked without anything secret: method, path, 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -26,6 +25,7 @@ from ib_kernel.host import desk, entry, gateway, hub, join, page, report, turns,
 from ib_kernel.host.answers import Refused, answer, error_response
 from ib_kernel.host.openapi import TEXT, fields, operation
 from ib_kernel.host.proxy import seen_through
+from ib_kernel.host.slow_bodies import SlowBodies
 from ib_kernel.values.joining import is_loopback
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class Border:
         if host.options.is_secure:
             self._headers.append((b"strict-transport-security", b"max-age=31536000"))
         self._own = frozenset(name for name, _ in self._headers)
+        self._slow = SlowBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -163,7 +164,7 @@ class Border:
             else:
                 scope = inner or scope
                 app = self._doors.get((scope["method"], scope["path"]), self._app)
-                await app(scope, _limited(receive), send_with_headers)
+                await app(scope, _limited(receive, self._slow), send_with_headers)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is one line to whoever asked
             failed = error_response(error)
             if not status:
@@ -207,7 +208,7 @@ def _path(scope: Scope) -> str:
     return "".join(c if c.isprintable() and c != " " else "?" for c in str(scope["path"])[:200])
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, slow: SlowBodies) -> Receive:
     """Return *receive* with a cap on the body's bytes, and on the seconds until it is there."""
     size, ends, whole = 0, time.monotonic() + BODY_S, False
 
@@ -216,8 +217,7 @@ def _limited(receive: Receive) -> Receive:
         if whole:
             return await receive()
         try:
-            async with asyncio.timeout(max(0.0, ends - time.monotonic())):
-                message = await receive()
+            message = await slow.read(receive, ends)
         except TimeoutError:
             raise Refused(408, "slow", f"the request did not arrive within {BODY_S:.0f} s") from None
         if message["type"] == "http.request":

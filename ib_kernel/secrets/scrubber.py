@@ -98,7 +98,7 @@ def holds_no_key(value: object, *, repeats: bool = False) -> bool:
         repeats: Whether the same texts come again and again, so that the answer is worth remembering.
     """
     texts: list[str] = []
-    _add_texts(value, texts)
+    _add_all((value,), texts)
     text = "\n".join(texts)
     if not known.registry.environment_read:
         learn_environment()
@@ -144,6 +144,8 @@ def _add_all(values: Iterable[Any], texts: list[str]) -> None:
             continue
         elif kind in _READERS:
             _add_all(_READERS[kind](value), texts)
+        elif kind is tuple or kind is list:
+            _add_all(value, texts)
         else:
             _add_texts(value, texts)
 

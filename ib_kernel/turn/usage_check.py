@@ -54,7 +54,7 @@ def check_usage(said: Reported | Usage | None, *, prompt: int, exact: bool, has_
     said = said if isinstance(said, Reported) else reported_of(said)
     problems = [f"{name} is not a count of tokens" for name in said.impossible]
     problems += [f"{name} fell within the answer" for name in said.fell]
-    if {"input_tokens", "output_tokens"} & set(said.impossible):
+    if said.impossible and {"input_tokens", "output_tokens"} & set(said.impossible):
         return Checked(problems=tuple(problems))
     if not (said.input_tokens or said.output_tokens or said.total_tokens):
         zero = said.input_tokens == 0 or said.output_tokens == 0 or said.total_tokens == 0

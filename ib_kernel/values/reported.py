@@ -146,8 +146,8 @@ def _number(text: str) -> float | int | None:
 
 def _group(raw: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
     for name in names:
-        if isinstance(raw.get(name), Mapping):
-            found: Mapping[str, Any] = raw[name]
+        found: Any = raw.get(name)
+        if found is not None and isinstance(found, Mapping):
             return found
     return {}
 

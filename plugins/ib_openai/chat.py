@@ -56,6 +56,13 @@ _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "r
               "thinking_blocks")  # fmt: skip
 
 
+_PLAIN = _KNOWN - {"error", "obfuscation"}
+_PLAIN_CHOICE = frozenset({"index", "message", "logprobs", "finish_reason"})
+_PLAIN_MESSAGE = frozenset({"role", "content", "refusal", "annotations"})
+_PLAIN_ENDS = ("stop", "length")
+"""What a whole answer may have that is read at once: text, usage, and nothing that must be looked into."""
+
+
 class ChatReader(AnswerReader):
     """Reads Chat Completions. See `AnswerReader` for the fields.
 
@@ -67,6 +74,38 @@ class ChatReader(AnswerReader):
         super().__init__(key, other)
         self._repeats = self._tools = self._deltas = self._plain = self._tagged = False
         self._messages: list[str] = []
+
+    def whole(self, answer: Any) -> list[Heard]:
+        """Return the texts of an answer that was not streamed: an object, or a list of them."""
+        text = self._plain_text(answer)
+        if text is None:
+            return super().whole(answer)
+        self._note_about(answer, "created")
+        self._messages.append(text)
+        self._finish = answer["choices"][0]["finish_reason"]
+        self.began = self.finished = self.complete = True
+        self._heard_any = self._text_came = self._whole = self._closed = True
+        return [Piece(text)]
+
+    def _plain_text(self, answer: Any) -> str | None:
+        """Note the usage of a whole answer of the usual shape and return its text; None, and nothing else.
+
+        What `_one` would find in it is the same, at a third of its time: nearly all whole answers are such.
+        """
+        if not isinstance(answer, dict) or not answer.keys() <= _PLAIN or self._heard_any or self._raw:
+            return None
+        choices, usage = answer.get("choices"), answer.get("usage")
+        choice = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
+        if not isinstance(choice, dict) or not choice.keys() <= _PLAIN_CHOICE or choice.get("index") != 0:
+            return None
+        message = choice.get("message")
+        if not isinstance(message, dict) or not message.keys() <= _PLAIN_MESSAGE or message.get("refusal"):
+            return None
+        text = message.get("content")
+        if not isinstance(text, str) or not text or choice.get("finish_reason") not in _PLAIN_ENDS:
+            return None
+        self._note_usage((usage,))
+        return text if self._reported is not None else None
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
         if value.get("error") or kind == "error" or _is_error(value):

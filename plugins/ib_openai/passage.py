@@ -52,14 +52,14 @@ class OpenAIPassage:
         """Return the Chat Completions body that the service is sent for *request*."""
         own = self._models.get(request.model)
         field = own.get("cap_field") if isinstance(own, Mapping) else None
-        return well_formed_value(chat.chat_body(request, self._dialect, field))
+        return _well_formed(chat.chat_body(request, self._dialect, field))
 
     def responses_body(self, body: Mapping[str, Any], cap: int) -> dict[str, Any]:
         """Return a Responses *body* as the service is sent it, capped at *cap* tokens."""
         sent = {"store": False, **body, "max_output_tokens": cap}
         if not self._dialect.reasoning_effort:
             sent.pop("reasoning", None)
-        return well_formed_value(sent)
+        return _well_formed(sent)
 
     def answer(self, api: Api) -> PassingChat | PassingResponses:
         """Return a reader of one answer."""
@@ -74,3 +74,14 @@ class OpenAIPassage:
     def rate_limits(self, headers: Mapping[str, str]) -> RateLimits | None:
         """Return the limits that an answer's headers tell (names in lower case), None for none."""
         return read_rate_limits(headers)
+
+
+def _well_formed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return *body*, which came out of JSON, with every text `well_formed`."""
+    from pydantic_core import to_json
+
+    try:  # what can be written as UTF-8 holds no surrogate; a quarter of the time
+        to_json(body)
+    except ValueError:
+        return well_formed_value(body)
+    return body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import http.client
 import json
 import os
 import socket
@@ -600,6 +601,21 @@ def test_a_slow_client_holds_nothing_while_it_sends(host: Served) -> None:
     assert host.calls(session) == []
 
 
+def test_a_request_that_does_not_come_is_told_so(host: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the shape that tools understand, once its time is over."""
+    monkeypatch.setattr("ib_kernel.host.app.BODY_S", 0.0)
+    token = host.token(host.session())
+    line = http.client.HTTPConnection("127.0.0.1", int(host.address.rpartition(":")[2]), timeout=60)
+    line.putrequest("POST", "/openai/v1/chat/completions")
+    line.putheader("Authorization", f"Bearer {token}")
+    line.putheader("Content-Length", "1000")
+    line.endheaders(b"{")
+    answer = line.getresponse()
+    assert answer.status == 408
+    assert "did not arrive" in json.loads(answer.read())["error"]["message"]
+    line.close()
+
+
 def test_the_hosts_key_is_nowhere_that_a_candidate_can_see(host: Served, service: FaultServer) -> None:
     """No header and no body of any answer has it, and the service's own headers stay where they are."""
     session = host.session()
@@ -670,7 +686,6 @@ def post(
     headers: dict[str, str] | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Post *body* (bytes as they are) and return the status and the JSON of the answer."""
-    import http.client
 
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     line = http.client.HTTPConnection("127.0.0.1", int(host.address.rpartition(":")[2]), timeout=60)

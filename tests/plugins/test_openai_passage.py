@@ -189,3 +189,133 @@ def test_a_passage_goes_where_the_settings_say() -> None:
     assert passage.headers()["api-key"] == "sk-abcdefghij0123456789"
     assert "sk-abc" not in repr(passage) + repr(vars(passage))
     assert passage.responses_body({"model": "m", "input": "x"}, 7)["max_output_tokens"] == 7
+
+
+PLAIN: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_790_000_000,
+    "model": "gpt-5.4-mini",
+    "usage": {"prompt_tokens": 26, "completion_tokens": 5, "total_tokens": 31},
+    "service_tier": "default",
+}
+USUAL = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "Two.", "refusal": None},
+    "finish_reason": "stop",
+}
+LEFT_OUT = object()
+about = st.dictionaries(
+    st.sampled_from([*PLAIN, "error", "obfuscation", "base_resp", "detail", "eval_count", "done"]),
+    st.sampled_from(
+        [
+            LEFT_OUT,
+            None,
+            "",
+            "gpt-x",
+            7,
+            True,
+            {},
+            {"code": 1},
+            {"prompt_tokens": -1},
+            {"input_tokens": 3},
+            [],
+        ]
+    ),
+    max_size=2,
+)
+of_choice = st.dictionaries(
+    st.sampled_from([*USUAL, "logprobs", "delta", "text", "error", "usage"]),
+    st.sampled_from(
+        [
+            LEFT_OUT,
+            None,
+            0,
+            1,
+            "0",
+            0.0,
+            "stop",
+            "length",
+            " STOP",
+            "content_filter",
+            "error",
+            "tool_calls",
+            {},
+            {"content": "x"},
+            {"prompt_tokens": 2, "completion_tokens": 1},
+            ["stop"],
+            "null",
+        ]
+    ),
+    max_size=2,
+)
+of_message = st.dictionaries(
+    st.sampled_from(
+        ["role", "content", "refusal", "annotations", "tool_calls", "function_call", "reasoning"]
+    ),
+    st.sampled_from(
+        [
+            LEFT_OUT,
+            None,
+            "",
+            "no",
+            "a\ud800",
+            [],
+            [{"function": {"name": "f", "arguments": "{}"}}],
+            {},
+            {"name": "f", "arguments": "{}"},
+            [{"type": "text", "text": "part"}],
+            3,
+        ]
+    ),
+    max_size=2,
+)
+
+
+def _with(value: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in {**value, **changed}.items() if one is not LEFT_OUT}
+
+
+def _read_whole(body: bytes, *, at_once: bool) -> Any:
+    """Return all that a reader knows of a whole answer, or its error."""
+    answer = PassingChat()
+    if not at_once:
+        answer._reader._plain_text = lambda answer: None  # type: ignore[method-assign]
+    try:
+        answer.whole(body)
+    except ClientError as error:
+        return type(error), str(error), error.usage, error.raw_usage
+    known = {
+        name: one for name, one in vars(answer._reader).items() if name not in ("_plain_text", "_others")
+    }
+    try:
+        done: Any = answer.done()
+    except ClientError as error:
+        done = type(error), str(error), error.usage, error.raw_usage
+    return answer.pieces, answer.others, known, done
+
+
+class TestWholeAnswers:
+    @given(about, st.lists(st.tuples(of_choice, of_message), min_size=1, max_size=2))
+    def test_one_that_is_read_at_once_says_the_same(
+        self, changed: dict[str, Any], choices: list[tuple[dict[str, Any], dict[str, Any]]]
+    ) -> None:
+        made = [
+            _with({**USUAL, "message": _with(USUAL["message"], message)}, choice)
+            for choice, message in choices
+        ]  # type: ignore[arg-type]
+        body = json.dumps(_with({**PLAIN, "choices": made}, changed)).encode()
+        assert _read_whole(body, at_once=True) == _read_whole(body, at_once=False)
+
+    def test_the_usual_one_is_read_at_once(self) -> None:
+        reader = PassingChat()._reader
+        assert reader._plain_text({**PLAIN, "choices": [USUAL]}) == "Two."
+
+    @pytest.mark.parametrize(
+        "body", [b"\xef\xbb\xbf{}", b"[]", b"null", b"<html>", b"\xff\xfe", b"", b'"text"']
+    )
+    def test_what_is_no_answer_is_told_as_before(self, body: bytes) -> None:
+        with pytest.raises(ClientError):
+            answer = PassingChat()
+            answer.whole(body)
+            answer.done()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -52,24 +53,27 @@ class GatewayCall:
         session = self._session = known.session
         self._passage = known.passage
         self._service, self._settings = gateway.service, gateway.service.settings
-        self.running = RunningCall(session.session_id, stream=asked.stream)
+        self._session_id = session.session_id
+        self.running = RunningCall(self._session_id, stream=asked.stream)
         self._started = False
         self._counted: dict[str, Any] = {}
         self._reply = 0
         self._whole = b""
         self._answer: PassingAnswer | None = None
         self._deadline = time.monotonic() + self._settings.deadline_s
-        self._notify = Notifier(
-            self._service, session.session_id, CLIENT, asked.model, self._settings.warn_at
-        )
+
+    @functools.cached_property
+    def _notify(self) -> Notifier:
+        """Tells plugins, and the ledger of refusals; most calls tell nobody."""
+        return Notifier(self._service, self._session_id, CLIENT, self._asked.model, self._settings.warn_at)
 
     async def run(self, size: int) -> None:
         """Serve a request of *size* bytes to its end."""
         gateway = self._gateway
         gateway.running.add(self.running)
         try:
-            gateway.quota.require(self._session.session_id)
-            async with gateway.pacing.place(self._session.session_id) as place:
+            gateway.quota.require(self._session_id)
+            async with gateway.pacing.place(self._session_id) as place:
                 await self._admitted(place, size)
             if not self._asked.stream:
                 length = str(len(self._whole)).encode()
@@ -139,7 +143,8 @@ class GatewayCall:
         running.reservation = attempt.reservation
         running.sent_at = None
         try:
-            await self._gateway.observers.before(self._session.session_id, self._notify, number, attempt)
+            if self._gateway.observers.any:
+                await self._gateway.observers.before(self._session_id, self._notify, number, attempt)
             running.sent_at = running.last_sign = time.monotonic()
             done = await self._passed_on(attempt, place)
         except asyncio.CancelledError:
@@ -248,9 +253,10 @@ class GatewayCall:
         end = self._known.recorder.ended(attempt, done)
         messages = self._messages(attempt, partial=partial)
         await self._service.asettle_call(attempt.reservation, end, messages=messages)
-        self._gateway.quota.add(self._session.session_id, messages)
+        self._gateway.quota.add(self._session_id, messages)
         await self._rejected(attempt)
-        await self._gateway.observers.after(self._session.session_id, self._notify, attempt, end)
+        if self._gateway.observers.any:
+            await self._gateway.observers.after(self._session_id, self._notify, attempt, end)
 
     async def _rejected(self, attempt: Attempt) -> None:
         if attempt.problems:

@@ -15,7 +15,7 @@ HOOKS = ("ib_before_call", "ib_after_call", "ib_call_failed", "ib_budget_warning
 
 
 class Observers:
-    """Notifies plugins of settled calls. Costs a look at a clock while no plugin observes calls."""
+    """Notifies plugins of settled calls; to be asked while there are `any` that observe calls."""
 
     def __init__(self, service: TokenService) -> None:
         self._service = service
@@ -41,8 +41,6 @@ class Observers:
             number: The attempt's number, from 1 on.
             attempt: What is sent.
         """
-        if not self.any:
-            return
         if session_id not in self._used:
             totals = await asyncio.to_thread(self._service.totals, session_id)
             self._used.setdefault(session_id, totals.used)
@@ -57,8 +55,6 @@ class Observers:
             attempt: What was settled.
             end: Its row.
         """
-        if not self.any:
-            return
         totals = await asyncio.to_thread(self._service.totals, session_id)
         # Two calls that end together may both read the sums after both: compare with what was seen last.
         before = self._used.get(session_id, totals.used - end.charged)

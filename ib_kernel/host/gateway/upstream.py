@@ -95,22 +95,27 @@ class Upstream:
 
 async def read_whole(response: aiohttp.ClientResponse, limit: int = MAX_WHOLE_BYTES) -> bytes:
     """Return an answer's body. `StreamBroken` for one that does not come whole, or is too long."""
-    found = bytearray()
+    found: list[bytes] = []
+    size = 0
     problem: ClientError | None = None
+    content = response.content
     try:
-        async for chunk in response.content.iter_any():
-            found += chunk
-            if len(found) > limit:
+        while chunk := await content.readany():
+            found.append(chunk)
+            size += len(chunk)
+            if size > limit:
                 raise StreamBroken(
                     f"the service's answer is longer than {limit // 2**20} MiB", retryable=False
                 )
+            if content.at_eof():
+                break
     except ClientError:
         raise
     except Exception as error:  # noqa: BLE001 - mapped here and raised below
         problem = from_transport(error)
     if problem is not None:
         raise problem
-    return bytes(found)
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 async def _refusal(passage: Passage, api: Api, response: aiohttp.ClientResponse) -> ClientError:
