@@ -1,7 +1,7 @@
 """The interpreter's own work in a process that does nothing but serve.
 
 How long a thread keeps the interpreter while others want it stays as it is by default, 5 ms: 0.2 ms cost a
-third of the gateway's calls, and a turn's first piece came no earlier (docs/decisions/0023).
+third of the gateway's calls. Who hands something over lets go by itself (docs/decisions/0023).
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def plan_turn(count: Count, model: ModelInfo, purse: Purse, wish: Wish) -> Plan:
         limits["the ceiling on the bill"] = (purse.bill_left - prompt) // n
     if purse.money_reply is not None:
         limits["the budget in money"] = purse.money_reply // n
-    tightest = min(limits, key=lambda name: limits[name])
+    tightest = min(limits, key=limits.__getitem__)
     room = limits[tightest]
     if room >= wish.asked:
         return Plan(prompt, wish.asked, n, new=purse.new)

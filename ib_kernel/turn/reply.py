@@ -11,6 +11,7 @@ import asyncio
 import collections
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any
@@ -130,6 +131,7 @@ class Reply:
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the reader's loop is gone
                 loop.call_soon_threadsafe(self._event.set)
+            time.sleep(0)  # the loop has the interpreter now, not when this thread next waits for the network
 
         self._wake = wake
         self._start()

@@ -126,6 +126,8 @@ def reported_of(usage: Any) -> Reported:
 
 def tokens_of(value: Any) -> int | None:
     """Return a count of tokens written as a number or as text (``70``, ``70.0``, ``"70"``), else None."""
+    if type(value) is int:
+        return value if 0 <= value < MOST_TOKENS else None
     if isinstance(value, str):
         value = _number(value)
     if isinstance(value, float) and value.is_integer():

@@ -65,4 +65,5 @@ class Quota:
 
 
 def _size(message: Message) -> int:
-    return len(message.content.encode("utf-8", "replace"))
+    text = message.content
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

@@ -59,7 +59,7 @@ class Upstream:
         try:
             response = await self._http.post(
                 url,
-                data=write_json(body),
+                data=aiohttp.BytesPayload(write_json(body)),  # as aiohttp would make of it
                 headers=passage.headers(),
                 allow_redirects=False,
                 proxy=self._proxy(url),
