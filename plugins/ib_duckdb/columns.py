@@ -7,7 +7,9 @@ every insert.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 VERSION = 5
 """Version of the tables below; kept in ``internal.version`` of the file."""
@@ -20,6 +22,14 @@ def _stamp(column: str) -> str:
 def _dollars(column: str) -> str:
     parts = f"{column} / 1000000000, {column} % 1000000000"
     return f"CASE WHEN {column} IS NOT NULL THEN printf('%d.%09d', {parts}) END"
+
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+def columns_of(rows: Rows) -> list[list[Any]]:
+    """Return *rows* as lists, one per column."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,13 @@ class Column:
             return f"unnest(?::VARCHAR[])::{self.type}"
         return f"unnest(?::{self.type}[])"
 
+    @property
+    def bind_one(self) -> str:
+        """The same for one such value, which all rows get."""
+        if self.type == "TIMESTAMP":
+            return "make_timestamp(?::BIGINT)"
+        return f"?::{'VARCHAR::' if self.type.startswith('DECIMAL') else ''}{self.type}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -60,12 +77,21 @@ class Table:
         columns = ", ".join(f"{column.name} {column.type}" for column in self.columns)
         return f"CREATE TABLE IF NOT EXISTS {schema}.{self.name} ({columns})"
 
-    def insert(self, schema: str) -> str:
-        """Return the statement that inserts bound lists, one per column, sorted by session and time."""
-        names = ", ".join(column.name for column in self.columns)
-        values = ", ".join(f"{column.bind} AS {column.name}" for column in self.columns)
-        rows = f"SELECT {names} FROM (SELECT {values}) ORDER BY {self.order}"  # noqa: S608 (our own names)
-        return f"INSERT INTO {schema}.{self.name} ({names}) {rows}"
+    def insert(self, schema: str, rows: Rows) -> tuple[str, list[Any]]:
+        """Return the statement that inserts *rows*, sorted by session and time, and what it binds.
+
+        A column whose rows are all alike, which most are among the rows of some seconds, is bound as one
+        value: converting values is most of the work.
+        """
+        names, binds, bound = [], [], []
+        for column, values in zip(self.columns, columns_of(rows), strict=True):
+            alike = type(values[0]) is not float and values.count(values[0]) == len(values)  # 0.0 == -0.0
+            names.append(column.name)
+            binds.append(f"{column.bind_one if alike else column.bind} AS {column.name}")
+            bound.append(values[0] if alike else values)
+        listed = ", ".join(names)
+        found = f"SELECT {listed} FROM (SELECT {', '.join(binds)}) ORDER BY {self.order}"  # noqa: S608 (our own names)
+        return f"INSERT INTO {schema}.{self.name} ({listed}) {found}", bound
 
     def tried(self) -> str:
         """Return the query that converts the same bound lists and keeps nothing."""

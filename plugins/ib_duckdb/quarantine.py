@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb.columns import Table
+from ib_duckdb.columns import Rows, Table, columns_of
 from ib_duckdb.faults import in_use_by, is_damage
 from ib_duckdb.statements import one_line
 
@@ -17,43 +17,48 @@ if TYPE_CHECKING:
 
     from ib_duckdb.hot import Hot
 
-Rows = Sequence[tuple[Any, ...]]
 Apart = list[tuple[Any, ...]]
 
 
-def insert(
+def insert(db: duckdb.DuckDBPyConnection, table: Table, schema: str, rows: Rows) -> None:
+    """Insert those of a table's *rows* that DuckDB can take."""
+    insert_all(db, {table: rows}, schema)
+
+
+def insert_all(
     db: duckdb.DuckDBPyConnection,
-    table: Table,
-    schema: str,
-    rows: Rows,
+    batch: Mapping[Table, Rows],
+    schema: str = "",
     *,
     also: Callable[[], object] = lambda: None,
-    apart: Callable[[Apart], object] = lambda bad: None,
+    apart: Callable[[Table, Apart], object] = lambda table, bad: None,
 ) -> int:
     """Insert the rows that DuckDB can take, and do what is *also* in that transaction; return how many.
 
-    Those that it cannot take go to *apart* before. Converting the values is most of the work: rows are looked
-    at only when the whole is refused.
+    They go to each table's own schema, or to *schema*. Those that it cannot take go to *apart* before.
+    Converting the values is most of the work: rows are looked at only when the whole is refused.
     """
     try:
-        _insert(db, table, schema, rows, also)
+        _insert(db, batch, schema, also)
     except Exception:
-        good, bad = sorted_out(db, table, rows) if rows else (rows, [])
-        if not bad:  # so it was something else
+        found = {table: sorted_out(db, table, rows) for table, rows in batch.items()}
+        if not any(bad for _, bad in found.values()):  # so it was something else
             raise
-        apart(bad)
-        _insert(db, table, schema, good, also)
-        return len(good)
-    return len(rows)
+        for table, (_, bad) in found.items():
+            apart(table, bad)
+        batch = {table: good for table, (good, _) in found.items()}
+        _insert(db, batch, schema, also)
+    return sum(map(len, batch.values()))
 
 
 def _insert(
-    db: duckdb.DuckDBPyConnection, table: Table, schema: str, rows: Rows, also: Callable[[], object]
+    db: duckdb.DuckDBPyConnection, batch: Mapping[Table, Rows], schema: str, also: Callable[[], object]
 ) -> None:
     db.execute("BEGIN")
     try:
-        if rows:
-            db.execute(table.insert(schema), values(rows))
+        for table, rows in batch.items():
+            if rows:
+                db.execute(*table.insert(schema or table.schema, rows))
         also()
         db.execute("COMMIT")
     except BaseException:
@@ -67,7 +72,7 @@ def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple
 
     Nothing is looked at one by one while all are well. Call it outside a transaction.
     """
-    reason = _refused(db, table, rows)
+    reason = _refused(db, table, rows) if rows else ""
     if not reason:
         return rows, []
     if len(rows) == 1:
@@ -82,19 +87,15 @@ def _refused(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> str:
     import duckdb
 
     try:
-        db.execute(table.tried(), values(rows)).fetchall()
+        db.execute(table.tried(), columns_of(rows)).fetchall()
     except (duckdb.Error, ValueError, TypeError, OverflowError, RuntimeError) as error:
         if isinstance(error, duckdb.Error) and (is_damage(error) or in_use_by(error) is not None):
             raise
-        if isinstance(error, (duckdb.OutOfMemoryException, duckdb.InterruptException)):
+        elsewhere = (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.IOException)
+        if isinstance(error, (*elsewhere, duckdb.FatalException)):
             raise
         return one_line(error)
     return ""
-
-
-def values(rows: Rows) -> list[list[Any]]:
-    """Return *rows* as bound lists, one per column."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def note(hot: Hot, table: Table, bad: Apart) -> None:

@@ -7,11 +7,12 @@ into `InUse`. The file is never opened by anything but DuckDB, but for `foreign.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ import apsw
 
 from ib_duckdb import foreign, migrate, private, quarantine, views
 from ib_duckdb.columns import TABLES, VERSION, Table
+from ib_duckdb.engine import Engine
 from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, new_process_lock, process_lock
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNK = 20_000
-"""Rows that are moved in one transaction."""
+"""Rows, of all tables together, that are moved in one transaction."""
 
 WAIT_S = 10.0
 """Seconds to wait while another thread or kernel uses the record, which takes some 25 ms."""
@@ -51,6 +53,11 @@ class Record:
         self._left: str | None = None
         self._lock_path = folder / "usage.lock"
         self._prepared = False
+        self._engine = Engine()
+
+    def close(self) -> None:
+        """Give back what is kept between two moves. Idempotent."""
+        self._engine.close()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -147,23 +154,36 @@ class Record:
         )
 
     def _move(self) -> int:
-        with self._hot.snapshot() as hot:
+        with self._hot.snapshot() as hot:  # with the locks held: nobody moves rows that are not in it
             if self._nothing_new(hot):
                 return 0
             (noted,) = hot.execute("SELECT max(file) FROM moved").fetchone() or (None,)
-        foreign.let_go(self.path)
-        if held_here(self.path):
-            raise InUse("this very process")
-        if look(self.path) not in (None, noted):
-            verify(self.path)
-        with self._begun_whole(), self._hot.snapshot() as hot, opened(self.path) as db:
+            foreign.let_go(self.path)
+            if held_here(self.path):
+                raise InUse("this very process")
+            if look(self.path) not in (None, noted):
+                verify(self.path)
+            moved = self._append(hot)
+            if moved is None:
+                moved = self._prepare_and_take(hot)
+        self._note_marks()
+        return moved
+
+    def _append(self, hot: apsw.Connection) -> int | None:
+        """Move rows into a file that has all its tables and views; None where they are to be made first."""
+        if not self.path.exists():
+            return None
+        with self._engine.attached(self.path) as db:
+            return self._take(hot, db) if schema_version(db) == (VERSION, digest()) else None
+
+    def _prepare_and_take(self, hot: apsw.Connection) -> int:
+        with self._begun_whole(), opened(self.path) as db:
             older = private.is_older(schema_version(db))
-            moved = 0 if older else self._take(hot, db)
+            moved = 0 if older else self._prepared_and_taken(hot, db)
         if older:
             private.clean_record(self.path)
-            with self._hot.snapshot() as hot, opened(self.path) as db:
-                moved = self._take(hot, db)
-        self._note_marks()
+            with opened(self.path) as db:
+                moved = self._prepared_and_taken(hot, db)
         return moved
 
     @contextmanager
@@ -181,15 +201,46 @@ class Record:
                     name.unlink(missing_ok=True)
             raise
 
-    def _take(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
+    def _prepared_and_taken(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
         self.prepare(db, hot)
         self._prepared = True
         os.chmod(self.path, 0o600)
-        found = watermarks(db, self._hot.ledger_id, self.path.stem)
+        return self._take(hot, db)
+
+    def _take(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
+        """Move rows above the watermarks and the watermarks, in one transaction per chunk: exactly once."""
+        found = watermarks(db, self._hot.ledger_id)
         self.marks = {table.name: found.get(table.name, 0) for table in TABLES}
-        if behind := self.behind():  # new rows would have numbers that others had
+        if behind := self._behind(hot):  # new rows would have numbers that others had
             raise StoreError(behind)
-        return sum(self._move_table(hot, db, table) for table in TABLES)
+        moved, more = 0, True
+        while more:
+            batch = self._next(hot)
+            more = sum(map(len, batch.values())) == CHUNK
+            if not batch:
+                break
+            marks = {table.name: rows[-1][-1] for table, rows in batch.items()}
+            moved += quarantine.insert_all(
+                db,
+                batch,
+                also=partial(set_watermarks, db, self._hot.ledger_id, marks),
+                apart=partial(quarantine.note, self._hot),
+            )
+            self.marks.update(marks)
+        return moved
+
+    def _next(self, hot: apsw.Connection) -> dict[Table, list[Any]]:
+        """Return the next rows to move, by table: `CHUNK`, or all there are."""
+        batch: dict[Table, list[Any]] = {}
+        room = CHUNK
+        for table in TABLES:
+            rows: list[Any] = hot.execute(table.select(), (self.marks[table.name], room)).fetchall()
+            room -= len(rows)
+            if rows:
+                batch[table] = rows
+            if not room:
+                break
+        return batch
 
     def _nothing_new(self, hot: apsw.Connection) -> bool:
         """Return True if every final row is in the file as it is: then nothing is opened or disturbed.
@@ -215,14 +266,17 @@ class Record:
         """Return a line when the hot ledger lacks rows that were moved from it, else ""."""
         marks = dict(self.marks)
         with self._hot.snapshot() as hot:  # read after the marks: rows are moved from it only
-            for name, mark in marks.items():
-                ((newest,),) = hot.execute(f"SELECT coalesce(max(seq), 0) FROM {name}").fetchall()  # noqa: S608
-                if isinstance(newest, int) and newest < mark:
-                    return (
-                        f"{self.path.name} has {mark - newest:,} rows of {name} that {self._hot.path.name} "
-                        "no longer has: an older copy of it was put back, or its -wal file deleted; totals "
-                        "and budgets do not count them, and nothing is moved. Put the newest copy back"
-                    )
+            return self._behind(hot, marks)
+
+    def _behind(self, hot: apsw.Connection, marks: Mapping[str, int] | None = None) -> str:
+        for name, mark in (self.marks if marks is None else marks).items():
+            ((newest,),) = hot.execute(f"SELECT coalesce(max(seq), 0) FROM {name}").fetchall()  # noqa: S608
+            if isinstance(newest, int) and newest < mark:
+                return (
+                    f"{self.path.name} has {mark - newest:,} rows of {name} that {self._hot.path.name} "
+                    "no longer has: an older copy of it was put back, or its -wal file deleted; totals "
+                    "and budgets do not count them, and nothing is moved. Put the newest copy back"
+                )
         return ""
 
     def _note_marks(self) -> None:
@@ -235,12 +289,10 @@ class Record:
 
     def prepare(self, db: duckdb.DuckDBPyConnection, hot: apsw.Connection) -> None:
         """Create what is missing in *db*, in one transaction. `StoreError` when it is a newer version's."""
-        text = views.text()
-        digest = hashlib.sha256(text.encode()).hexdigest()
         known = schema_version(db)
         if known is not None:
             migrate.check(self.path, known[0], VERSION, migrate.RECORD_STEPS)
-        if known == (VERSION, digest):
+        if known == (VERSION, digest()):
             return
         older = known is not None and known[0] < VERSION
         if known is not None and older:
@@ -253,34 +305,16 @@ class Record:
             db.execute(table.create(table.schema))
         db.execute("CREATE TABLE IF NOT EXISTS internal.moved (ledger VARCHAR, name VARCHAR, seq BIGINT)")
         db.execute(
-            "CREATE OR REPLACE TABLE internal.version AS SELECT ? AS version, ? AS views", [VERSION, digest]
+            "CREATE OR REPLACE TABLE internal.version AS SELECT ? AS version, ? AS views", [VERSION, digest()]
         )
-        db.execute(text)
+        db.execute(views.text())
         db.execute("COMMIT")
 
-    def _move_table(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection, table: Table) -> int:
-        """Move rows above the watermark and the watermark, in one transaction per chunk: exactly once."""
-        moved, more = 0, True
-        while more:
-            rows = hot.execute(table.select(), (self.marks[table.name], CHUNK)).fetchall()
-            more = len(rows) == CHUNK
-            if rows:
-                last: Any = rows[-1][-1]
-                moved += quarantine.insert(
-                    db,
-                    table,
-                    table.schema,
-                    rows,
-                    also=partial(self._set_watermark, db, table, last),
-                    apart=partial(quarantine.note, self._hot, table),
-                )
-                self.marks[table.name] = last
-        return moved
 
-    def _set_watermark(self, db: duckdb.DuckDBPyConnection, table: Table, seq: Any) -> None:
-        key = [self._hot.ledger_id, table.name]
-        db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name = ?", key)
-        db.execute("INSERT INTO internal.moved VALUES (?, ?, ?)", [*key, seq])
+@functools.cache
+def digest() -> str:
+    """Return what tells this program's views from those of another version."""
+    return hashlib.sha256(views.text().encode()).hexdigest()
 
 
 def look(path: Path) -> str | None:
@@ -346,7 +380,15 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             foreign.keep_lock(path, ours=0)
 
 
-def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str) -> dict[str, int]:
-    """Return, by table, up to where *ledger*'s rows are in the record attached as *catalog*."""
-    sql = f"SELECT name, seq FROM {catalog}.internal.moved WHERE ledger = ?"  # noqa: S608
+def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str = "") -> dict[str, int]:
+    """Return, by table, up to where *ledger*'s rows are in the record, attached as *catalog* if given."""
+    sql = f"SELECT name, seq FROM {catalog and catalog + '.'}internal.moved WHERE ledger = ?"  # noqa: S608
     return {str(name): int(seq) for name, seq in sorted(db.execute(sql, [ledger]).fetchall())}
+
+
+def set_watermarks(db: duckdb.DuckDBPyConnection, ledger: str, marks: Mapping[str, int]) -> None:
+    """Note up to where *ledger*'s rows are in the record; call it in the transaction that moves them."""
+    names = list(marks)
+    db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name IN (SELECT unnest(?))", [ledger, names])
+    sql = "INSERT INTO internal.moved SELECT ?, unnest(?::VARCHAR[]), unnest(?::BIGINT[])"
+    db.execute(sql, [ledger, names, list(marks.values())])

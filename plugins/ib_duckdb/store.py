@@ -161,6 +161,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
         self._mover.stop()
         if self._touched:
             self._mover.flush()
+        self._record.close()
         self._writer.close()
         self._hot.close()
         spare.wait()

@@ -1,0 +1,203 @@
+"""Moving rows: what it leaves between two moves, what it binds, and how often it is done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ib_duckdb import quarantine
+from ib_duckdb.columns import Column, Table, columns_of
+from ib_duckdb.engine import Engine
+from ib_duckdb.store import DuckDBStore
+from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[DuckDBStore]:
+    """A ledger with one moved call."""
+    store = DuckDBStore(folder, background=False)
+    store.open_session(NewSession("s", "Ada", 10**9, "m"))
+    store.set_status("s", Status.ACTIVE)
+    store.charge("s", CallEnd(10, 5))
+    store.flush()
+    yield store
+    assert store.check() == []
+    store.close()
+
+
+def outside(folder: Path, statement: str = "SELECT count(*) FROM calls") -> str:
+    """Ask the file for writing in a process of its own, as another tool does; return what it says."""
+    script = "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute(sys.argv[2]).fetchall())"
+    command = [sys.executable, "-c", script, str(folder / "usage.duckdb"), statement]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or done.stderr
+
+
+# --- what is kept between two moves
+
+
+def test_nothing_is_kept_open_between_two_moves(store: DuckDBStore, folder: Path) -> None:
+    """After a move anybody may have the file, in this process too, and later moves go on as before."""
+    path = folder / "usage.duckdb"
+    for calls in (2, 3):
+        store.charge("s", CallEnd(10, 5))
+        store.flush()
+        assert outside(folder) == f"[({calls},)]"
+        with duckdb.connect(str(path)) as mine:
+            assert mine.execute("SELECT count(*) FROM calls").fetchall() == [(calls,)]
+        assert not (folder / "usage.duckdb.wal").exists()
+
+
+def test_a_move_that_failed_leaves_nothing_behind(
+    store: DuckDBStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock on the file and no row twice: the next move begins anew."""
+    store.charge("s", CallEnd(10, 5))
+    with monkeypatch.context() as broken:
+        broken.setattr("ib_duckdb.record.set_watermarks", lambda *_: 1 / 0)
+        assert not store._mover.flush()
+    assert outside(folder) == "[(1,)]"
+    store.flush()
+    store.flush()
+    assert outside(folder) == "[(2,)]"
+
+
+def test_rows_of_all_tables_are_moved_in_one_transaction(store: DuckDBStore, folder: Path) -> None:
+    """A program that is stopped within one leaves all of its rows to the next move, none of them alone."""
+    store.charge("s", CallEnd(10, 5))
+    store.add_event(LedgerEvent("s", "note", 0.0))
+    real = quarantine.insert_all
+
+    def stopped(*args: Any, also: Any, **kwargs: Any) -> int:
+        def done() -> None:
+            also()
+            raise KeyboardInterrupt
+
+        return real(*args, also=done, **kwargs)
+
+    with pytest.MonkeyPatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(quarantine, "insert_all", stopped)
+        store._record.move()
+    both = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM events WHERE kind = 'note')"
+    assert outside(folder, both) == "[(1, 0)]"
+    store.flush()
+    assert outside(folder, both) == "[(2, 1)]"
+
+
+def test_many_rows_are_moved_in_several_transactions(
+    store: DuckDBStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, no more than so many are in memory at once, and each is moved once."""
+    monkeypatch.setattr("ib_duckdb.record.CHUNK", 3)
+    for number in range(7):
+        store.charge("s", CallEnd(10, 5))
+        store.add_event(LedgerEvent("s", "note", float(number)))
+    store.flush()
+    both = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM events WHERE kind = 'note')"
+    assert outside(folder, both) == "[(8, 7)]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_ends_although_its_parent_moves_rows(store: DuckDBStore) -> None:
+    """What the parent keeps between two moves is not ended in the child, which has none of its threads."""
+    store.charge("s", CallEnd(10, 5))
+    store.flush()
+    engine = store._record._engine
+    assert engine._db is not None
+    child = os.fork()
+    if child == 0:
+        engine.close()
+        os._exit(0 if engine._db is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    store.charge("s", CallEnd(10, 5))
+    assert store._record.move() == 1
+
+
+def test_a_file_in_use_elsewhere_is_said_to_be_so(store: DuckDBStore, folder: Path) -> None:
+    """Attaching it names who has it, as opening it does."""
+    from ib_duckdb.faults import InUse
+
+    script = (
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(folder / "usage.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        engine = Engine()
+        with (
+            pytest.raises(InUse, match=rf"process {process.pid}\)"),
+            engine.attached(folder / "usage.duckdb"),
+        ):
+            pass
+        process.communicate()
+
+
+# --- what is bound
+
+
+KINDS = Table(
+    "kinds",
+    "main",
+    "seq",
+    (
+        Column("whole", "BIGINT"),
+        Column("small", "INTEGER"),
+        Column("yes", "BOOLEAN"),
+        Column("real", "DOUBLE"),
+        Column("text", "VARCHAR"),
+        Column("bytes", "BLOB"),
+        Column("moment", "TIMESTAMP"),
+        Column("money", "DECIMAL(18,9)"),
+        Column("json", "JSON"),
+        Column("seq", "BIGINT"),
+    ),
+)
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+ROWS = st.lists(
+    st.tuples(
+        st.none() | st.integers(-(2**63), 2**63 - 1),
+        st.none() | st.integers(0, 2),
+        st.none() | st.integers(0, 1),
+        st.none() | st.sampled_from([0.0, -0.0, 0.1, float("inf")]) | st.floats(allow_nan=False),
+        st.none() | _TEXT,
+        st.none() | st.binary(max_size=2),
+        st.none() | st.integers(-(10**15), 10**15),
+        st.none() | st.sampled_from(["0.000000001", "-3.5", "999999999.999999999"]),
+        st.none() | st.sampled_from(["{}", '{"a": [1, "é"]}', "null"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with that table."""
+    with duckdb.connect(":memory:") as db:
+        db.execute(KINDS.create("main"))
+        yield db
+
+
+@given(ROWS, st.integers(0, 9))
+def test_a_column_of_equal_values_is_the_same_as_a_list_of_them(
+    memory: duckdb.DuckDBPyConnection, rows: list[tuple[Any, ...]], same: int
+) -> None:
+    """Whatever values are bound as one, the rows are those that lists of all values make."""
+    rows = [(*(row[i] if i != same else rows[0][i] for i in range(9)), seq) for seq, row in enumerate(rows)]
+    memory.execute("TRUNCATE kinds")
+    quarantine.insert(memory, KINDS, "main", rows)
+    values = ", ".join(f"{column.bind} AS {column.name}" for column in KINDS.columns)
+    expected = memory.execute(f"SELECT {values}", columns_of(rows)).fetchall()
+    found = memory.execute("FROM kinds ORDER BY seq").fetchall()
+    assert repr(found) == repr(expected)  # tells 0.0 from -0.0
