@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 _NAME = "moved_to"
 
-_CONFIG = {"threads": 1, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 """One thread: rows of some seconds are too few to be shared out."""
 
 
