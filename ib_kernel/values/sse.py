@@ -48,6 +48,12 @@ class Decoder:
         """Return the events that *chunk* completes. `StreamBroken` for bytes that are not UTF-8."""
         if not chunk:
             return []
+        if chunk[:6] == b"data: " and not (self._tail or self._data or self._kind):
+            text = _only_data(chunk)
+            if text is not None:
+                self._started = self.any_field = True
+                self._skip_lf = False
+                return [Event("", text)]
         if self._skip_lf and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._skip_lf = chunk.endswith(b"\r") or (self._skip_lf and not chunk)
@@ -111,6 +117,14 @@ class Decoder:
             self._bound(self._size)
 
 
+def _only_data(chunk: bytes) -> str | None:
+    """Return the data of a chunk that is one event of one line, as nearly all are; None for others."""
+    end = len(chunk) - 2
+    if chunk.find(b"\n") != end or chunk[end:] != b"\n\n" or b"\r" in chunk or end > MAX_EVENT_BYTES:
+        return None
+    return _utf8(chunk, 6, end)
+
+
 def _value_at(raw: bytes) -> int | None:
     """Return where the value of a data or event line starts; None for other lines, such as comments."""
     if raw.startswith(b"data:"):
@@ -122,8 +136,8 @@ def _value_at(raw: bytes) -> int | None:
     return len(raw) if raw in (b"data", b"event") else None
 
 
-def _utf8(raw: bytes, start: int) -> str | None:
+def _utf8(raw: bytes, start: int, end: int | None = None) -> str | None:
     try:
-        return str(memoryview(raw)[start:], "utf-8")  # a line may be long: not copied twice
+        return str(memoryview(raw)[start:end], "utf-8")  # a line may be long: not copied twice
     except UnicodeDecodeError:
         return None

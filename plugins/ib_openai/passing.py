@@ -47,12 +47,12 @@ class _Passing:
 
     def feed(self, events: bytes) -> None:
         """Read some whole events of a stream. Raises a `ClientError` for an error event or junk."""
-        at = 0
+        at, border = 0, b"\n\n" if b"\r" not in events else b"\r\n\r\n"
         while at < len(events) and not self._reader.complete:
             texts, at = self.plain(events, at)
             self.pieces += texts
-            end = events.find(b"\n\n", at) + 2
-            if end < 2:
+            end = events.find(border, at) + len(border)
+            if end < len(border):
                 end = len(events)
             if at < end:
                 self._parse(events[at:end])
@@ -122,8 +122,9 @@ class PassingChat(_Passing):
 
     def _parse(self, events: bytes) -> None:
         super()._parse(events)
-        if self._shape is None and self._reader.began and not self._reader.may_have_ended:
-            self._shape = plain_chunk(events)
+        reader = self._reader
+        if self._shape is None and reader.began and not reader.may_have_ended:
+            self._shape = plain_chunk(events, reader.last)
 
     def is_usage_only(self, event: bytes) -> bool:
         """Return True if a whole event has the usage and nothing else."""
@@ -148,6 +149,7 @@ class _Chat(chat.ChatReader):
     def __init__(self, key: Secret | None, others: list[str]) -> None:
         super().__init__(key)
         self._others = others
+        self.last: dict[str, Any] = {}
 
     @property
     def about(self) -> dict[str, Any]:
@@ -160,6 +162,7 @@ class _Chat(chat.ChatReader):
         return bool(self._finish)
 
     def _one(self, kind: str, value: dict[str, Any], *, whole: bool = False) -> list[Heard]:
+        self.last = value
         choices = value.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):

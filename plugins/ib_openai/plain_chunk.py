@@ -6,6 +6,7 @@ a chunk that has the very bytes of one that was parsed, but for the text, says t
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,9 +14,17 @@ from ib_openai.values import read_json
 
 _CONTENT = re.compile(rb'"delta":\s?\{"content":\s?"([^"\\]+)"\}')
 _PADDING = re.compile(rb'"obfuscation":\s?"([0-9A-Za-z]*)"')
-_ODD = re.compile(rb'["\\\x00-\x1f]')
-_END = b"\n\n"
+_ONE_LINE = re.compile(rb"[^\r\n]+(?:\n\n|\r\n\r\n)")
 _NO_END = re.compile(rb'"finish_reason":\s?null')
+
+_NEXT = b"\x00"
+"""What stands between two texts that are looked at together: no event has it."""
+
+_TEXTS = re.compile(rb'(?:(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})++\x00)*+')
+"""Texts as JSON spells them, each with what follows it. Halves of characters are left to who parses them."""
+
+_WINDOW = 32 * 1024
+"""Bytes of a block that are looked at together: what is no plain chunk is looked at again."""
 
 _PROBE = "another text"
 """What is put in place of a chunk's text, to see that it is read from there and from nowhere else."""
@@ -30,107 +39,75 @@ class PlainChunk:
     Args:
         head: What stands before the text.
         middle: What follows it, up to the padding, or to the event's end where there is none.
-        tail: What follows the padding; None: there is none.
+        tail: What follows the padding, up to the event's end; None: there is none.
     """
 
-    __slots__ = ("_ending", "_head", "_middle")
+    __slots__ = ("_end", "_head", "_middle", "_tail")
 
     def __init__(self, head: bytes, middle: bytes, tail: bytes | None) -> None:
-        self._head = head
-        self._middle = None if tail is None else middle
-        self._ending = (middle if tail is None else tail).removesuffix(_END) + _END
+        ending = middle if tail is None else tail
+        self._end = b"\r\n" if ending.endswith(b"\r\n") else b"\n"
+        self._head, self._tail = head, ending.removesuffix(2 * self._end)
+        self._middle = b"" if tail is None else middle
 
     def event(self, text: bytes, padding: bytes) -> bytes:
         """Return the event of this shape that says *text*."""
-        middle = b"" if self._middle is None else self._middle + padding
-        return self._head + text + middle + self._ending
+        middle = self._middle + padding if self._middle else b""
+        return self._head + text + middle + self._tail + 2 * self._end
 
     def texts(self, events: bytes, at: int) -> tuple[list[str], int]:
-        """Return the text of the events of this shape from *at* on, and where they end.
+        """Return the text of the events of this shape from *at* on, as one, and where they end.
 
         Each is looked at only where its bytes may differ, and the texts together: this runs for every event
         of every stream.
         """
         if not events.startswith(self._head, at):
             return [], at
-        only, end = self._one(events, at + len(self._head))
-        if not only or end == len(events):
-            return ([only], end) if only else ([], at)
-        head, tail = self._head, self._ending[: -len(_END)]
-        start, stop, end = len(head), -len(tail), at
-        varied = []
-        for event in events[at:].split(_END)[:-1]:
-            if not (event.startswith(head) and event.endswith(tail)):
+        window = events[at : at + _WINDOW]
+        lines = window.split(self._end)
+        texts = self._spelled(lines) if _NEXT not in window else b""
+        if not texts:
+            return [], at
+        ends = texts.count(_NEXT)
+        end = at + sum(map(len, lines[: 2 * ends])) + 2 * ends * len(self._end)
+        text = texts.replace(_NEXT, b"").decode()
+        return [json.loads(f'"{text}"') if "\\" in text else text], end
+
+    def _spelled(self, lines: list[bytes]) -> bytes:
+        """Return the texts of the first events of *lines* as they are spelled, each with `_NEXT` after it."""
+        head, middle, tail, found = self._head, self._middle, self._tail, []
+        start, stop = len(head), -len(tail)
+        for line, blank in zip(lines[:-1:2], lines[1:-1:2], strict=False):  # the last line has no end yet
+            if blank or not (line.startswith(head) and line.endswith(tail)):
                 break
-            varied.append(event[start:stop])
-            end += len(event) + len(_END)
-        text = self._text_of(varied) if varied else ""
-        if text is None:
-            return self._one_by_one(events, at)
-        return ([text] if text else []), end
-
-    def _text_of(self, varied: list[bytes]) -> str | None:
-        """Return the text of what varies in several events; None where one is another event after all."""
-        said, middle = varied, self._middle
-        if middle is not None:
-            cut = [one.partition(b'"') for one in varied]
-            said, rest = [one[0] for one in cut], [one[2] for one in cut]
-            middle = middle[1:]
-            padding = b"".join([one[len(middle) :] for one in rest])
-            if padding and not padding.isalnum():
-                return None
-            for one in rest:  # loops, not generators: this runs for every event of every stream
-                if not one.startswith(middle):
-                    return None
-        text = b"".join(said)
-        if b"" in said or _ODD.search(text):
-            return None
-        try:
-            return text.decode("ascii") if text.isascii() else "".join([one.decode() for one in said])
-        except UnicodeDecodeError:
-            return None
-
-    def _one_by_one(self, events: bytes, at: int) -> tuple[list[str], int]:
-        texts: list[str] = []
-        while events.startswith(self._head, at):
-            text, end = self._one(events, at + len(self._head))
-            if not text:
-                break
-            texts.append(text)
-            at = end
-        return texts, at
-
-    def _one(self, events: bytes, at: int) -> tuple[str, int]:
-        """Return the text of the event whose text begins at *at*, and its end; "" for another event."""
-        close = end = events.find(b'"', at)
-        if self._middle is not None:
-            if not events.startswith(self._middle, close):
-                return "", at
-            first = close + len(self._middle)
-            end = events.find(b'"', first)
-            if first != end and not events[first:end].isalnum():
-                return "", at
-        said = events[at:close]
-        if not events.startswith(self._ending, end) or _ODD.search(said):
-            return "", at
-        try:
-            return said.decode(), end + len(self._ending)
-        except UnicodeDecodeError:  # an error to whoever parses it
-            return "", at
+            text = line[start:stop]
+            if middle:
+                text, padded, padding = text.partition(middle)
+                if not padded or (padding and not padding.isalnum()):
+                    break
+            found.append(text)
+        spelled = _TEXTS.match(_NEXT.join([*found, b""]))
+        return _well_formed(spelled.group()) if spelled is not None else b""
 
 
-def plain_chunk(events: bytes) -> PlainChunk | None:
-    """Return the shape of the last of *events*; None where it has none.
+def _well_formed(texts: bytes) -> bytes:
+    """Return *texts* up to the first that is not UTF-8, which is an error to whoever parses it."""
+    try:
+        texts.decode()
+    except UnicodeDecodeError as error:
+        return texts[: texts.rfind(_NEXT, 0, error.start) + 1]
+    return texts
+
+
+def plain_chunk(events: bytes, value: Any) -> PlainChunk | None:
+    """Return the shape of the last of *events*, which was read as *value*; None where it has none.
 
     Only a text of choice 0 without a finish reason, usage or anything else in its delta makes a shape, and
     only where another text in its place is read as that: of a field that is there twice, one is not read.
     """
     event = events[events.rfind(b"data:", 0, len(events) - 2) :]
     text = _CONTENT.search(event)
-    if text is None or not _NO_END.search(event):
-        return None
-    value = _value_of(event)
-    if not _says_only_text(value):
+    if text is None or not (_NO_END.search(event) and _ONE_LINE.fullmatch(event) and _says_only_text(value)):
         return None
     start, end = text.span(1)
     padding = _PADDING.search(event, end)
@@ -139,15 +116,15 @@ def plain_chunk(events: bytes) -> PlainChunk | None:
     else:
         first, last = padding.span(1)
         found = PlainChunk(event[:start], event[end:first], event[last:])
-    said = value["choices"][0]
-    said["delta"] = {**said["delta"], "content": _PROBE}
-    if padding is not None:
-        value["obfuscation"] = _PROBE_PADDING
-    return found if _value_of(found.event(_PROBE.encode(), _PROBE_PADDING.encode())) == value else None
+    probe = found.event(_PROBE.encode(), _PROBE_PADDING.encode())[5:].decode("utf-8", "replace")
+    return found if read_json(probe.strip()) == _probed(value, padding) else None
 
 
-def _value_of(event: bytes) -> Any:
-    return read_json(event[5:].decode("utf-8", "replace").strip())
+def _probed(value: dict[str, Any], padding: re.Match[bytes] | None) -> dict[str, Any]:
+    """Return *value* with the probe's text and, where it has one, padding."""
+    (choice,) = value["choices"]
+    said = {**value, "choices": [{**choice, "delta": {**choice["delta"], "content": _PROBE}}]}
+    return said if padding is None else {**said, "obfuscation": _PROBE_PADDING}
 
 
 def _says_only_text(value: Any) -> bool:

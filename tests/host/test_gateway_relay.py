@@ -26,7 +26,10 @@ STOP = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 DONE = b"data: [DONE]\n\n"
 
 ends = st.sampled_from(["\n\n", "\n\n", "\n\n", "\r\n\r\n", "\r\r"])
-said = st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), ends)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+said = st.tuples(text, ends)
+mixed = st.lists(said, max_size=15)
+alike = ends.flatmap(lambda end: st.lists(st.tuples(text, st.just(end)), max_size=15))
 cuts = st.lists(st.integers(0, 4_000), max_size=20)
 
 
@@ -47,7 +50,7 @@ def _relayed(
     return out + relay.rest(), answer, False
 
 
-@given(st.lists(said, max_size=15), cuts, st.booleans())
+@given(mixed | alike, cuts, st.booleans())
 def test_what_is_passed_on_does_not_depend_on_the_reads(
     pieces: list[tuple[str, str]], places: list[int], drop_usage: bool
 ) -> None:

@@ -20,6 +20,7 @@ from ib_openai.chat import ChatReader
 from ib_openai.client import OpenAIClient
 from ib_openai.passing import PassingChat, PassingResponses
 from ib_openai.plain_chunk import plain_chunk
+from ib_openai.values import read_json
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5.4-mini"}
 
@@ -88,8 +89,10 @@ def _outcome(read: Callable[[], Done]) -> Done | str:
         return repr(error)
 
 
-def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a hundred plain chunks a few are parsed, in one block as in many."""
+@pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n"])
+@pytest.mark.parametrize("word", ["w{} ", 'a line,\n\t"{}" ', "\N{SNOWMAN}\u0001{}"])
+def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch, word: str, end: str) -> None:
+    """Of a hundred plain chunks a few are parsed, in one block as in many, whatever they spell."""
     parsed = []
     once = ChatReader._one
 
@@ -98,14 +101,30 @@ def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -
         return once(self, kind, value, whole=whole)
 
     monkeypatch.setattr(ChatReader, "_one", counted)
-    words = [chunk({"content": f"w{n} "}, obfuscation="ab" * (n % 3)) for n in range(100)]
+    said = ["first ", *(word.format(n) for n in range(99))]
+    words = [
+        chunk({"content": one}, obfuscation="ab" * (n % 3)).replace(b"\n\n", end.encode())
+        for n, one in enumerate(said)
+    ]
     for blocks in (words, [b"".join(words)]):
         parsed.clear()
         answer = PassingChat()
         for block in blocks:
             answer.feed(block)
         assert len(parsed) <= 3
-        assert "".join(answer.pieces) == "".join(f"w{n} " for n in range(100))
+        assert "".join(answer.pieces) == "".join(said)
+
+
+@pytest.mark.parametrize("junk", [b"\x00", b"\xff", b"\n", b'"', b"\\", b"\\ud83d", b"\x1f"])
+def test_junk_between_plain_chunks_is_left_to_the_parser(junk: bytes) -> None:
+    """Bytes that no text has end what is read together, where they stand and not before."""
+    first = chunk({"content": "one"}, obfuscation="a")
+    odd = chunk({"content": "odd|ity"}, obfuscation="b").replace(b"|", junk)
+    answer = PassingChat()
+    answer.feed(first)
+    texts, end = answer.plain(3 * first + odd + first, 0)
+    assert (texts, end) in ((["oneoneone"], 3 * len(first)), ([], 0))
+    assert answer.plain(odd + first, 0) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +141,7 @@ def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_what_says_more_than_a_text_makes_no_shape(event: bytes) -> None:
     """A finish reason, usage, an error, another field: such a chunk is always parsed."""
-    assert plain_chunk(event) is None
+    assert plain_chunk(event, read_json(event[5:].decode())) is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +158,7 @@ def test_what_says_more_than_a_text_makes_no_shape(event: bytes) -> None:
 )
 def test_a_field_that_is_there_twice_makes_no_shape(event: bytes) -> None:
     """Which of two places is read is the parser's to say: such chunks are all parsed."""
-    assert plain_chunk(b"data: " + event + b"\n\n") is None
+    assert plain_chunk(b"data: " + event + b"\n\n", read_json(event.decode())) is None
 
 
 def test_what_is_generated_beside_the_text_is_noted() -> None:

@@ -54,13 +54,15 @@ class Veil:
     def rest(self) -> bytes:
         """Return what was kept back to the answer's end: a beginning that came to nothing."""
         rest, self._held = self._held, b""
-        if any(cut_key(tail) is not None for tail in self._tails):  # a secret that the answer's end has cut
-            return b""
+        if rest and any(cut_key(tail) is not None for tail in self._tails):
+            return b""  # a secret that the answer's end has cut
         return rest
 
     def _look(self, which: int, pieces: list[str]) -> bool:
         """Note what *pieces* has that is new; return True while its end may begin a secret."""
         new = len(pieces) - self._read[which]
+        if not new and not self._tails[which]:
+            return False
         if new:
             text = self._tails[which] + (pieces[-1] if new == 1 else "".join(pieces[-new:]))
             self._read[which] += new
@@ -68,8 +70,7 @@ class Veil:
             if pattern is not None and known.registry.may_be_in(text) and pattern.search(text):
                 self.torn = True
             self._tails[which] = text[-known.registry.longest :]
-        tail = self._tails[which]
-        return bool(tail) and self._may_begin(tail.lower())
+        return self._may_begin(self._tails[which].lower())
 
     def _may_begin(self, tail: str) -> bool:
         for start in known.registry.starts():
