@@ -49,11 +49,11 @@ class Decoder:
         if not chunk:
             return []
         if chunk[:6] == b"data: " and not (self._tail or self._data or self._kind):
-            text = _only_data(chunk)
-            if text is not None:
+            data = _only_data(chunk)
+            if data is not None:
                 self._started = self.any_field = True
                 self._skip_lf = False
-                return [Event("", text)]
+                return [Event("", data)]
         if self._skip_lf and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._skip_lf = chunk.endswith(b"\r") or (self._skip_lf and not chunk)
