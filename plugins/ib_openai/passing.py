@@ -176,7 +176,8 @@ def _unshown(said: Mapping[str, Any], index: Any) -> list[str]:
     """Return what was generated in a message or delta beside the text of choice 0."""
     found = [text_of(said.get("content")), text_of(said.get("refusal"))] if index else []
     calls = said.get("tool_calls")
-    functions = [one.get("function") or one.get("custom") for one in calls or () if isinstance(one, dict)]
+    given = calls if isinstance(calls, list) else ()
+    functions = [one.get("function") or one.get("custom") for one in given if isinstance(one, dict)]
     for function in (*functions, said.get("function_call")):
         if isinstance(function, dict):
             found += [text_of(function.get(name)) for name in ("name", "arguments", "input")]
