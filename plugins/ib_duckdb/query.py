@@ -6,25 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ib_duckdb import migrate, quarantine, readers, spare, statements, views
-from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION, Table
-from ib_duckdb.faults import Damaged, InUse, explained, is_damage
+from ib_duckdb import kept, readers, spare, statements, views
+from ib_duckdb.columns import TABLES, Table
+from ib_duckdb.faults import Damaged, is_damage
 from ib_duckdb.limits import Limits, Running, fetched
-from ib_duckdb.record import WAIT_S, Record, schema_version, watermarks
+from ib_duckdb.record import WAIT_S, Record
+from ib_duckdb.sources import CATALOG, attach, fill, sources
 from ib_duckdb.statements import one_line
 from ib_kernel.errors import QueryError, StoreBusy
 from ib_kernel.values.results import QueryResult
 
 if TYPE_CHECKING:
-    import apsw
     import duckdb
 
     from ib_duckdb.hot import Hot
     from ib_kernel.values import Reader
 
 T = TypeVar("T")
-
-_CATALOG = "record"
 
 
 def config(limits: Limits) -> dict[str, str | bool | int | float | list[str]]:
@@ -52,7 +50,7 @@ def run(
     An interrupt, or the end of its time, stops the query within a second. With a *reader*, it is answered
     from what that person may see.
     """
-    statements.check(query)
+    selects = statements.check(query)
     if reader is not None:
         statements.refuse_explain(query)
 
@@ -61,6 +59,13 @@ def run(
             running.begin(db)
             return _answer(db, query, parameters, running, helps=reader is None)
 
+        def ask_kept(db: duckdb.DuckDBPyConnection) -> QueryResult:
+            running.begin(db)
+            return _answer(db, query, parameters, running, helps=False, again=True)
+
+        if selects and reader is None and not views.asks_what_there_is(query):
+            with suppress(kept.Elsewhere):
+                return reading(record, hot, now, ask_kept, query, running.limits, keeps=True)
         return reading(record, hot, now, ask, query, running.limits, reader)
 
     return Running[QueryResult](limits or Limits(), record.abandon_turn).result(work)
@@ -73,7 +78,9 @@ def _answer(
     running: Running[QueryResult],
     *,
     helps: bool,
+    again: bool = False,
 ) -> QueryResult:
+    """Return the answer. *helps*: a wrong name is explained; *again*: it is asked once more elsewhere."""
     import duckdb
 
     try:
@@ -90,6 +97,9 @@ def _answer(
     except duckdb.Error as error:
         if is_damage(error):
             raise
+        unknown = (duckdb.CatalogException, duckdb.BinderException, duckdb.PermissionException)
+        if again and isinstance(error, unknown):
+            raise kept.Elsewhere from None
         if helps and isinstance(error, duckdb.CatalogException):
             error = _said_with_all_views(db, query, error)
         raise QueryError(one_line(error)) from None
@@ -123,13 +133,23 @@ def reading(
     wanted: str = "",
     limits: Limits | None = None,
     reader: Reader | None = None,
+    *,
+    keeps: bool = False,
 ) -> T:
-    """Return what *work* makes of a connection that covers record and hot rows; of a new one when damaged."""
+    """Return what *work* makes of a connection that covers record and hot rows; of a new one when damaged.
+
+    *keeps*: the connection is one of the DuckDB that is kept; `kept.Elsewhere` when that cannot answer.
+    """
     import duckdb
 
+    given = limits or Limits()
     for again in (False, True):
         try:
-            with connected(record, hot, now, wanted, limits or Limits(), reader) as db:
+            with (
+                on_kept(record, hot, now, wanted, given)
+                if keeps
+                else connected(record, hot, now, wanted, given, reader)
+            ) as db:
                 return work(db)
         except Damaged as damage:
             why = str(damage)
@@ -155,7 +175,7 @@ def connected(
     import duckdb
 
     with record.turn():  # one thread at a time: two handles of one file in a process share no lock
-        schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (spare.HOT, _CATALOG)
+        schema, name = (readers.chance("hot"), readers.chance("record")) if reader else (spare.HOT, CATALOG)
         db = spare.take(config(limits))
         catalog: str | None = name  # perhaps attached, whatever happens next
         try:
@@ -167,7 +187,7 @@ def connected(
                     tables = readers.with_what_decides(tables)
                     sieve = readers.Sieve(reader, schema, readers.factors(rows, reader))
                 filled = fill(db, rows, hot.ledger_id, catalog, now, tables, schema)
-            _name(db, _sources(tables, filled, catalog, schema), views.needed(wanted), sieve)
+            _name(db, sources(tables, filled, catalog, schema), views.needed(wanted), sieve)
             db.execute(_CLOSED)
             try:
                 yield db
@@ -178,6 +198,58 @@ def connected(
             with record.last_turn():
                 record.keep_lock()
                 _let_go(db, catalog)
+
+
+@contextmanager
+def on_kept(
+    record: Record, hot: Hot, now: float, wanted: str, limits: Limits
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield such a connection of the DuckDB that is kept: only files are opened, and what is new is made.
+
+    Raises `kept.Elsewhere` when *wanted* must have a DuckDB of its own.
+    """
+    with record.turn():
+        home = kept.take(record.path, config(limits))
+        if not home.answers(wanted):
+            kept.keep(home)
+            raise kept.Elsewhere
+        db, catalog, well = home.connection(), CATALOG, False
+        try:
+            with record.exclusive(WAIT_S):
+                catalog = attach(record, db)
+            tables = views.tables(wanted)
+            with hot.snapshot() as rows:  # read after attaching, as above
+                filled = fill(db, rows, hot.ledger_id, catalog, now, tables)
+            home.name(db, sources(tables, filled, catalog, spare.HOT), wanted)
+            db.execute("BEGIN TRANSACTION READ ONLY")
+            yield db
+            db.execute("; ".join(("ROLLBACK", *(f"DROP TABLE {spare.HOT}.{name}" for name in filled))))
+            well = True
+        finally:
+            with record.last_turn():
+                record.keep_lock()
+                _put_back(home, db, catalog, well)
+
+
+def _put_back(home: kept.Kept, db: duckdb.DuckDBPyConnection, catalog: str | None, well: bool) -> None:
+    """Close the record, and keep the DuckDB if all went *well* on it."""
+    import duckdb
+
+    try:
+        if not well:
+            with suppress(duckdb.Error):
+                db.execute("ROLLBACK")
+        if catalog is not None:
+            db.execute(f"DETACH {catalog}")
+        db.close()
+    except duckdb.Error:  # as in `_let_go`
+        db.close()
+        home.end_now()
+        return
+    if well:
+        kept.keep(home)
+    else:
+        home.end()
 
 
 _CLOSED = """
@@ -199,84 +271,6 @@ def _let_go(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
         db.close()
         return
     spare.leave(db)
-
-
-def attach(record: Record, db: duckdb.DuckDBPyConnection, name: str = _CATALOG) -> str | None:
-    """Attach the record read-only as *name*; return that, None when there is none yet. Raises `Damaged`."""
-    if not record.path.exists():
-        return None
-    path = str(record.path).replace("'", "''")
-    try:
-        if record.writable_here():
-            raise InUse("this very process")
-        with explained(record.path):
-            db.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
-            known = schema_version(db, name)
-    except InUse as busy:
-        raise StoreBusy(
-            f"{record.path.name} is open for writing in {busy.holder}; calls go on, and %%usage works again "
-            "when that is closed"
-        ) from None
-    if known is None:
-        db.execute(f"DETACH {name}")
-        return None
-    migrate.check(record.path, known[0], VERSION, migrate.RECORD_STEPS)
-    if known[0] < VERSION:
-        raise StoreBusy(
-            f"{record.path.name} has an older schema and is in use, so that it could not be brought forward "
-            "yet; calls go on, close the tool that has it open"
-        )
-    return name
-
-
-def hot_rows(
-    hot: apsw.Connection, marks: dict[str, int], now: float, tables: Sequence[Table] = TABLES
-) -> Iterator[tuple[Any, Any]]:
-    """Yield each table and its rows that are not in the record yet, sessions that run now among them."""
-    for table in tables:
-        rows: list[Any] = list(hot.execute(table.select(), (marks.get(table.name, 0), -1)))
-        if table is CALLS:
-            rows += hot.execute(IN_DOUBT, (now,))
-        elif table is SESSION_ROWS:
-            rows += hot.execute(RUNNING, {"now": now})
-        yield table, rows
-
-
-def fill(
-    db: duckdb.DuckDBPyConnection,
-    hot: apsw.Connection,
-    ledger: str,
-    catalog: str | None,
-    now: float,
-    tables: Sequence[Table],
-    schema: str = spare.HOT,
-) -> set[str]:
-    """Put the rows that are not in the record into tables of the same names in *schema*.
-
-    Returns the names of the tables made there: without a record all, else those that have any such rows.
-    """
-    made = [table.name for table in tables if not catalog]
-    first = [] if schema == spare.HOT else [f"CREATE SCHEMA {schema}"]
-    if first or made:
-        db.execute("; ".join((*first, *(table.create(schema) for table in tables if table.name in made))))
-    marks = watermarks(db, ledger, catalog) if catalog else {}
-    for table, rows in hot_rows(hot, marks, now, tables):
-        if rows:
-            if table.name not in made:
-                made.append(table.name)
-                db.execute(table.create(schema))
-            quarantine.insert(db, table, schema, rows)
-    return set(made)
-
-
-def _sources(tables: Sequence[Table], filled: set[str], catalog: str | None, schema: str) -> dict[Table, str]:
-    """Return for each of *tables* the query of all its rows: a union takes longer than most answers."""
-    found = {}
-    for table in tables:
-        moved = [f"FROM {catalog}.{table.schema}.{table.name}"] if catalog else []
-        new = [f"FROM {schema}.{table.name}"] if table.name in filled else []
-        found[table] = " UNION ALL BY NAME ".join(moved + new)
-    return found
 
 
 def _name(

@@ -1,4 +1,7 @@
-"""One empty DuckDB in reserve: making one takes about as long as answering a query about a million rows."""
+"""One empty DuckDB in reserve, for questions that have one of their own (`kept` says which have not).
+
+Making one takes longer than answering a query about a million rows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Config = Mapping[str, Any]
 HOT = "hot"
 """The schema that every one of them has for the ledger's hot rows."""
 
-_READY = f"SET TimeZone = 'UTC'; CREATE SCHEMA {HOT}; CREATE SCHEMA internal"
+_READY = f"SET GLOBAL TimeZone = 'UTC'; CREATE SCHEMA {HOT}; CREATE SCHEMA internal"
 
 _guard = threading.Lock()
 _asked = 0
@@ -35,7 +38,7 @@ class _Making:
 
     def _make(self) -> None:
         with suppress(Exception):  # whoever asks makes one, and is told why not
-            self._made.append(_made(self.config))
+            self._made.append(made(self.config))
 
     def wait(self) -> None:
         """Wait until it is made, or could not be."""
@@ -63,7 +66,7 @@ def take(config: Config) -> duckdb.DuckDBPyConnection:
         db = mine.get()
         if db is not None:
             return db
-    return _made(config)
+    return made(config)
 
 
 def leave(db: duckdb.DuckDBPyConnection) -> None:
@@ -95,7 +98,8 @@ def wait() -> None:
         thread.join()
 
 
-def _made(config: Config) -> duckdb.DuckDBPyConnection:
+def made(config: Config) -> duckdb.DuckDBPyConnection:
+    """Return a new DuckDB of that configuration."""
     import duckdb
 
     db = duckdb.connect(":memory:", config=dict(config))

@@ -18,8 +18,12 @@ _PIVOTS = ("pivot", "with", "from")
 _ANALYZE = ("analyze", "analyse", "verbose")
 
 
-def check(query: str) -> None:
-    """Raise `QueryError` with one line unless *query* is one statement that reads."""
+def check(query: str) -> bool:
+    """Raise `QueryError` with one line unless *query* is one statement that reads.
+
+    Returns:
+        True for a SELECT, False for what only begins or ends with one (EXPLAIN, some PIVOTs).
+    """
     if len(query) > LONGEST:
         raise QueryError(f"a query has at most {LONGEST:,} characters; this one has {len(query):,}")
     try:
@@ -29,10 +33,11 @@ def check(query: str) -> None:
             "the query has characters that are no text (lone surrogates); type it again"
         ) from None
     statement = _only(query)
-    if _words(query, 1) == ["explain"]:
+    explains = _words(query, 1) == ["explain"]
+    if explains:
         query = _explained(query)
         statement = _only(query)
-    _check_kind(statement, query)
+    return _check_kind(statement, query) and not explains
 
 
 def refuse_explain(query: str) -> None:
@@ -55,13 +60,16 @@ def _only(query: str) -> duckdb.Statement:
     return statements[0]
 
 
-def _check_kind(statement: duckdb.Statement, query: str) -> None:
+def _check_kind(statement: duckdb.Statement, query: str) -> bool:
+    """Return True for a SELECT, and False for another statement that may be asked."""
     import duckdb
 
     types = duckdb.StatementType
     kind = statement.type
-    if kind == types.SELECT or (kind == types.MULTI and _words(query, 1)[0] in _PIVOTS):
-        return
+    if kind == types.SELECT:
+        return True
+    if kind == types.MULTI and _words(query, 1)[0] in _PIVOTS:
+        return False
     raise QueryError(
         f"usage can only be read, and this is a statement of kind {kind.name}; allowed: {_ALLOWED}"
     )

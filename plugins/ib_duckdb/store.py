@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb import spare
+from ib_duckdb import kept, spare
 from ib_duckdb.async_calls import AsyncCalls
 from ib_duckdb.evidence import Evidence
 from ib_duckdb.host_async import AsyncHost
@@ -164,6 +164,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
         self._record.close()
         self._writer.close()
         self._hot.close()
+        kept.end(self._record.path)
         spare.wait()
 
     _touched = False

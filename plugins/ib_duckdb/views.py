@@ -43,18 +43,28 @@ def _made_of(name: str) -> frozenset[str]:
     return frozenset({name}).union(*map(_made_of, parts))
 
 
+def asks_what_there_is(query: str) -> bool:
+    """Return True if *query* may ask for the names of tables and columns."""
+    return bool(_CATALOG.search(query.lower()))
+
+
 def tables(query: str) -> list[Table]:
     """Return the tables that *query* and its views may ask; all of them where it asks what there is."""
-    if _CATALOG.search(query.lower()):
+    if asks_what_there_is(query):
         return list(TABLES)
     words = set(re.findall(r"\w+", f"{query} {needed(query)}".lower()))
     return [table for table in TABLES if table.name in words]
 
 
-def needed(query: str) -> str:
-    """Return the statements that create what *query* may need; all of them where it asks what there is."""
+def wanted(query: str) -> list[str]:
+    """Return the views that *query* may need, each after those that it is made of."""
+    if asks_what_there_is(query):
+        return list(definitions())
     words = set(re.findall(r"\w+", query.lower()))
-    if _CATALOG.search(query.lower()):
-        return text()
-    wanted = frozenset[str]().union(*(_made_of(name) for name in definitions() if name in words))
-    return "".join(statement for name, statement in definitions().items() if name in wanted)
+    found = frozenset[str]().union(*(_made_of(name) for name in definitions() if name in words))
+    return [name for name in definitions() if name in found]
+
+
+def needed(query: str) -> str:
+    """Return the statements that create what *query* may need."""
+    return "".join(map(definitions().__getitem__, wanted(query)))

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_duckdb import foreign, spare, statements
+from ib_duckdb import foreign, kept, spare, statements
 from ib_duckdb.limits import Limits, Running, _abandoned
 from ib_duckdb.query import attach, reading
 from ib_duckdb.store import DuckDBStore
@@ -34,14 +34,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("asked")
 
 
-@pytest.fixture(scope="module")
-def store(folder: Path) -> Iterator[DuckDBStore]:
-    """A ledger with one moved call."""
+def one_call(folder: Path) -> DuckDBStore:
+    """Make a ledger with one moved call."""
     store = DuckDBStore(folder, background=False)
     store.open_session(NewSession("s", "Ada", 1_000, "m"))
     store.set_status("s", Status.ACTIVE)
     store.charge("s", CallEnd(10, 5))
     store.flush()
+    return store
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> Iterator[DuckDBStore]:
+    """A ledger with one moved call."""
+    store = one_call(folder)
     yield store
     store.close()
 
@@ -71,10 +77,12 @@ def test_an_interrupt_ends_a_query_at_once(store: DuckDBStore) -> None:
         time.sleep(0.01)
 
 
-def test_a_query_that_cannot_be_stopped_is_left_behind(store: DuckDBStore) -> None:
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_query_that_cannot_be_stopped_is_left_behind(tmp_path: Path, keeps: bool) -> None:
     """The next one goes on beside it, with its share of the memory. (One function of DuckDB looks for no
     interrupt: `sha256` of a long text, for one.)"""
     begun, over, answers = threading.Event(), threading.Event(), []
+    store = one_call(tmp_path)
     running = Running[int](Limits(), store._record.abandon_turn)
 
     def deaf(running: Running[int]) -> int:
@@ -84,7 +92,7 @@ def test_a_query_that_cannot_be_stopped_is_left_behind(store: DuckDBStore) -> No
             assert over.wait(60)
             return len(db.execute("FROM calls").fetchall())
 
-        return reading(store._record, store._hot, time.time(), ask, "FROM calls", running.limits)
+        return reading(store._record, store._hot, time.time(), ask, "FROM calls", running.limits, keeps=keeps)
 
     thread = threading.Thread(target=lambda: answers.append(running.result(deaf)))
     thread.start()
@@ -103,18 +111,21 @@ def test_a_query_that_cannot_be_stopped_is_left_behind(store: DuckDBStore) -> No
     store.flush()
     assert store.sql("SELECT count(*) FROM events WHERE kind = 'note'").rows == [(1,)]
     assert store.check() == []
+    store.close()
 
 
 def test_a_child_may_end_although_its_parent_had_a_duckdb_in_reserve(store: DuckDBStore) -> None:
-    """It is forgotten there: its threads are the parent's."""
+    """It is forgotten there, and so is the one that was kept: their threads are the parent's."""
     for _ in range(3):
         store.sql("SELECT 1")
+        store.sql("SHOW TABLES")
     assert spare._making is not None
     assert spare._making.get() is not None
+    assert kept._kept is not None
     pid = os.fork()
     if pid == 0:
         gc.collect()
-        os._exit(spare._making is not None)
+        os._exit(spare._making is not None or kept._kept is not None)
     assert os.waitpid(pid, 0)[1] == 0
     assert store.sql("SELECT 1").rows == [(1,)]
 
@@ -125,7 +136,7 @@ def test_a_process_may_end_right_after_its_queries(folder: Path) -> None:
         "import sys; from pathlib import Path\nfrom ib_duckdb import spare\n"
         "from ib_duckdb.store import DuckDBStore\n"
         "store = DuckDBStore(Path(sys.argv[1]), background=False)\n"
-        "for _ in range(3): store.sql('SELECT 1')\n"
+        "for _ in range(3): store.sql('SELECT 1'); store.sql('SHOW TABLES')\n"
         "assert not spare._making._thread.daemon"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
@@ -134,19 +145,21 @@ def test_a_process_may_end_right_after_its_queries(folder: Path) -> None:
 
 def test_a_ledger_that_is_closed_leaves_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is closed and made beside queries is waited for, however long that takes."""
-    made = spare._made
+    made = spare.made
 
     def slowly(config: spare.Config) -> duckdb.DuckDBPyConnection:
         db = made(config)
         time.sleep(0.2)
         return db
 
-    monkeypatch.setattr(spare, "_made", slowly)
+    monkeypatch.setattr(spare, "made", slowly)
     before = set(threading.enumerate())
     store = DuckDBStore(tmp_path / "data", background=False)
     for _ in range(3):
         store.sql("SELECT 1")
+        store.sql("SHOW TABLES")
     store.close()
+    assert kept._kept is None
     ours = [one.name for one in set(threading.enumerate()) - before if one.name in ("ib-spare", "ib-close")]
     assert ours == []
 
@@ -165,12 +178,12 @@ def test_the_record_is_closed_when_a_query_ends(
         return found
 
     monkeypatch.setattr("ib_duckdb.query.attach", attached)
-    for _ in range(3):
+    for query in 3 * ("SELECT count(*) FROM calls", "SELECT count(*) FROM calls, duckdb_settings()"):
         if fails:
             with pytest.raises(StoreBusy):
-                store.sql("SELECT count(*) FROM calls")
+                store.sql(query)
         else:
-            assert store.sql("SELECT count(*) FROM calls").rows == [(1,)]
+            assert store.sql(query).rows
         assert foreign.handles(store._record.path) == []
 
 
