@@ -213,7 +213,8 @@ def on_kept(
         if not home.answers(wanted):
             kept.keep(home)
             raise kept.Elsewhere
-        db, catalog, well = home.connection(), CATALOG, False
+        db, well = home.connection(), False
+        catalog: str | None = CATALOG  # perhaps attached, whatever happens next
         try:
             with record.exclusive(WAIT_S):
                 catalog = attach(record, db)
