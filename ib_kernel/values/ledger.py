@@ -120,6 +120,10 @@ class Reservation:
         return self.call.turn or 0
 
 
+Reason = Literal["budget", "billed", "money", "ceiling", "running", "inactive", "expired", "unknown_session"]
+"""Why nothing was reserved (see `Refusal`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why nothing was reserved; always falsy. `left` is what could still have been held, in tokens.
@@ -129,9 +133,7 @@ class Refusal:
     run as `CallStart.most_running` allows), or what is wrong with the session.
     """
 
-    reason: Literal[
-        "budget", "billed", "money", "ceiling", "running", "inactive", "expired", "unknown_session"
-    ]
+    reason: Reason
     left: int = 0
     status: str = ""
 

@@ -10,10 +10,8 @@ import apsw
 from ib_duckdb.hot import Hot
 from ib_duckdb.rows import Row, elapsed, get
 from ib_duckdb.writer import Operation, Writer
-from ib_duckdb.writing import expire_if_elapsed, sweep
+from ib_duckdb.writing import STALE, expire_if_elapsed, sweep
 from ib_kernel.values import CallEnd, Message, Reservation
-
-_STALE = "SELECT 1 FROM reservations WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
 
 
 class Part:
@@ -58,7 +56,7 @@ class Part:
 
     def _is_due(self, db: apsw.Connection, row: Row, now: float) -> bool:
         """Return True if a lease or the time limit of *row*'s session is over and nothing has said so yet."""
-        return elapsed(row, now) or db.execute(_STALE, (row["session_key"], now)).fetchone() is not None
+        return elapsed(row, now) or db.execute(STALE, (row["session_key"], now)).fetchone() is not None
 
     def _brought_up(self, session_id: str) -> Row:
         """Apply what is over, and return the session's row as it then is."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import apsw
 
 from ib_duckdb.base import Part
-from ib_duckdb.calls import charged_by, end_attempt, free, take_reservation
+from ib_duckdb.batch import Batch
+from ib_duckdb.calls import charged_by
 from ib_duckdb.rows import Row, get, select_reservations, select_sessions, to_standing
-from ib_duckdb.writer import Operation
+from ib_duckdb.writer import Joint, Operation
 from ib_duckdb.writing import has_messages, make_unresolved, note, sweep, write_messages
 from ib_kernel.errors import ConfigError, ReservationError
 from ib_kernel.values import CallEnd, Message, Reservation
@@ -33,20 +34,30 @@ class Endings(Part):
     def _settling(
         self, reservation: Reservation, end: CallEnd, messages: Sequence[Message]
     ) -> Operation[bool]:
-        end = checked_usage(end)
+        end, texts = checked_usage(end), self._texts(messages)
         rid = reservation.reservation_id
 
+        def settle(batch: Batch) -> bool | None:
+            reserved = batch.reservation(rid)
+            if reserved is None or (texts and _is_late(reserved, batch.now)):
+                return None
+            require_owner(reservation, reserved)
+            batch.end(reserved, end, "settled", texts)
+            return True
+
         def work(db: apsw.Connection) -> bool:
-            now, reserved = self._now(), take_reservation(db, rid)
+            batch, reserved = _read(db, rid, self._now())
             if reserved is None:
                 ended = _find_settled(db, rid, "settled")
                 require_owner(reservation, ended)
-                return self._settle_again(db, ended, end, messages, "", now)
+                return self._settle_again(db, ended, end, messages, "", batch.now)
             require_owner(reservation, reserved)
-            self._end(db, reserved, end, messages, now)
+            kept = _not_kept(db, reserved, texts) if texts and _is_late(reserved, batch.now) else texts
+            batch.end(reserved, end, "settled", kept)
+            batch.write()
             return True
 
-        return Operation(work)
+        return Operation(work, joint=Joint(settle, rid=rid))
 
     def settle_turn(
         self, reservation: Reservation, end: CallEnd, *, messages: Sequence[Message] = ()
@@ -74,8 +85,7 @@ class Endings(Part):
                 ended = _find_settled(db, reservation_id, "settled")
                 same = self._settle_again(db, ended, end, (), who, now)
             else:
-                take_reservation(db, reservation_id)
-                self._end(db, reserved, end, (), now)
+                _end(db, reserved, end, "settled", now)
                 row = row_of(db, reserved)
                 figures = {"input_tokens": end.input_tokens, "output_tokens": end.output_tokens}
                 note(db, row, "resolved", now, who, **_detail(reserved, reason), **figures)
@@ -97,7 +107,7 @@ class Endings(Part):
         rid = reservation.reservation_id
 
         def work(db: apsw.Connection) -> bool:
-            now, reserved = self._now(), take_reservation(db, rid)
+            batch, reserved = _read(db, rid, self._now())
             if reserved is None:
                 return _ended_before(db, rid, "released")
             require_owner(reservation, reserved)
@@ -106,10 +116,11 @@ class Endings(Part):
                     f"reservation {rid} is in doubt ({reserved['doubt_reason']}); settle it or write it off"
                 )
             if end is None:
-                free(db, reserved, now)
-                db.execute("INSERT INTO released VALUES (?, ?)", (rid, now))
+                batch.free(reserved)
+                db.execute("INSERT INTO released VALUES (?, ?)", (rid, batch.now))
             else:
-                end_attempt(db, reserved, end, "failed", now)
+                batch.end(reserved, end, "failed")
+            batch.write()
             return True
 
         return Operation(work)
@@ -137,7 +148,7 @@ class Endings(Part):
             else:  # only its lease was over, and its owner knows more than the lease did
                 values = (clean(reason), rid)
                 db.execute("UPDATE reservations SET state = 'doubt', doubt_reason = ? WHERE rid = ?", values)
-            late = reserved["state"] != "held" or reserved["lease_until"] <= now
+            late = _is_late(reserved, now)
             if not (
                 late and reserved["turn"] and has_messages(db, reserved["session_key"], reserved["turn"])
             ):
@@ -156,20 +167,11 @@ class Endings(Part):
                 if _ended_how(db, reservation_id) == "written off":
                     return False
                 raise _ended_otherwise(db, reservation_id, "written off")
-            take_reservation(db, reservation_id)
-            end_attempt(db, reserved, None, "written_off", now)
+            _end(db, reserved, None, "written_off", now)
             row = row_of(db, reserved)
             note(db, row, "written_off", now, who, **_detail(reserved, reason))
         self._moved_soon()
         return True
-
-    def _end(
-        self, db: apsw.Connection, reserved: Row, end: CallEnd, messages: Sequence[Message], now: float
-    ) -> None:
-        texts = self._texts(messages)
-        if texts and (reserved["state"] != "held" or reserved["lease_until"] <= now):
-            texts = _not_kept(db, reserved, texts)
-        end_attempt(db, reserved, end, "settled", now, texts)
 
     def _settle_again(
         self, db: apsw.Connection, ended: Row, end: CallEnd, messages: Sequence[Message], who: str, now: float
@@ -185,6 +187,25 @@ class Endings(Part):
         if not same:
             note(db, row, "settled_again", now, who, reservation_id=ended["rid"], **figures)
         return same
+
+
+def _read(db: apsw.Connection, rid: str, now: float) -> tuple[Batch, Row | None]:
+    """Return what a transaction does with one reservation, and its row, None when it is not open."""
+    batch = Batch(db, now)
+    batch.read(rids=[rid])
+    return batch, batch.reservation(rid)
+
+
+def _end(db: apsw.Connection, reserved: Row, end: CallEnd | None, status: str, now: float) -> None:
+    batch, found = _read(db, reserved["rid"], now)
+    assert found is not None  # noqa: S101 (for the type checker)
+    batch.end(found, end, status)
+    batch.write()
+
+
+def _is_late(reserved: Row, now: float) -> bool:
+    """Return True if somebody may have kept messages of the attempt already."""
+    return bool(reserved["state"] != "held" or reserved["lease_until"] <= now)
 
 
 def find_reservation(db: apsw.Connection, rid: str) -> Row | None:

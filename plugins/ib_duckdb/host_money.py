@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import apsw
-
+from ib_duckdb.admission import read_ceiling
 from ib_duckdb.base import Part
 from ib_kernel.values import Ceiling
 from ib_kernel.values.domain import clean, whole
-
-FITS = """NOT EXISTS (SELECT 1 FROM ceiling
-        WHERE total_spent + held + :n > coalesce(total_nano_usd, 9223372036854775807)
-            OR (CASE WHEN day = ledger_day() THEN day_spent ELSE 0 END) + held + :n
-                > coalesce(day_nano_usd, 9223372036854775807))"""
-"""SQL that is true when `:n` more nano-dollars fit under the ceiling, or there is none."""
 
 _SPENT = """
 SELECT ledger_day(),
@@ -25,10 +18,6 @@ SELECT ledger_day(),
         WHERE status = 'settled' AND ended_at >= ledger_day() * 86400), 0),
     coalesce(sum(cost_nano_usd), 0), coalesce(sum(held_nano_usd), 0)
 FROM sessions"""
-
-_CEILING = """
-SELECT day_nano_usd, total_nano_usd, CASE WHEN day = ledger_day() THEN day_spent ELSE 0 END, total_spent, held
-FROM ceiling"""
 
 
 class Money(Part):
@@ -46,14 +35,9 @@ class Money(Part):
                 spent: Any = next(iter(db.execute(_SPENT)))
                 values = (day, total, *spent, clean(who), self._now())
                 db.execute("INSERT INTO ceiling VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-            return _ceiling(db)
+            return read_ceiling(db) or Ceiling()
 
     def ceiling(self) -> Ceiling:
         """Return the ceiling and what counts towards it; zeros while there is none."""
         with self._hot.read() as db:
-            return _ceiling(db)
-
-
-def _ceiling(db: apsw.Connection) -> Ceiling:
-    row: Any = db.execute(_CEILING).fetchone()
-    return Ceiling(*row) if row else Ceiling()
+            return read_ceiling(db) or Ceiling()

@@ -11,60 +11,31 @@ from typing import Any
 
 import apsw
 
+from ib_duckdb.admission import billed
 from ib_duckdb.base import Part
-from ib_duckdb.bound import Bound
-from ib_duckdb.calls import NEXT_TURN, end_attempt, new_rid
-from ib_duckdb.columns import BILLED_CEILING
+from ib_duckdb.batch import Batch, is_answered
+from ib_duckdb.calls import new_rid
 from ib_duckdb.endings import row_of
-from ib_duckdb.host_money import FITS
 from ib_duckdb.host_requests import keep_request, refuse_repeated
 from ib_duckdb.rows import (
     Row,
-    find,
     get,
     select_reservations,
     to_reservation,
     to_totals,
 )
-from ib_duckdb.writer import Operation
+from ib_duckdb.writer import Joint, Operation
 from ib_duckdb.writing import (
-    ACTIVE_NOW,
-    TICKED,
     expire_if_elapsed,
     make_unresolved,
     sweep,
 )
 from ib_kernel.errors import ReservationError
-from ib_kernel.values import CallEnd, CallStart, Message, Refusal, Reservation, Status, Totals
+from ib_kernel.values import CallEnd, CallStart, Message, Refusal, Reservation, Totals
 from ib_kernel.values.domain import checked_seconds, clean, whole
+from ib_kernel.values.ledger import Reason
 from ib_kernel.values.ownership import new_token, owns
 from ib_kernel.values.taken import call_row, checked_usage
-
-RUNNING = """
-(SELECT count(*) FROM reservations r WHERE r.session_key = sessions.session_key AND r.state = 'held')"""
-"""How many attempts of a session are held."""
-
-_ADMIT = Bound(f"""
-UPDATE sessions SET held = held + :t, held_billed = held_billed + :b, held_nano_usd = held_nano_usd + :n,
-    last_turn = {NEXT_TURN},
-    {TICKED}
-WHERE session_id = :s AND status = 'active'
-    AND (time_limit_s IS NULL OR {ACTIVE_NOW} < time_limit_s)
-    AND charged_tokens + held + in_doubt + :t <= token_budget
-    AND coalesce(input_tokens + output_tokens + held_billed + :b <= {BILLED_CEILING}, true)
-    AND (budget_nano_usd IS NULL OR cost_nano_usd + held_nano_usd + :n <= budget_nano_usd)
-    AND {FITS}
-    AND (:most IS NULL OR {RUNNING} < :most)
-RETURNING session_key, last_turn""")  # noqa: S608 (built from our own names)
-"""Check and reservation in one statement: `used + held + in doubt + new ≤ budget`, in each currency."""
-
-_INSERT = Bound("""
-INSERT INTO reservations (rid, session_key, tokens, nano_usd, lease_until, owner, created_at, state,
-    doubt_reason, turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash,
-    sent_hmac, history_from_turn, billed_tokens)
-VALUES (:rid, :session_key, :tokens, :nano_usd, :lease_until, :owner, :created_at,
-    :state, :doubt_reason, :turn, :attempt, :client, :model, :counted_tokens, :counted_exact, :prompt_version,
-    :owner_hash, :sent_hmac, :history_from_turn, :billed_tokens)""")
 
 _TAKEN = """
 SELECT 1 FROM calls WHERE session_key = :key AND turn = :turn AND attempt = :attempt
@@ -117,35 +88,46 @@ class Reservations(Part):
     ) -> Operation[Reservation | Refusal]:
         tokens, billed, nano_usd = held
         token, owner_hash = new_token()
-        started: Row = {**call_row(call or CallStart()), "state": "held", "doubt_reason": ""}
-        started |= {"rid": new_rid(), "owner_hash": owner_hash}
-        started |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
-        started["billed_tokens"] = whole("billed_tokens", tokens if billed is None else billed)
-        started["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
-        lease = checked_seconds("lease_s", lease_s)
-        asked = {"t": started["tokens"], "n": started["nano_usd"], "s": clean(session_id)}
-        most = call.most_running if call is not None else None
-        asked |= {"turn": started["turn"], "b": started["billed_tokens"], "most": most}
+        asked: Row = {**call_row(call or CallStart()), "state": "held", "doubt_reason": ""}
+        asked |= {"rid": new_rid(), "owner_hash": owner_hash}
+        asked |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
+        asked["billed_tokens"] = whole("billed_tokens", tokens if billed is None else billed)
+        asked["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
+        asked["most_running"] = call.most_running if call is not None else None
+        lease, name = checked_seconds("lease_s", lease_s), clean(session_id)
+        request = call if call is not None and call.request_id else None
+
+        def hold(batch: Batch) -> Reservation | Refusal | None:
+            session = batch.session(name)
+            if session is None:
+                return None
+            reason = batch.refused(session, asked)
+            if reason is not None:
+                return None if batch.is_due(session) else _refusal(reason, session, asked)
+            row = {**asked, "session_key": session["session_key"], "created_at": batch.now}
+            row["lease_until"] = batch.now + lease
+            batch.hold(session, row)
+            return to_reservation(row, session_id, token)
 
         def work(db: apsw.Connection) -> Reservation | Refusal:
             now = self._now()
-            if call is not None and call.request_id:
-                refuse_repeated(db, session_id, call, now)
-            row = {**started, "created_at": now, "lease_until": now + lease}
-            admitted: list[Any] = _ADMIT.run(db, {**asked, "now": now}).fetchall()
-            if not admitted:
-                return _refusal(db, asked, now)
-            row["session_key"], last_turn = admitted[0]
-            if row["turn"] is None:
-                row["turn"] = last_turn
-            else:
+            if request is not None:
+                refuse_repeated(db, session_id, request, now)
+            batch = Batch(db, now)
+            batch.read([name])
+            held = hold(batch)
+            if held is None:
+                return _refused_when_due(db, batch, name, asked)
+            if held:
+                row = batch.reserved[0]
                 _refuse_taken(db, row)
-            _INSERT.run(db, row)
-            if call is not None and call.request_id:
-                keep_request(db, row, call, now)
-            return to_reservation(row, session_id, token)
+                batch.write()
+                if request is not None:
+                    keep_request(db, row, request, now)
+            return held
 
-        return Operation(work, self._unreserving)
+        plain = request is None and not asked["turn"] and lease > 0
+        return Operation(work, self._unreserving, Joint(hold, session_id=name) if plain else None)
 
     def _unreserving(self, answer: Reservation | Refusal) -> Operation[Any] | None:
         """Return what releases a reservation that its asker does not wait for any more."""
@@ -182,7 +164,11 @@ class Reservations(Part):
             now, key = self._now(), get(db, session_id)["session_key"]
             charged = {**started, "created_at": now, "session_key": key}
             _refuse_taken(db, charged)
-            end_attempt(db, charged, end, "settled", now, texts)
+            charged["answered"] = is_answered(db, key, charged["turn"])
+            batch = Batch(db, now)
+            batch.read([clean(session_id)])
+            batch.end(charged, end, "settled", texts)
+            batch.write()
             return to_totals(get(db, session_id))
 
         return Operation(work)
@@ -214,36 +200,26 @@ def _refuse_taken(db: apsw.Connection, row: Row) -> None:
             )
 
 
-def _refusal(db: apsw.Connection, asked: Row, now: float) -> Refusal:
-    """Say why nothing was held; leases and time limits that are over are applied on the way."""
-    row = find(db, asked["s"])
-    if row is None:
+def _refused_when_due(db: apsw.Connection, batch: Batch, name: str, asked: Row) -> Refusal:
+    """Say why nothing was held in a session that there is not, or where a lease or the time limit is over.
+
+    Both are applied on the way; who had them held still counts as running.
+    """
+    session = batch.session(name)
+    if session is None:
         return Refusal("unknown_session")
-    running = _running(db, row["session_key"])
-    sweep(db, row["session_key"], now)
-    expire_if_elapsed(db, row, now)
-    row = get(db, asked["s"])
-    totals = to_totals(row)
-    left = totals.left
-    if row["status"] == Status.EXPIRED:
-        return Refusal("expired", left, row["status"])
-    if row["status"] != Status.ACTIVE:
-        return Refusal("inactive", left, row["status"])
-    if totals.used + totals.held + totals.in_doubt + asked["t"] > totals.token_budget:
-        return Refusal("budget", left, row["status"])
-    billed, most = totals.billed + totals.held_billed, totals.billed_ceiling
-    if most is not None and billed + asked["b"] > most:
-        return Refusal("billed", max(0, most - billed), row["status"])
-    if asked["most"] is not None and running >= asked["most"]:
-        return Refusal("running", left, row["status"])
-    money = row["cost_nano_usd"] + row["held_nano_usd"] + asked["n"]
-    own = row["budget_nano_usd"] is not None and money > row["budget_nano_usd"]
-    return Refusal("money" if own else "ceiling", left, row["status"])
+    reason = batch.refused(session, asked)
+    sweep(db, session["session_key"], batch.now)
+    expire_if_elapsed(db, session, batch.now)
+    assert reason is not None  # noqa: S101 (for the type checker)
+    return _refusal(reason, get(db, name), asked)
 
 
-def _running(db: apsw.Connection, key: int) -> int:
-    sql = f"SELECT {RUNNING} FROM sessions WHERE session_key = ?"  # noqa: S608 (our own names)
-    return next(int(count) for (count,) in db.execute(sql, (key,)))
+def _refusal(reason: Reason, session: Row, asked: Row) -> Refusal:
+    left = to_totals(session).left
+    if reason == "billed":
+        left = max(0, session["billed_ceiling"] - billed(session))
+    return Refusal(reason, left, session["status"])
 
 
 _host = functools.cache(socket.gethostname)

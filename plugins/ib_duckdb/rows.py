@@ -35,7 +35,7 @@ RESERVATION_COLUMNS = (
     "turn, attempt, client, model, counted_tokens, counted_exact, prompt_version, owner_hash, "
     "billed_tokens, history_from_turn, sent_hmac"
 )
-_RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
+RESERVATION_NAMES = RESERVATION_COLUMNS.replace(" ", "").split(",")
 
 _TOTALS = (
     *("token_budget", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
@@ -76,7 +76,7 @@ def select_reservations(db: apsw.Connection, where: str, parameters: tuple[Any, 
 
 def named_reservation(values: tuple[Any, ...]) -> Row:
     """Return the values of `RESERVATION_COLUMNS` by their names."""
-    return dict(zip(_RESERVATION_NAMES, values, strict=True))
+    return dict(zip(RESERVATION_NAMES, values, strict=True))
 
 
 def active_seconds(row: Row, now: float) -> float:

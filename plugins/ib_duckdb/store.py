@@ -60,7 +60,7 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
             refuse_network(folder)
         self._clock, self._keep_text, self._background = clock, store_transcript, background
         self._hot = Hot(folder, tick_s, clock)
-        self._writer = Writer(self._hot)
+        self._writer = Writer(self._hot, clock)
         self._record = Record(folder, self._hot)
         self._mover = Mover(self._hot, self._record, clock)
         self._limits = limits or Limits()

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import apsw
 
+from ib_duckdb.batch import Batch
 from ib_duckdb.hot import BUSY_S, Hot
 from ib_kernel.errors import StoreError
 
@@ -26,6 +28,9 @@ T = TypeVar("T")
 
 MOST = 128
 """Operations in one transaction."""
+
+TOGETHER = 64
+"""Operations that are done jointly at most, before another process is looked for."""
 
 SHARE_S = 0.002
 """Seconds of a transaction after which it ends if another process waits; the rest goes into the next one."""
@@ -44,14 +49,29 @@ IDLE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Joint(Generic[T]):
+    """How an operation is done together with others: `do` changes what the `Batch` has read.
+
+    It returns None, having changed nothing, when that is not all that the operation needs: then its `work` is
+    run. The batch has read the session or the reservation that is named here.
+    """
+
+    do: Callable[[Batch], T | None]
+    session_id: str = ""
+    rid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
     """A write: `work` does it in an open transaction and may be run again; `undo` takes an answer back.
 
     `undo` makes the operation that takes back an answer which nobody waits for any more, None for no need.
+    `joint` does the same as `work` for many operations at once, None where that is not possible.
     """
 
     work: Callable[[apsw.Connection], T]
     undo: Callable[[T], Operation[Any] | None] | None = None
+    joint: Joint[T] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -68,8 +88,8 @@ class _Queued:
 class Writer:
     """Runs operations on the hot ledger, alone or together."""
 
-    def __init__(self, hot: Hot) -> None:
-        self._hot = hot
+    def __init__(self, hot: Hot, clock: Callable[[], float]) -> None:
+        self._hot, self._clock = hot, clock
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
         self._left: collections.deque[_Queued] = collections.deque()  # of a transaction that ended early
         self._shared = False  # whether callers share transactions: then nobody waits for one of his own
@@ -202,14 +222,35 @@ class Writer:
                 queued.error = error
 
     def _work(self, db: apsw.Connection, batch: list[_Queued]) -> None:
-        soon = time.monotonic() + SHARE_S
-        for done, queued in enumerate(batch):
-            queued.answer = queued.operation.work(db)
+        """Do the operations in their order, neighbours that can be done jointly with a few statements."""
+        soon, done = time.monotonic() + SHARE_S, 0
+        while done < len(batch):
+            ahead = list(itertools.islice(_leading(batch, done), TOGETHER))
+            jointly = self._jointly(db, ahead) if len(ahead) > 1 else 0
+            after = done + max(1, len(ahead))
+            for queued in batch[done + jointly : after]:
+                queued.answer = queued.operation.work(db)
+            done = after
             if time.monotonic() > soon:  # a look costs as much as a statement: now and then is enough
                 soon = time.monotonic() + LOOK_S
                 if self._hot.wanted():
-                    self._left.extend(batch[done + 1 :])
-                    del batch[done + 1 :]
+                    self._left.extend(batch[done:])
+                    del batch[done:]
+
+    def _jointly(self, db: apsw.Connection, ahead: list[_Queued]) -> int:
+        """Do the first of those operations together, up to one that needs more; return how many."""
+        joint = [queued.operation.joint for queued in ahead if queued.operation.joint is not None]
+        together = Batch(db, float(self._clock()))
+        together.read({one.session_id for one in joint} - {""}, {one.rid for one in joint} - {""})
+        done = 0
+        for queued, one in zip(ahead, joint, strict=True):
+            answer = one.do(together)
+            if answer is None:
+                break
+            queued.answer = answer
+            done += 1
+        together.write()
+        return done
 
     def _answer(self, batch: list[_Queued]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[_Queued]] = collections.defaultdict(list)
@@ -243,6 +284,12 @@ class Writer:
             if undo is not None:
                 with suppress(StoreError):  # it then becomes unresolved when its lease ends
                     self._put(_Queued(undo))
+
+
+def _leading(batch: list[_Queued], start: int) -> Iterator[_Queued]:
+    """Yield the operations from *start* on that can be done jointly, up to the first that cannot."""
+    rest = itertools.islice(batch, start, None)
+    return itertools.takewhile(lambda queued: queued.operation.joint is not None, rest)
 
 
 def _apart(db: apsw.Connection, queued: _Queued) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb.bound import Bound
+from ib_duckdb.bound import insertion
 from ib_duckdb.links import Chain
 from ib_duckdb.rows import Row, elapsed, select_reservations
 from ib_kernel.values import LedgerEvent, Message, Status
@@ -35,13 +35,15 @@ def tick_all(db: apsw.Connection, now: float, before: float) -> None:
     db.execute(sql, {"now": now, "before": before})
 
 
-_INSERT_EVENT = Bound("""
-INSERT INTO events (session_key, kind, created_at, who, detail, salt, link_n, link)
-VALUES (:session_key, :kind, :created_at, :who, :detail, :salt, :link_n, :link)""")
+STALE = "SELECT 1 FROM reservations WHERE session_key = ? AND state = 'held' AND lease_until <= ? LIMIT 1"
+"""Finds a session's lease that is over and not in doubt yet."""
 
-_INSERT_MESSAGE = Bound("""
-INSERT INTO messages (session_key, turn, role, content, created_at, partial, asked_at, salt, link_n, link)
-VALUES (:session_key, :turn, :role, :content, :created_at, :partial, :asked_at, :salt, :link_n, :link)""")
+_LINKED = ("salt", "link_n", "link")
+_EVENT = insertion("events", ("session_key", "kind", "created_at", "who", "detail", *_LINKED))
+_MESSAGE = insertion(
+    "messages",
+    ("session_key", "turn", "role", "content", "created_at", "partial", "asked_at", *_LINKED),
+)
 
 
 def write_event(db: apsw.Connection, key: int, event: LedgerEvent) -> None:
@@ -49,7 +51,7 @@ def write_event(db: apsw.Connection, key: int, event: LedgerEvent) -> None:
     created_at = moment("an event's time", event.created_at)
     row = {"session_key": key, "kind": clean(event.kind), "created_at": created_at, "who": clean(event.who)}
     links = Chain.of(db, key)
-    _INSERT_EVENT.run(db, links.add("events", row | {"detail": to_json(event.detail)}))
+    _EVENT.run(db, [links.add("events", row | {"detail": to_json(event.detail)})])
     links.save(events=1)
 
 
@@ -94,8 +96,7 @@ def message_rows(links: Chain, messages: Sequence[Message], now: float, turn: in
 
 def insert_messages(db: apsw.Connection, rows: list[Row]) -> None:
     """Append what `message_rows` has made to the transcript."""
-    if rows:
-        _INSERT_MESSAGE.run_many(db, rows)
+    _MESSAGE.run(db, rows)
 
 
 def write_messages(
