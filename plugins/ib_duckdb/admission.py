@@ -33,8 +33,7 @@ def refused(session: Row, asked: Row, running: int, ceiling: Ceiling | None, now
         return "expired"
     if session["status"] != Status.ACTIVE:
         return "inactive"
-    held = session["charged_tokens"] + session["held"] + session["in_doubt"]
-    if held + asked["tokens"] > session["token_budget"]:
+    if charged(session) + asked["tokens"] > session["token_budget"]:
         return "budget"
     most = session["billed_ceiling"]
     if most is not None and billed(session) + asked["billed_tokens"] > most:
@@ -47,6 +46,16 @@ def refused(session: Row, asked: Row, running: int, ceiling: Ceiling | None, now
     if ceiling is not None and not fits(ceiling, asked["nano_usd"]):
         return "ceiling"
     return None
+
+
+def left(session: Row) -> int:
+    """Return the tokens of a session that may still be held."""
+    return max(0, int(session["token_budget"] - charged(session)))
+
+
+def charged(session: Row) -> int:
+    """Return what a session was charged and may yet be charged for what is held and in doubt."""
+    return int(session["charged_tokens"] + session["held"] + session["in_doubt"])
 
 
 def billed(session: Row) -> int:

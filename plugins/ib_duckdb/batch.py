@@ -24,21 +24,27 @@ from ib_kernel.values import CallEnd, Ceiling, Message
 from ib_kernel.values.ledger import Reason
 
 _HELD_SUMS = ("held", "in_doubt", "held_billed", "held_nano_usd", "last_turn")
-_SUMS = (
-    *(*_HELD_SUMS, "charged_tokens", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
-    *("cost_nano_usd", "calls", "turns", "priced_calls", "unpriced_calls", "messages"),
+_USED_SUMS = (
+    *("charged_tokens", "input_tokens", "output_tokens", "cost_nano_usd"),
+    *("cached_tokens", "reasoning_tokens", "calls", "turns", "priced_calls", "unpriced_calls", "messages"),
     *("chain_n", "chain_head"),
 )
-_STORED = (
-    *("session_key", "session_id", "status", "charge", "token_budget", "budget_nano_usd", "time_limit_s"),
-    *("active_s", "tick_at", *_SUMS),
+_ADMITTED_BY: dict[str, str] = {
+    **{name: name for name in ("session_key", "session_id", "status", "token_budget", "budget_nano_usd")},
+    **{name: name for name in ("time_limit_s", "active_s", "tick_at", *_HELD_SUMS, *_USED_SUMS[:4])},
+    "billed_ceiling": BILLED_CEILING,
+    "most_per_tick": "(SELECT most FROM clock)",
+    "running": "(SELECT count(*) FROM reservations r"
+    " WHERE r.session_key = sessions.session_key AND r.state = 'held')",
+    "has_ceiling": "EXISTS (SELECT 1 FROM ceiling)",
+}
+"""What the admission of a reservation reads of its session, by name; an attempt's end needs more."""
+
+_ENDED_BY = {**_ADMITTED_BY, "charge": "charge", **{name: name for name in _USED_SUMS}}
+_ADMITTING, _ENDING = (
+    (tuple(columns), f"SELECT {', '.join(columns.values())} FROM sessions WHERE ")  # noqa: S608 (our own names)
+    for columns in (_ADMITTED_BY, _ENDED_BY)
 )
-_NAMES = (*_STORED, "billed_ceiling", "most_per_tick", "running", "has_ceiling")
-_SESSIONS = f"""
-SELECT {", ".join(_STORED)}, {BILLED_CEILING}, (SELECT most FROM clock),
-    (SELECT count(*) FROM reservations r WHERE r.session_key = sessions.session_key AND r.state = 'held'),
-    EXISTS (SELECT 1 FROM ceiling)
-FROM sessions WHERE """  # noqa: S608 (our own names)
 
 _ANSWERED = """EXISTS (SELECT 1 FROM calls c WHERE c.session_key = {key} AND c.turn = {turn}
     AND c.status = 'settled' AND c.input_tokens + c.output_tokens > 0)"""
@@ -53,7 +59,7 @@ _RESERVATION_NAMES = (*RESERVATION_NAMES, "answered")
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _now = TICKED.replace(":now", "?1")
 _SET_HELD = change("sessions", "session_key", _HELD_SUMS, _now)
-_SET_ALL = change("sessions", "session_key", _SUMS, _now)
+_SET_ALL = change("sessions", "session_key", (*_HELD_SUMS, *_USED_SUMS), _now)
 _RESERVE = insertion("reservations", RESERVATION_NAMES)
 _CALL = insertion("calls", CALL_COLUMNS)
 
@@ -76,22 +82,25 @@ class Batch:
         self._calls: list[Row] = []
         self._messages: list[Row] = []
 
-    def read(self, session_ids: Collection[str] = (), rids: Collection[str] = ()) -> None:
-        """Read those sessions, and those reservations with theirs."""
+    def read(
+        self, session_ids: Collection[str] = (), rids: Collection[str] = (), *, ending: bool = False
+    ) -> None:
+        """Read those sessions (*ending*: for the end of an attempt), and those reservations with theirs."""
         if rids:
             found: Any = self._db.execute(*_any_of(_RESERVATIONS, "rid", rids))
             for values in found:
                 row = dict(zip(_RESERVATION_NAMES, values, strict=True))
                 self._open[row["rid"]] = row
-        if session_ids:
-            self._read_sessions("session_id", session_ids)
-        keys = {row["session_key"] for row in self._open.values()}.difference(self._sessions)
-        if keys:
-            self._read_sessions("session_key", keys)
+        if self._open:
+            self._read_sessions(_ENDING, "session_key", {row["session_key"] for row in self._open.values()})
+        missing = [name for name in session_ids if name not in self._by_id]
+        if missing:
+            self._read_sessions(_ENDING if rids or ending else _ADMITTING, "session_id", missing)
 
-    def _read_sessions(self, column: str, values: Collection[Any]) -> None:
-        for found in self._db.execute(*_any_of(_SESSIONS, column, values)):
-            row: Row = dict(zip(_NAMES, found, strict=True))
+    def _read_sessions(self, what: tuple[Sequence[str], str], column: str, values: Collection[Any]) -> None:
+        names, sql = what
+        for found in self._db.execute(*_any_of(sql, column, values)):
+            row: Row = dict(zip(names, found, strict=True))
             if row["has_ceiling"] and self._ceiling is None:
                 self._ceiling = read_ceiling(self._db)
             self._sessions[row["session_key"]] = self._by_id[row["session_id"]] = row
@@ -125,7 +134,8 @@ class Batch:
         session["held_billed"] += reserved["billed_tokens"]
         session["held_nano_usd"] += reserved["nano_usd"]
         session["running"] += 1
-        self._count(held=reserved["nano_usd"])
+        if self._ceiling is not None:
+            self._count(self._ceiling, held=reserved["nano_usd"])
         self._held[session["session_key"]] = session
         self.reserved.append(reserved)
 
@@ -174,7 +184,8 @@ class Batch:
         session["held_billed"] -= reserved["billed_tokens"]
         session["held_nano_usd"] -= reserved["nano_usd"]
         session["last_turn"] = max(session["last_turn"], reserved["turn"])
-        self._count(held=-reserved["nano_usd"])
+        if self._ceiling is not None:
+            self._count(self._ceiling, held=-reserved["nano_usd"])
         if self._open.pop(reserved["rid"], None) is not None:
             self._taken.append(reserved["rid"])
 
@@ -187,7 +198,8 @@ class Batch:
         if end.cost_nano_usd is not None:
             session["cost_nano_usd"] += end.cost_nano_usd
             session["priced_calls"] += 1
-            self._count(spent=end.cost_nano_usd)
+            if self._ceiling is not None:
+                self._count(self._ceiling, spent=end.cost_nano_usd)
         if end.input_tokens + end.output_tokens:
             session["calls"] += 1
             session["unpriced_calls"] += end.cost_nano_usd is None
@@ -196,23 +208,25 @@ class Batch:
                 session["turns"] += 1
                 self._answered.add(turn)
 
-    def _count(self, *, held: int = 0, spent: int = 0) -> None:
+    def _count(self, now: Ceiling, *, held: int = 0, spent: int = 0) -> None:
         """Count towards the ceiling, as the trigger does once the sums are written."""
-        if self._ceiling is not None:
-            now = self._ceiling
-            day, total = now.day_spent + spent, now.total_spent + spent
-            self._ceiling = replace(now, held=now.held + held, day_spent=day, total_spent=total)
+        day, total = now.day_spent + spent, now.total_spent + spent
+        self._ceiling = replace(now, held=now.held + held, day_spent=day, total_spent=total)
 
     def write(self) -> None:
         """Write what has been done here, with one statement for each table."""
         if self._taken:
             self._db.execute(*_any_of("DELETE FROM reservations WHERE ", "rid", self._taken))
         held = [row for key, row in self._held.items() if key not in self._ended]
-        _SET_HELD.run(self._db, held, self.now)
-        _SET_ALL.run(self._db, list(self._ended.values()), self.now)
-        _RESERVE.run(self._db, self.reserved)
-        _CALL.run(self._db, self._calls)
-        insert_messages(self._db, self._messages)
+        if held:
+            _SET_HELD.run(self._db, held, self.now)
+        if self._ended:
+            _SET_ALL.run(self._db, list(self._ended.values()), self.now)
+        if self.reserved:
+            _RESERVE.run(self._db, self.reserved)
+        if self._calls:
+            _CALL.run(self._db, self._calls)
+            insert_messages(self._db, self._messages)
 
 
 def is_answered(db: apsw.Connection, key: int, turn: int | None) -> bool:

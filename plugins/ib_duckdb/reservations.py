@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from ib_duckdb.admission import billed
+from ib_duckdb.admission import billed, left
 from ib_duckdb.base import Part
 from ib_duckdb.batch import Batch, is_answered
 from ib_duckdb.calls import new_rid
@@ -103,7 +103,7 @@ class Reservations(Part):
                 return None
             reason = batch.refused(session, asked)
             if reason is not None:
-                return None if batch.is_due(session) else _refusal(reason, session, asked)
+                return None if batch.is_due(session) else _refusal(reason, session)
             row = {**asked, "session_key": session["session_key"], "created_at": batch.now}
             row["lease_until"] = batch.now + lease
             batch.hold(session, row)
@@ -166,7 +166,7 @@ class Reservations(Part):
             _refuse_taken(db, charged)
             charged["answered"] = is_answered(db, key, charged["turn"])
             batch = Batch(db, now)
-            batch.read([clean(session_id)])
+            batch.read([clean(session_id)], ending=True)
             batch.end(charged, end, "settled", texts)
             batch.write()
             return to_totals(get(db, session_id))
@@ -212,14 +212,14 @@ def _refused_when_due(db: apsw.Connection, batch: Batch, name: str, asked: Row) 
     sweep(db, session["session_key"], batch.now)
     expire_if_elapsed(db, session, batch.now)
     assert reason is not None  # noqa: S101 (for the type checker)
-    return _refusal(reason, get(db, name), asked)
+    return _refusal(reason, get(db, name))
 
 
-def _refusal(reason: Reason, session: Row, asked: Row) -> Refusal:
-    left = to_totals(session).left
+def _refusal(reason: Reason, session: Row) -> Refusal:
+    could = left(session)
     if reason == "billed":
-        left = max(0, session["billed_ceiling"] - billed(session))
-    return Refusal(reason, left, session["status"])
+        could = max(0, session["billed_ceiling"] - billed(session))
+    return Refusal(reason, could, session["status"])
 
 
 _host = functools.cache(socket.gethostname)
