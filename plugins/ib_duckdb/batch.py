@@ -160,11 +160,10 @@ class Batch:
             reserved["turn"] = session["last_turn"] + 1
         self._take(session, reserved)
         charged = None if end is None else charged_by(session["charge"], end)
-        settled = end is not None and charged is not None and status == "settled"
         call = call_values(reserved, end, status, self.now)
         call["charged_tokens"], call["token_budget"] = charged, session["token_budget"]
         call["used"], call["overdraft"] = session["charged_tokens"], 0
-        if settled:
+        if end is not None and charged is not None and status == "settled":
             call["used"] = session["charged_tokens"] = session["charged_tokens"] + charged
             call["overdraft"] = max(0, charged - reserved["tokens"])
             self._use(session, reserved, end)
