@@ -218,7 +218,7 @@ PLAIN: dict[str, Any] = {
     "usage": {"prompt_tokens": 26, "completion_tokens": 5, "total_tokens": 31},
     "service_tier": "default",
 }
-USUAL = {
+USUAL: dict[str, Any] = {
     "index": 0,
     "message": {"role": "assistant", "content": "Two.", "refusal": None},
     "finish_reason": "stop",
@@ -322,7 +322,7 @@ class TestWholeAnswers:
         made = [
             _with({**USUAL, "message": _with(USUAL["message"], message)}, choice)
             for choice, message in choices
-        ]  # type: ignore[arg-type]
+        ]
         body = json.dumps(_with({**PLAIN, "choices": made}, changed)).encode()
         assert _read_whole(body, at_once=True) == _read_whole(body, at_once=False)
 
