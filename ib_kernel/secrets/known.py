@@ -42,13 +42,14 @@ class Known:
 
     __slots__ = (
         *("add", "beginnings", "environment_read", "has_spaces", "longest", "may_be_in", "may_be_in_bytes"),
-        *("pattern", "starts", "state"),
+        *("may_begin_in", "pattern", "starts", "state"),
     )
 
     add: Callable[[Iterable[str]], None]
     pattern: Callable[[], re.Pattern[str] | None]
     may_be_in: Callable[[str], bool]
     may_be_in_bytes: Callable[[bytes], bool]
+    may_begin_in: Callable[[str], bool]
     beginnings: Callable[[], set[str]]
     starts: Callable[[], tuple[str, ...]]
     longest: int
@@ -87,8 +88,14 @@ class Known:
                 self.state = object()
 
         def may_be_in(text: str) -> bool:
+            return any_in(lowered[0], text)
+
+        def may_begin_in(text: str) -> bool:
+            return any_in(starts[0], text)
+
+        def any_in(lower_case: tuple[str, ...], text: str) -> bool:
             lower = text.lower()
-            for one in lowered[0]:  # loops, not generators: every row and every piece of a stream comes by
+            for one in lower_case:  # loops, not generators: every row and every piece of a stream comes by
                 if one in lower:
                     return True
             if only_ascii[0] and text.isascii():
@@ -106,6 +113,7 @@ class Known:
 
         self.add, self.pattern = add, lambda: compiled[0]
         self.may_be_in, self.may_be_in_bytes = may_be_in, may_be_in_bytes
+        self.may_begin_in = may_begin_in
         self.beginnings, self.starts = lambda: beginnings, lambda: starts[0]
 
 

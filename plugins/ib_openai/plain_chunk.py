@@ -17,6 +17,7 @@ _PADDING = re.compile(rb'"obfuscation":\s?"([0-9A-Za-z]*)"')
 _ONE_LINE = re.compile(rb"[^\r\n]+(?:\n\n|\r\n\r\n)")
 _NO_END = re.compile(rb'"finish_reason":\s?null')
 
+_ODD = re.compile(rb'["\\\x00-\x1f]')
 _NEXT = b"\x00"
 """What stands between two texts that are looked at together: no event has it."""
 
@@ -63,6 +64,9 @@ class PlainChunk:
         """
         if not events.startswith(self._head, at):
             return [], at
+        only = self._only(events, at + len(self._head))
+        if only:
+            return [only], len(events)
         window = events[at : at + _WINDOW]
         lines = window.split(self._end)
         texts = self._spelled(lines) if _NEXT not in window else b""
@@ -72,6 +76,25 @@ class PlainChunk:
         end = at + sum(map(len, lines[: 2 * ends])) + 2 * ends * len(self._end)
         text = texts.replace(_NEXT, b"").decode()
         return [json.loads(f'"{text}"') if "\\" in text else text], end
+
+    def _only(self, events: bytes, at: int) -> str:
+        """Return the text from *at* on, where it is the last of *events* and spelled as it is; else ""."""
+        close = events.find(b'"', at)
+        said, middle, tail = events[at:close], self._middle, self._tail
+        if middle:
+            if not events.startswith(middle, close):
+                return ""
+            first = close + len(middle)
+            close = events.find(b'"', first)
+            if first != close and not events[first:close].isalnum():
+                return ""
+        end = close + len(tail)
+        if not events.startswith(tail, close) or events[end:] != 2 * self._end or _ODD.search(said):
+            return ""
+        try:
+            return said.decode()
+        except UnicodeDecodeError:  # an error to whoever parses it
+            return ""
 
     def _spelled(self, lines: list[bytes]) -> bytes:
         """Return the texts of the first events of *lines* as they are spelled, each with `_NEXT` after it."""

@@ -34,7 +34,7 @@ class RestingReader:
 
     def __init__(self, response: aiohttp.ClientResponse, running: Sized) -> None:
         self._response, self._running = response, running
-        self._quick = 0
+        self._content, self._quick = response.content, 0
 
     async def read(self) -> bytes:
         """Return what has come since the last read, or comes next; b"" at the end."""
@@ -42,7 +42,7 @@ class RestingReader:
         if self._quick >= QUICK_READS and rest >= SHORTEST_S:
             await self._rest(rest)
         asked = time.monotonic()
-        found = await read_come(self._response.content)
+        found = await read_come(self._content)
         self._quick = self._quick + 1 if time.monotonic() - asked < rest else 0
         return found
 
