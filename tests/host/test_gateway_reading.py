@@ -18,7 +18,7 @@ PIECES = [f"data: piece {number}\n\n".encode() for number in range(400)]
 
 async def _serve_pairs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Two pieces close together, and a pause."""
-    await _serve(reader, writer, PIECES[:20], 2.5 * LONGEST_S)
+    await _serve(reader, writer, PIECES[:20], 2.5 * LONGEST_S, 0.2 * LONGEST_S)
 
 
 async def _serve(
@@ -26,13 +26,14 @@ async def _serve(
     writer: asyncio.StreamWriter,
     pieces: Sequence[bytes] = PIECES,
     pause: float = 0,
+    between: float = 0,
 ) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
     for number, piece in enumerate(pieces):
         writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         await writer.drain()
-        await asyncio.sleep(pause if number % 2 else 0)
+        await asyncio.sleep(pause if number % 2 else between)
     writer.write(b"0\r\n\r\n")
     await writer.drain()
     writer.close()
