@@ -305,7 +305,9 @@ def _read_whole(body: bytes, *, at_once: bool) -> Any:
     except ClientError as error:
         return type(error), str(error), error.usage, error.raw_usage
     known = {
-        name: one for name, one in vars(answer._reader).items() if name not in ("_plain_text", "_others")
+        name: one
+        for name, one in vars(answer._reader).items()
+        if name not in ("_plain_text", "_others", "last")
     }
     try:
         done: Any = answer.done()
