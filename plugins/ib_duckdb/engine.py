@@ -6,10 +6,11 @@ It has no file of its own. The record is attached for the time of one move only,
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,11 @@ class Engine:
             finally:
                 foreign.keep_lock(path, ours=0)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is one."""
+        return self._db is not None
+
     def close(self) -> None:
         """End it once nobody uses it; the next use makes another. Idempotent."""
         with self._lock:
@@ -77,6 +83,15 @@ class Engine:
         """In a forked child: ending the parent's would wait for threads that the child does not have."""
         forks.keep(self._db)
         self._db, self._lock = None, threading.RLock()
+
+
+def give_back() -> None:
+    """Return memory that nobody uses to the system, where its C library is told to (glibc)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _in_child() -> None:

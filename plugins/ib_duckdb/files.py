@@ -290,6 +290,16 @@ def forget_in_child() -> None:
     _held.clear()
 
 
+def lock_byte(fd: int, at: int) -> bool:
+    """Lock one byte of the open file *fd*; False when another open file has locked it, or not here."""
+    return GUARDED and _lock(fd, F_WRLCK, (at, 1))
+
+
+def unlock_byte(fd: int, at: int) -> None:
+    """Let go of the byte."""
+    _lock(fd, F_UNLCK, (at, 1))
+
+
 def lock_for_reading(fd: int) -> bool:
     """Lock the whole open file *fd* for reading; False when that is not possible now, or not here."""
     return GUARDED and _lock(fd, F_RDLCK, (0, 0))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ib_duckdb.hot import Hot
 
+PIECE = 1_000
+"""Rows inserted by one statement: no other thread runs while their values are converted."""
+
 Apart = list[tuple[Any, ...]]
 
 
@@ -57,8 +60,8 @@ def _insert(
     db.execute("BEGIN")
     try:
         for table, rows in batch.items():
-            if rows:
-                db.execute(*table.insert(schema or table.schema, rows))
+            for start in range(0, len(rows), PIECE):
+                db.execute(*table.insert(schema or table.schema, rows[start : start + PIECE]))
         also()
         db.execute("COMMIT")
     except BaseException:

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb import foreign, migrate, private, quarantine, views
+from ib_duckdb import engine, foreign, migrate, private, quarantine, views
 from ib_duckdb.columns import TABLES, VERSION, Table
-from ib_duckdb.engine import Engine
 from ib_duckdb.faults import Damaged, InUse, explained, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, new_process_lock, process_lock
@@ -53,11 +52,17 @@ class Record:
         self._left: str | None = None
         self._lock_path = folder / "usage.lock"
         self._prepared = False
-        self._engine = Engine()
+        self._engine = engine.Engine()
 
-    def close(self) -> None:
-        """Give back what is kept between two moves. Idempotent."""
+    @property
+    def is_warm(self) -> bool:
+        """Whether the next move needs to load and make no DuckDB."""
+        return self._engine.is_made
+
+    def rest(self) -> None:
+        """Give back what is kept between two moves; the next one takes longer. Idempotent."""
         self._engine.close()
+        engine.give_back()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

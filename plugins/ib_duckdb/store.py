@@ -161,7 +161,8 @@ class DuckDBStore(AsyncHost, AsyncCalls, Evidence, Privacy, Reading):
         self._mover.stop()
         if self._touched:
             self._mover.flush()
-        self._record.close()
+        self._mover.close()
+        self._record.rest()
         self._writer.close()
         self._hot.close()
         kept.end(self._record.path)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from clock import eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ib_duckdb import quarantine
+from ib_duckdb import mover, quarantine
 from ib_duckdb.columns import Column, Table, columns_of
 from ib_duckdb.engine import Engine
+from ib_duckdb.files import GUARDED
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
+
+guarded = pytest.mark.skipif(not GUARDED, reason="no locks of open file descriptions here")
 
 
 @pytest.fixture
@@ -140,6 +145,139 @@ def test_a_file_in_use_elsewhere_is_said_to_be_so(store: DuckDBStore, folder: Pa
         ):
             pass
         process.communicate()
+
+
+# --- how often, and by whom
+
+
+@pytest.fixture
+def other(store: DuckDBStore, folder: Path) -> Iterator[DuckDBStore]:
+    """The same ledger, opened once more by somebody who has never written."""
+    other = DuckDBStore(folder, background=False)
+    other.flush()
+    yield other
+    other.close()
+
+
+def spend(store: DuckDBStore, calls: int = 1) -> None:
+    """Have calls that wait to be moved by this one's mover, which does nothing by itself."""
+    store._mover._stopped = True  # so that it starts no thread
+    for _ in range(calls):
+        store.charge("s", CallEnd(10, 5))
+    store._mover.wake()
+
+
+def moved(store: DuckDBStore) -> None:
+    """Move as the mover's thread does."""
+    store._mover._wanted.clear()
+    assert store._mover.flush()
+
+
+def test_few_rows_are_moved_within_two_seconds(store: DuckDBStore) -> None:
+    """Whatever a move takes, nothing waits longer while few rows come."""
+    for _ in range(3):
+        spend(store)
+        moved(store)
+    assert store._mover.wait_s(True) == mover.BATCH_S < 2
+
+
+@guarded
+def test_many_rows_are_moved_less_often(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait follows what the last move took, up to a limit; the first, which loads DuckDB, has no say."""
+    monkeypatch.setattr(mover, "FEW", 3)
+    spend(store, 4)
+    moved(store)
+    assert store._mover.wait_s(True) == mover.BATCH_S
+    monkeypatch.setattr(mover, "SHARE", 1e-9)
+    spend(store, 4)
+    moved(store)
+    assert mover.BATCH_S < (store._mover.wait_s(True) or 0) <= mover.MOST_S
+    monkeypatch.setattr(mover, "SHARE", 1e9)
+    spend(store, 4)
+    moved(store)
+    assert store._mover.wait_s(True) == mover.BATCH_S
+
+
+@guarded
+def test_rows_of_a_process_that_moves_them_itself_are_left_to_it(
+    store: DuckDBStore, other: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others watch, and do its work only when it has said so for very long."""
+    spend(store)
+    assert other._mover.unseen()
+    assert other._mover.wait_s(False) is None
+    monkeypatch.setattr(mover, "PATIENCE_S", -1.0)
+    assert other._mover.wait_s(False) == mover.WATCHED_S
+    monkeypatch.undo()
+    moved(store)
+    assert other._mover.wait_s(False) == mover.WATCHED_S  # it costs a look: nothing is there to move
+    assert other._record.move() == 0
+
+
+@guarded
+def test_rows_of_a_process_that_has_ended_wait_for_nobody(store: DuckDBStore, other: DuckDBStore) -> None:
+    """They are moved at once although a busy process will move rows later; that is done once."""
+    spend(store)
+    busy = DuckDBStore(store._record.path.parent, background=False)
+    spend(busy)
+    assert not other._mover.is_urgent()
+    store._mover._duty.close()  # as if killed: its lock goes, and what it has said stays
+    assert other._mover.is_urgent()
+    assert other._mover.wait_s(False) == mover.WATCHED_S
+    moved(other)
+    assert not other._mover.is_urgent()
+    assert other._mover.wait_s(False) is None
+    busy.close()
+
+
+@guarded
+def test_a_killed_process_is_noticed_by_one_that_rests(store: DuckDBStore, folder: Path) -> None:
+    """Its rows are moved although the only other process would not move any for hours."""
+    busy = DuckDBStore(folder)
+    busy._mover._free_at = time.monotonic() + 10_000
+    busy.charge("s", CallEnd(10, 5))
+    script = (
+        "import os, signal, sys; from pathlib import Path; from ib_duckdb.store import DuckDBStore\n"
+        "from ib_kernel.values import CallEnd\n"
+        "store = DuckDBStore(Path(sys.argv[1])); store.charge('s', CallEnd(10, 5))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(folder)])
+    eventually(lambda: busy._record.marks.get("calls") == 3)
+    busy.close()
+
+
+@guarded
+def test_rows_that_could_not_be_moved_at_the_end_are_left_to_others(
+    store: DuckDBStore, other: DuckDBStore, folder: Path
+) -> None:
+    """A ledger that is closed while another tool has the file open says that it left some."""
+    spend(store)
+    with duckdb.connect(str(folder / "usage.duckdb"), read_only=True):
+        store.close()
+    assert other._mover.is_urgent()
+    moved(other)
+    assert other._record.marks["calls"] == 2
+    assert not other._mover.is_urgent()
+
+
+@guarded
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_takes_nobody_s_place(store: DuckDBStore, other: DuckDBStore) -> None:
+    """What it inherits neither says that its parent still lives, nor that it has ended."""
+    spend(store)
+    said, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        os.read(said, 1)  # until the parent says so
+        os._exit(0)
+    os.close(said)
+    assert other._mover._duty.look() == (True, [])
+    store._mover._duty.close()
+    assert other._mover.is_urgent()
+    os.close(told)
+    os.waitpid(child, 0)
 
 
 # --- what is bound
