@@ -266,18 +266,22 @@ def test_rows_that_could_not_be_moved_at_the_end_are_left_to_others(
 def test_a_forked_child_takes_nobody_s_place(store: DuckDBStore, other: DuckDBStore) -> None:
     """What it inherits neither says that its parent still lives, nor that it has ended."""
     spend(store)
-    said, told = os.pipe()
+    ready, begun = os.pipe()
+    over, ended = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(told)
-        os.read(said, 1)  # until the parent says so
+        os.close(ended)
+        os.write(begun, b"1")
+        os.read(over, 1)  # until the parent closes it
         os._exit(0)
-    os.close(said)
+    assert os.read(ready, 1) == b"1"
     assert other._mover._duty.look() == (True, [])
     store._mover._duty.close()
     assert other._mover.is_urgent()
-    os.close(told)
-    os.waitpid(child, 0)
+    os.close(ended)
+    assert os.waitpid(child, 0)[1] == 0
+    for end in (ready, begun, over):
+        os.close(end)
 
 
 # --- what is bound
