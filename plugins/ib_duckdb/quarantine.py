@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ib_duckdb.hot import Hot
 
-PIECE = 1_000
+PIECE = 2_000
 """Rows inserted by one statement: no other thread runs while their values are converted."""
 
 Apart = list[tuple[Any, ...]]
