@@ -48,7 +48,7 @@ class CachedCounts:
     takes no lock.
     """
 
-    def __init__(self, encoder: Encoder, limit: int = 2_000_000) -> None:
+    def __init__(self, encoder: Encoder, limit: int) -> None:
         self.encoder = encoder
         self._limit = limit
         self._young: dict[str, int] = {}

@@ -211,6 +211,66 @@ def test_fields_of_a_body_name_their_constructs(
     assert found.tokens == tokens
 
 
+def schema(**fields: Any) -> dict[str, Any]:
+    """Return a response format."""
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, **fields}}
+
+
+@pytest.mark.parametrize(
+    ("body", "constructs"),
+    [
+        ({"response_format": schema()}, {"schema without a system message"}),
+        (
+            {"response_format": schema(description="Größe")},
+            {"schema without a system message", "schema with a description"},
+        ),
+        ({"response_format": schema(description="")}, {"schema without a system message"}),
+        (
+            {"response_format": schema(schema={"type": "object", "title": "Größe", "strict": True})},
+            {
+                *("schema without a system message", "schema with escaped characters"),
+                "schema keyword that is left out",
+            },
+        ),
+        (
+            {
+                "response_format": schema(),
+                "messages": [said("system", "Be brief."), ASK, said("assistant", "Red."), ASK],
+            },
+            {
+                *("schema with a system message", "schema with assistant messages"),
+                *("system message", "assistant message"),
+            },
+        ),
+        (
+            {"response_format": schema(), "tools": [PICK]},
+            ONE_LINE | {"schema with tools", "tools without a system message"},
+        ),
+        (
+            {"response_format": schema(schema={"type": "object", "x-a": 1})},
+            {"schema without a system message", "schema keyword 'x-a'"},
+        ),
+    ],
+)
+def test_a_response_format_names_its_constructs(body: dict[str, Any], constructs: set[str]) -> None:
+    """What it is made of, and what stands beside it."""
+    found = ib_tiktoken.count_request({"messages": [ASK], **body}, "gpt-4.1-mini")
+    known = PLAIN | {"schema", "schema keyword that stands as it is"}
+    assert set(found.constructs) == known | constructs
+
+
+def test_a_description_of_a_format_is_counted() -> None:
+    """As a comment above the schema, in both APIs."""
+    given = {"name": "n", "schema": {"type": "object"}, "description": "A list of primary colours."}
+    bare = {key: value for key, value in given.items() if key != "description"}
+    for body in (
+        lambda spec: {"messages": [ASK], "response_format": {"type": "json_schema", "json_schema": spec}},
+        lambda spec: {"input": [ASK], "text": {"format": {"type": "json_schema", **spec}}},
+    ):
+        more, less = (ib_tiktoken.count_request(body(spec), "gpt-4o").tokens for spec in (given, bare))
+        assert more - less == ib_tiktoken.count_text("// A list of primary colours.\n", "gpt-4o").tokens
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

@@ -360,6 +360,24 @@ def test_schema_is_cleaned_but_its_property_names_are_not() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"type": "array", "items": {**TEXT, "minLength": 3}}, {"type": "array", "items": TEXT}),
+        ({"anyOf": [{**TEXT, "pattern": "a"}, {"type": "null"}]}, {"anyOf": [TEXT, {"type": "null"}]}),
+        ({"$defs": {"strict": {**TEXT, "strict": True}}}, {"$defs": {"strict": TEXT}}),
+        (
+            {"properties": {"properties": {"type": "object", "properties": {"default": {"default": 1}}}}},
+            {"properties": {"properties": {"type": "object", "properties": {"default": {}}}}},
+        ),
+        ({"items": ({"format": "date"}, {"title": "format"})}, {"items": [{}, {"title": "format"}]}),
+    ],
+)
+def test_keywords_that_are_not_shown_are_dropped_at_every_depth(given: Any, shown: Any) -> None:
+    """Wherever a schema stands, but not where a name does."""
+    assert schema.clean(given) == shown
+
+
 def test_unmeasured_schema_keyword_is_not_called_exact() -> None:
     """A keyword that no recorded request used costs the claim of exactness, and is named."""
     odd = {"type": "object", "properties": {"t": {"type": "array", "prefixItems": [{"type": "string"}]}}}

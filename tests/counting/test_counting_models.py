@@ -140,6 +140,16 @@ def test_image_sizes_are_read_from_headers(width: int, height: int) -> None:
         assert images.data_url_size(url) == (width, height)
 
 
+def test_a_jpegs_size_is_found_behind_padding_and_markers_without_length() -> None:
+    """Bytes of 0xFF may stand before any marker; a restart has no length of its own."""
+    frame = b"\xc0\x00\x11\x08" + struct.pack(">HH", 480, 640) + b"\x03" + b"\0" * 9
+    for between in (b"", b"\xff", b"\xff\xff\xff", b"\x01\xff", b"\xd7\xff", b"\xd8\xff\xff"):
+        assert images.image_size(b"\xff\xd8\xff" + between + frame) == (640, 480)
+    for other in (b"\xc4", b"\xc8", b"\xcc", b"\xfe"):  # tables, which have a length and no size
+        table = b"\xff" + other + struct.pack(">H", 4) + b"ab"
+        assert images.image_size(b"\xff\xd8" + table + b"\xff" + frame) == (640, 480)
+
+
 @given(st.binary(max_size=80))
 def test_anything_else_is_an_image_of_unknown_size(data: bytes) -> None:
     """Broken image bytes never raise."""
@@ -197,3 +207,6 @@ def test_images_of_unknown_size_are_bounded_by_the_dearest_one() -> None:
     assert low.tokens == words + 85
     unknown = ib_tiktoken.count_request(picture("https://example.com/a.png"), "gpt-5.6-luna")
     assert unknown.upper is None
+    part = {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "low"}
+    item = {"role": "user", "content": [{"type": "input_text", "text": "What is it?"}, part]}
+    assert ib_tiktoken.count_request({"input": [item]}, "gpt-4o").tokens == words + 85
