@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "ib_kernel").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
-PRIVATE = re.compile(r"\b(Teller|Booking|SessionDesk|CapMeter|Biller|Shelf|Ruler|mend|lend|hurry|park)\b")
+PRIVATE = re.compile(
+    r"\b(Teller|Booking|SessionDesk|CapMeter|Biller|Shelf|Ruler|mend|lend|hurry|park|sorted_out|_let_go)\b"
+)
 """Words of our own that the field's words have replaced: "reservation", "notify", "repair", "hand out"."""
 
 

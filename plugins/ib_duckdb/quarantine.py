@@ -44,7 +44,7 @@ def insert_all(
     try:
         _insert(db, batch, schema, also)
     except Exception:
-        found = {table: sorted_out(db, table, rows) for table, rows in batch.items()}
+        found = {table: separate(db, table, rows) for table, rows in batch.items()}
         if not any(bad for _, bad in found.values()):  # so it was something else
             raise
         for table, (_, bad) in found.items():
@@ -70,7 +70,7 @@ def _insert(
         raise
 
 
-def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple[Rows, Apart]:
+def separate(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple[Rows, Apart]:
     """Return the rows that DuckDB can take, and for each other one (its key, its number, why not).
 
     Nothing is looked at one by one while all are well. Call it outside a transaction.
@@ -81,8 +81,8 @@ def sorted_out(db: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> tuple
     if len(rows) == 1:
         return [], [(*rows[0][-2:], reason)]
     half = len(rows) // 2
-    good, bad = sorted_out(db, table, rows[:half])
-    more, worse = sorted_out(db, table, rows[half:])
+    good, bad = separate(db, table, rows[:half])
+    more, worse = separate(db, table, rows[half:])
     return [*good, *more], [*bad, *worse]
 
 

@@ -197,7 +197,7 @@ def connected(
         finally:
             with record.last_turn():
                 record.keep_lock()
-                _let_go(db, catalog)
+                _leave(db, catalog)
 
 
 @contextmanager
@@ -261,7 +261,7 @@ BEGIN TRANSACTION READ ONLY"""
 """Leaves a connection nothing but reading what it has."""
 
 
-def _let_go(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
+def _leave(db: duckdb.DuckDBPyConnection, catalog: str | None) -> None:
     """Close the record at once, and the rest beside whoever goes on: it takes as long as many answers."""
     import duckdb
 
