@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import ib_tiktoken
 from ib_kernel.counting import CachedCounts, is_failure
 from ib_kernel.counting.fallback import rough_count
 from ib_kernel.values import Count
@@ -74,6 +75,32 @@ def test_two_generations_are_remembered() -> None:
     assert asked.texts == texts
     cache.count(texts[1])
     assert asked.texts == [*texts, texts[1]]
+
+
+def test_what_is_kept_may_fill_its_limit_again_and_again() -> None:
+    """Only what goes beyond it leaves a generation behind, the second time as the first."""
+    asked = Asked()
+    cache = CachedCounts(asked, limit=2 * (20 + 64))
+    texts = [f"{n:020}" for n in range(5)]  # the third goes beyond the limit; two more fill it
+    for text in (*texts, texts[0]):
+        cache.count(text)
+    assert asked.texts == texts
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"messages": [{"role": "user", "content": "Hi", "name": "a"}, 3]}, "a message is not an object"),
+        ({"messages": "Hi"}, "messages is not a list"),
+        ({"input": 3}, "input is neither a text nor a list"),
+        ({"input": ["Hi"]}, "an input item is not an object"),
+    ],
+)
+def test_a_body_that_is_none_is_bounded_and_says_why(body: dict[str, object], why: str) -> None:
+    """In the words of what was expected."""
+    found = ib_tiktoken.count_request(body, "gpt-4o")
+    assert (found.exact, found.reason) == (False, f"counting failed (TypeError: {why})")
+    assert found.upper
 
 
 class PanicException(BaseException):
