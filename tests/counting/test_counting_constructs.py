@@ -211,6 +211,13 @@ def test_fields_of_a_body_name_their_constructs(
     assert found.tokens == tokens
 
 
+def test_content_that_is_no_text_costs_its_json() -> None:
+    """As compact as it can be, and with its own characters."""
+    given, text = {"größe": ["é", None]}, '{"größe":["é",null]}'
+    counts = [ib_tiktoken.count_request({"messages": [said("user", c)]}, "gpt-4o") for c in (given, text)]
+    assert counts[0].tokens == counts[1].tokens
+
+
 def schema(**fields: Any) -> dict[str, Any]:
     """Return a response format."""
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, **fields}}
