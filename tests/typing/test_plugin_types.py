@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).with_name("plugins.py")
 
 
+@pytest.mark.timeout(3_600)  # mypy reads the whole package from nothing, as slowly as a busy machine lets it
 def test_mypy_refuses_exactly_the_lines_that_are_wrong() -> None:
     """A factory of the wrong kind, an unknown offer, and a change to an event are found before they run."""
     done = subprocess.run(
