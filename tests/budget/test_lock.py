@@ -198,8 +198,17 @@ def test_a_damaged_lock_stays_shut(service, broken):
 def test_parameters_that_would_take_all_memory_are_refused():
     """A forged lock cannot make the kernel allocate gigabytes."""
     forged = {**make_lock(PASS, CHEAP), "n": 2**30}
-    with pytest.raises(ConfigError, match="damaged"):
+    with pytest.raises(ConfigError, match=r"^the session's lock is damaged, so that nothing can open it$"):
         opens(forged, PASS)
+
+
+def test_a_lock_may_take_256_mb_and_no_more(monkeypatch):
+    """By scrypt's own measure: 128 bytes times r times (n + p + 2)."""
+    monkeypatch.setattr(lock.hashlib, "scrypt", lambda *_, **__: b"")
+    just = {**make_lock(PASS, CHEAP), "hash": "00", "n": 2, "r": 1, "p": 2**21 - 4}
+    assert opens(just, PASS) is False
+    with pytest.raises(ConfigError):
+        opens({**just, "p": 2**21 - 3}, PASS)
 
 
 def test_new_locks_cost_what_they_should(monkeypatch):
