@@ -22,7 +22,8 @@ import apsw
 
 from ib_duckdb import foreign, migrate
 from ib_duckdb.faults import explained
-from ib_duckdb.hot import VERSION, Hot, make_folder
+from ib_duckdb.hot import Hot, make_folder
+from ib_duckdb.opened import VERSION
 from ib_duckdb.record import WAIT_S, Record
 from ib_duckdb.sources import attach
 from ib_kernel.errors import StoreBusy, StoreError

@@ -7,39 +7,20 @@ when the files they went to are still the ones on disk (see ``files.py``).
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import apsw
 
-from ib_duckdb import forks, migrate, private, schema
+from ib_duckdb import forks, private
 from ib_duckdb.faults import HotExplained
-from ib_duckdb.files import Guard, Readers, State, identity
+from ib_duckdb.files import Readers
 from ib_duckdb.locks import FairLock
+from ib_duckdb.opened import BUSY_S, Opened, undo
 from ib_kernel.errors import StoreError
-
-VERSION = 5
-"""Version of the hot ledger's schema (``hot.sql`` and the files it names)."""
-
-BUSY_S = 30.0
-"""Seconds to wait for another process's write; one takes well under a millisecond."""
-
-CHECKPOINT_PAGES = 1_000
-"""Pages of the write-ahead log after which it is copied into the database, by whoever writes then."""
-
-WAITED_PAGES = 4_000
-"""The same while another process waits for its turn: copying takes as long as many writes."""
-
-
-def _undo(db: apsw.Connection | None) -> None:
-    """End a transaction that is still open: an interrupt can come between any two statements."""
-    if db is not None and db.in_transaction:
-        db.execute("ROLLBACK")
 
 
 def make_folder(folder: Path) -> None:
@@ -62,19 +43,19 @@ class Hot:
 
     def __init__(self, folder: Path, tick_s: float = 120.0, clock: Callable[[], float] = time.time) -> None:
         make_folder(folder)
-        self._tick_s, self._clock = tick_s, clock
         self.path = folder / "hot.sqlite3"
         self._explained = HotExplained(self.path, BUSY_S)
-        self.ledger_id = ""
-        self._closed = False
-        self._db: apsw.Connection | None = None
-        self._pages = 0
-        self._guard = Guard(self.path)
+        self._opened = Opened(self.path, tick_s, clock)
         self._readers = Readers(folder / "hot.lock")
         self._lock = FairLock(folder / "hot.lock")
-        self.fork = forks.Forked(self._forget)
+        self.fork = forks.Forked(self._opened.forget)
         with self.alone():
-            self._db, self._guard = self._open()
+            self._opened.open()
+
+    @property
+    def ledger_id(self) -> str:
+        """The id of the ledger that is open."""
+        return self._opened.ledger_id
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
@@ -113,62 +94,57 @@ class Hot:
         return _Transaction(self)
 
     def _begin(self) -> apsw.Connection:
+        opened = self._opened
         try:
             folder, self._lock.folder = self._lock.folder, None  # one look serves both
-            db = self._in_place(folder)
+            db = opened.in_place(folder)
             if db.in_transaction:
-                _undo(db)
+                undo(db)
             db.execute("BEGIN IMMEDIATE")
         except BaseException:
-            _undo(self._db)
+            opened.undo()
             raise
         return db
 
     def _end(self, well: bool) -> None:
         """Make a transaction durable, or undo it; raise where its files are no longer the ones on disk."""
-        db = self._connection()
+        opened = self._opened
+        db = opened.connection()
         try:
             if not well:
                 return
             db.execute("COMMIT")
         finally:
-            _undo(db)
-        if not self._guard.in_place():
-            self._in_place()  # raises when the ledger is gone
-            raise self._moved(in_a_write=True)
-        self._checkpoint(db)
+            undo(db)
+        if not opened.guard.in_place():
+            opened.in_place()  # raises when the ledger is gone
+            raise opened.moved(in_a_write=True)
+        opened.checkpoint(self._readers, self.wanted)
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """Yield the connection for a short read; several statements see one state of the ledger."""
-        with self._mine(), self._faults_explained():
-            db = self._connection()
-            if not self._guard.in_place():
+        with self._mine(), self._explained:
+            db = self._opened.connection()
+            if not self._opened.guard.in_place():
                 with self.alone():
-                    db = self._in_place()
+                    db = self._opened.in_place()
             with self._readers.reading():
                 try:
-                    _undo(db)
+                    undo(db)
                     db.execute("BEGIN")
                     yield db
                 finally:
-                    _undo(db)
+                    undo(db)
 
     @contextmanager
     def snapshot(self) -> Iterator[apsw.Connection]:
         """Yield a read-only connection of its own: a long read that keeps no call waiting."""
         with self._mine():
-            guard = self._guard
-        with self.fork.reading, self._faults_explained(), guard.also(), self._readers.reading():
-            if not self.path.exists():
-                raise self._moved()
-            db = apsw.Connection(f"{self.path.as_uri()}?mode=ro", flags=_READ | apsw.SQLITE_OPEN_URI)
+            guard = self._opened.guard
+        with self.fork.reading, self._explained, guard.also(), self._readers.reading():
+            db = self._opened.read_only()
             try:
-                db.set_busy_timeout(int(BUSY_S * 1000))
-                self._add_functions(db)
-                db.execute("BEGIN")
-                if _one(db, "SELECT ledger_id FROM ledger") != (self.ledger_id,):
-                    raise self._moved()
                 yield db
                 db.execute("ROLLBACK")
             finally:
@@ -180,18 +156,12 @@ class Hot:
         Its files stay the same ones, so that nobody who has it open writes into files that are gone.
         """
         with self.alone():
-            db = self._in_place()
-            _undo(db)
-            with db.backup("main", source, "main") as running:
-                while not running.done:
-                    running.step(10_000)
-            schema.prepare(db, self.path, VERSION)
-            self.ledger_id = _one(db, "SELECT ledger_id FROM ledger")[0]
+            self._opened.replace_by(source)
 
     def write_anew(self) -> bool:
         """Leave nothing in the files but the rows that are there; False when that must wait for readers."""
         with self.alone():
-            return private.write_anew(self._in_place(), self.path)
+            return private.write_anew(self._opened.in_place(), self.path)
 
     def changed(self) -> tuple[int, ...]:
         """Return what tells one state of the ledger from another, without opening anything."""
@@ -207,15 +177,14 @@ class Hot:
         if self.fork.inherited:
             return
         with self.fork.writing:
-            self._closed = True
-            if self._db is None:
+            if not self._opened.is_open:
+                self._opened.close()
                 return
             try:
                 with suppress(OSError):
                     self._lock.acquire(1.0)
-                self._leave(self._db, self._guard, stale=not self._guard.in_place())
+                self._opened.close()
             finally:
-                self._db = None
                 self._lock.close()
                 self._readers.close()
 
@@ -225,129 +194,6 @@ class Hot:
         self.fork.refuse(self.path)
         with self.fork.writing:
             yield
-
-    def _forget(self) -> None:
-        """In a forked child: never touch what the parent has open."""
-        forks.keep(self._db)
-        self._db = None
-
-    def _connection(self) -> apsw.Connection:
-        if self._closed or self._db is None:
-            raise StoreError(
-                "this ledger was closed here; type %reload_ext ib_kernel (in Python: build a new store)"
-            )
-        return self._db
-
-    def _in_place(self, folder: State | None = None) -> apsw.Connection:
-        """Return the connection, opened again when the log was replaced; raise when the ledger is gone."""
-        db = self._connection()
-        if self._guard.in_place(folder):
-            return db
-        if identity(self.path) is None:
-            raise self._moved(self._save(db))
-        if self._guard.same_database() and self._guard.log_is_gone():
-            with suppress(apsw.Error):  # what only the removed log has is written to the database
-                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        if self._guard.same_database():  # the process's connections share their memory: let go of the old one
-            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            db.close()  # our lock stays, so that SQLite does not take itself for the last user
-        new, guard = self._open()
-        self._leave(db, self._guard, stale=True)
-        self._db, self._guard = new, guard
-        return new
-
-    def _open(self) -> tuple[apsw.Connection, Guard]:
-        """Open what is on disk, under the lock; `StoreError` when it is not the ledger we had."""
-        if self.ledger_id == "" and not self.path.exists():  # once: opening it again drops SQLite's own locks
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        guard = Guard(self.path)
-        if not guard.enter():
-            new = self._connect()
-            new.close()
-            guard.enter()
-        db = None
-        try:
-            db = self._connect()
-            found = _one(db, "SELECT ledger_id FROM ledger")[0]
-            if not guard.seen():
-                raise apsw.CantOpenError("its log is missing")
-            if self.ledger_id not in ("", found):
-                raise self._moved()
-            self.ledger_id = found
-        except BaseException:
-            self._leave(db, guard, stale=True)
-            raise
-        return db, guard
-
-    def _connect(self) -> apsw.Connection:
-        db = apsw.Connection(str(self.path), flags=_READ_WRITE)
-        try:
-            db.set_busy_timeout(int(BUSY_S * 1000))
-            db.set_wal_hook(self._note_pages)
-            self._add_functions(db)
-            schema.prepare(db, self.path, VERSION)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    @staticmethod
-    def _leave(db: apsw.Connection | None, guard: Guard, *, stale: bool) -> None:
-        """Close a connection; a *stale* one leaves alone what stands in its files' places."""
-        with guard.leaving():
-            if db is not None:
-                if stale:
-                    with suppress(apsw.ConnectionClosedError):
-                        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                db.close()
-
-    def _add_functions(self, db: apsw.Connection) -> None:
-        """Let SQL see our clock; a function that each call's statements use would run Python inside them."""
-        clock = self._clock
-        db.execute(f"CREATE TEMP VIEW clock AS SELECT {min(self._tick_s, 1e9):f} AS most")
-        db.create_scalar_function("ledger_day", lambda *_: int(clock() // 86_400), 0)
-
-    def _note_pages(self, db: apsw.Connection, name: str, pages: int) -> int:
-        self._pages = pages
-        return 0
-
-    def _checkpoint(self, db: apsw.Connection) -> None:
-        """Copy a long log into the database, under the lock and only while nobody reads, nor waits to write.
-
-        A reader's own lock may have been dropped by another library in its process; ours cannot be.
-        """
-        if self._pages < CHECKPOINT_PAGES or (self._pages < WAITED_PAGES and self.wanted()):
-            return
-        with self._readers.nobody(0.0 if self._pages < 5 * WAITED_PAGES else 0.1) as free:
-            if free:
-                with suppress(apsw.Error):  # the write itself is durable already
-                    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                    self._pages = 0
-
-    def _save(self, db: apsw.Connection) -> str:
-        """Write what is open to a file of its own when the ledger was deleted; return words that name it."""
-        for count in itertools.count(1):
-            kept = self.path.with_name(f"hot.saved-{count}.sqlite3")
-            if not kept.exists():
-                break
-        try:
-            os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            migrate.copy_hot(db, kept)
-        except (OSError, apsw.Error):
-            return ""
-        self._leave(db, self._guard, stale=True)
-        self._db, self._closed = None, True
-        return f"what was recorded before is kept in {kept.name}, which may take its place; "
-
-    def _moved(self, saved: str = "", *, in_a_write: bool = False) -> StoreError:
-        outcome = "and this write may be lost" if in_a_write else "so nothing was recorded"
-        return StoreError(
-            f"the ledger {self.path} was moved, replaced or deleted while this process used it, {outcome}; "
-            f"{saved}put it back, or restart the kernel"
-        )
-
-    def _faults_explained(self) -> HotExplained:
-        return self._explained
 
 
 class _Transaction:
@@ -369,11 +215,3 @@ class _Transaction:
         with self._hot._explained:
             self._hot._end(error is None)
         self._hot._explained.__exit__(kind, error, trace)
-
-
-_READ = apsw.SQLITE_OPEN_READONLY
-_READ_WRITE = apsw.SQLITE_OPEN_READWRITE
-
-
-def _one(db: apsw.Connection, sql: str) -> Any:
-    return db.execute(sql).fetchone()

@@ -1,7 +1,7 @@
 """Bringing older files forward: a backup first, then every step and the new version in one transaction.
 
-To change a schema: raise ``VERSION`` (in ``hot.py`` or ``columns.py``), change what creates a new file, and
-add the step that turns the version before into the new one here. Steps are never removed.
+To change a schema: raise ``VERSION`` (in ``opened.py`` or ``columns.py``), change what creates a new file,
+and add the step that turns the version before into the new one here. Steps are never removed.
 """
 
 from __future__ import annotations

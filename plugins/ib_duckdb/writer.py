@@ -21,7 +21,8 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from ib_duckdb.batch import Batch
-from ib_duckdb.hot import BUSY_S, Hot
+from ib_duckdb.hot import Hot
+from ib_duckdb.opened import BUSY_S
 from ib_kernel.errors import StoreError
 
 T = TypeVar("T")

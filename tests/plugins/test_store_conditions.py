@@ -18,7 +18,7 @@ import pytest
 
 import ib_kernel
 from ib_duckdb import migrate, mounts
-from ib_duckdb.hot import VERSION
+from ib_duckdb.opened import VERSION
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.budget.service import get_token_service
 from ib_kernel.errors import ConfigError, StoreBusy, StoreError

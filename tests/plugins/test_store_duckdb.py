@@ -19,7 +19,7 @@ import pytest
 from clock import eventually
 
 from ib_duckdb import make_store
-from ib_duckdb.hot import VERSION as hot_version
+from ib_duckdb.opened import VERSION as hot_version
 from ib_duckdb.prune import KEEP_S
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import QueryError, StoreBusy, StoreError

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ib_duckdb import files, forks
-from ib_duckdb.hot import CHECKPOINT_PAGES
+from ib_duckdb.opened import CHECKPOINT_PAGES
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import StoreError
 from ib_kernel.values import CallEnd, NewSession, Status
@@ -371,7 +371,7 @@ def test_a_change_in_a_folder_that_was_quiet_is_seen(tmp_path: Path, name: str, 
     folder = tmp_path / "ledger"
     store = DuckDBStore(folder, background=False)
     os.utime(folder, (1_000_000_000, 1_000_000_000))
-    guard = store._hot._guard
+    guard = store._hot._opened.guard
     assert guard.in_place()
     assert guard._quiet is not None or not files.GUARDED
     moved = folder.rename(tmp_path / "away") if change == "folder" else folder
