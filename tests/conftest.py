@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 # a busy machine is no failure; a third of the usual examples: each run draws others
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("untimed")
+
+# a shell ignores interrupts for what it runs in the background; tests send some, to themselves and to others
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
