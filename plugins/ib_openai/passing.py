@@ -109,6 +109,7 @@ class PassingChat(_Passing):
         super().__init__()
         self._reader: _Chat = _Chat(key, self.others)
         self._shape: PlainChunk | None = None
+        self._parsed = b""
 
     def plain(self, events: bytes, at: int) -> tuple[list[str], int]:
         """Return the texts of the events from *at* on that are like one that was parsed, but for their text.
@@ -116,15 +117,17 @@ class PassingChat(_Passing):
         The reader learns nothing from them but the text: it has seen one, and they have no finish reason, no
         usage and no field that that one had not. After a finish reason a text says more: that it was none.
         """
-        if self._shape is None or self._reader.complete or self._reader.may_have_ended:
+        reader = self._reader
+        if reader.complete or reader.may_have_ended:
             return [], at
-        return self._shape.texts(events, at)
+        if self._parsed:
+            self._shape, self._parsed = plain_chunk(self._parsed, reader.last), b""
+        return ([], at) if self._shape is None else self._shape.texts(events, at)
 
     def _parse(self, events: bytes) -> None:
         super()._parse(events)
-        reader = self._reader
-        if self._shape is None and reader.began and not reader.may_have_ended:
-            self._shape = plain_chunk(events, reader.last)
+        if self._shape is None and self._reader.began:
+            self._parsed = events  # looked at when the next comes: the first is on its way by then
 
     def is_usage_only(self, event: bytes) -> bool:
         """Return True if a whole event has the usage and nothing else."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ib_kernel.errors import StreamBroken
@@ -86,6 +86,7 @@ def _in_bytes(text: str) -> int:
     st.integers(1, 90),
     st.sampled_from([len, _in_bytes]),
 )
+@example(["\N{SNOWMAN}", "\N{SNOWMAN}"], "\n\n", 1, 2, len)
 def test_a_cut_comes_after_the_same_event_however_it_was_read(
     pieces: list[str], end: str, places: list[int] | int, cap: int, count: Callable[[str], int]
 ) -> None:

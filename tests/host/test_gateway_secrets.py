@@ -14,7 +14,8 @@ from test_gateway import HI, MODEL, hosted, tool
 
 from ib_kernel.host.gateway.relay import Meter, Relay
 from ib_kernel.host.gateway.veil import Veil, veiled
-from ib_kernel.secrets.known import learn
+from ib_kernel.secrets import known
+from ib_kernel.secrets.known import START, learn
 from ib_kernel.settings import Settings
 from ib_kernel.testing import FaultServer
 from ib_openai.passing import PassingChat
@@ -106,9 +107,10 @@ def test_a_secret_in_one_event_is_hidden_there() -> None:
     assert ("".join(answer.pieces), was_cut) == ("It is [redacted]! Well.", False)
 
 
-def test_an_answer_that_tells_a_secret_in_pieces_ends_before_it() -> None:
+@pytest.mark.parametrize("first", [START, 9])
+def test_an_answer_that_tells_a_secret_in_pieces_ends_before_it(first: int) -> None:
     """The events that began it are never passed on."""
-    out, answer, was_cut = _relayed(["It is ", SECRET[:9], SECRET[9:15], SECRET[15:], " Well."])
+    out, answer, was_cut = _relayed(["It is ", SECRET[:first], SECRET[first:15], SECRET[15:], " Well."])
     assert was_cut
     assert out == _event("It is ") + answer.cut_short()
 
@@ -120,6 +122,22 @@ def test_what_only_began_like_a_secret_is_passed_on() -> None:
         out, answer, was_cut = _relayed(["It is ", SECRET[:4], SECRET[4:7], *more], cap)
         assert out == b"".join(begun) + (answer.cut_short() if was_cut else b"".join(map(_event, more)))
         assert was_cut is (cap == 15)
+
+
+@pytest.mark.parametrize(("told", "passed"), [(7, True), (15, False)])
+def test_a_cut_within_what_may_be_a_secret_has_its_end(told: int, passed: bool) -> None:
+    """The client hears that the answer is over, with what was kept back where that tells nothing."""
+    pieces = ["It is ", SECRET[:4], SECRET[4:told]]
+    out, answer, was_cut = _relayed(pieces, 11)
+    assert was_cut
+    assert out == b"".join(map(_event, pieces[: 2 if passed else 1])) + answer.cut_short()
+
+
+def test_the_environment_is_known_before_anything_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody has looked for its keys before."""
+    monkeypatch.setattr(known, "registry", known.Known())
+    monkeypatch.setenv("PLANTED_API_KEY", "qz8-Another77Planted")
+    assert veiled(b"it is qz8-Another77Planted") == b"it is [redacted]"
 
 
 @pytest.mark.parametrize("case", [str, str.lower, str.upper])

@@ -115,6 +115,29 @@ def test_nearly_all_of_a_stream_is_not_parsed(monkeypatch: pytest.MonkeyPatch, w
         assert "".join(answer.pieces) == "".join(said)
 
 
+@pytest.mark.parametrize("padded", [{}, {"obfuscation": "a"}])
+@pytest.mark.parametrize(
+    ("usual", "other"),
+    [
+        (b'"index": 0', b'"index": 1'),
+        (b'"finish_reason": null', b'"finish_reason": "ok"'),
+        (b'"usage": null', b'"usage": true'),
+        (b"\n\n", b"\nid: 5\n\n"),
+        (b"data: ", b"datA: "),
+    ],
+)
+def test_an_event_that_differs_elsewhere_is_left_to_the_parser(
+    usual: bytes, other: bytes, padded: dict[str, str]
+) -> None:
+    """It may say something else, though its text stands where the others have theirs."""
+    first = chunk({"content": "one"}, **padded)
+    odd = first.replace(usual, other)
+    answer = PassingChat()
+    answer.feed(first)
+    assert answer.plain(2 * first + odd + first, 0) == (["oneone"], 2 * len(first))
+    assert answer.plain(odd, 0) == answer.plain(odd + first, 0) == ([], 0)
+
+
 @pytest.mark.parametrize("junk", [b"\x00", b"\xff", b"\n", b'"', b"\\", b"\\ud83d", b"\x1f"])
 def test_junk_between_plain_chunks_is_left_to_the_parser(junk: bytes) -> None:
     """Bytes that no text has end what is read together, where they stand and not before."""

@@ -138,7 +138,9 @@ class Relay:
         out = self._veil.pass_on(self._read(veiled(block)))
         if self._veil.torn and not self.cut:
             return self._cut_short()
-        return self._veil.rest() + out if self.cut else out
+        if self.cut:  # its end is sent also where what was kept back may not be
+            return self._veil.rest() + out or self._answer.cut_short()
+        return out
 
     def _read(self, block: bytes) -> bytes:
         """Read *block*, and return it without what is not passed on.

@@ -61,16 +61,15 @@ class Veil:
     def _look(self, which: int, pieces: list[str]) -> bool:
         """Note what *pieces* has that is new; return True while its end may begin a secret."""
         new = len(pieces) - self._read[which]
-        if not new:
-            return self._may_begin(self._tails[which].lower())
-        text = self._tails[which] + (pieces[-1] if new == 1 else "".join(pieces[-new:]))
-        self._read[which] += new
-        self._tails[which] = text[-known.registry.longest :]
-        if not known.registry.may_begin_in(text):
-            return False
-        pattern = known.registry.pattern()
-        if pattern is not None and known.registry.may_be_in(text) and pattern.search(text):
-            self.torn = True
+        if new:
+            text = self._tails[which] + (pieces[-1] if new == 1 else "".join(pieces[-new:]))
+            self._read[which] += new
+            self._tails[which] = text[-known.registry.longest :]
+            if not known.registry.may_begin_in(text):
+                return False
+            pattern = known.registry.pattern()
+            if pattern is not None and known.registry.may_be_in(text) and pattern.search(text):
+                self.torn = True
         return self._may_begin(self._tails[which].lower())
 
     def _may_begin(self, tail: str) -> bool:
