@@ -138,6 +138,36 @@ def test_an_event_that_differs_elsewhere_is_left_to_the_parser(
     assert answer.plain(odd, 0) == answer.plain(odd + first, 0) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'"obfuscation": "a", "usage": {"prompt_tokens": 1}, "x": "b"}',
+        b'"obfuscation": "-"}',
+        b'"}',
+    ],
+)
+def test_nothing_hides_in_a_padding(rest: bytes) -> None:
+    """Between a text and an event's end there is what the others have there, and letters and digits."""
+    first = chunk({"content": "one"}, obfuscation="a")
+    start = b'"obfuscation"' if rest != b'"}' else b'"}, "logprobs"'
+    odd = first[: first.index(start)] + rest + b"\n\n"
+    answer = PassingChat()
+    answer.feed(first)
+    assert answer.plain(2 * first + odd + first, 0) == (["oneone"], 2 * len(first))
+    assert answer.plain(odd, 0) == answer.plain(odd + first, 0) == ([], 0)
+
+
+def test_a_text_after_a_finish_reason_says_that_it_was_none() -> None:
+    """So it is parsed, however plain it is."""
+    first = chunk({"content": "one"})
+    answer = PassingChat()
+    answer.feed(2 * first + chunk({}, "stop"))
+    assert answer.finished
+    assert answer.plain(first, 0) == ([], 0)
+    answer.feed(first)
+    assert (answer.finished, "".join(answer.pieces)) == (False, "oneoneone")
+
+
 @pytest.mark.parametrize("junk", [b"\x00", b"\xff", b"\n", b'"', b"\\", b"\\ud83d", b"\x1f"])
 def test_junk_between_plain_chunks_is_left_to_the_parser(junk: bytes) -> None:
     """Bytes that no text has end what is read together, where they stand and not before."""
