@@ -69,11 +69,11 @@ def new_salt() -> bytes:
 
 def commitment(salt: bytes, texts: Sequence[str | None]) -> bytes:
     """Return what stands for *texts* in canonical bytes; without *salt* nobody can guess them from it."""
-    made = hashlib.sha256(salt)
+    parts = [salt]
     for text in texts:
         data = None if text is None else text.encode("utf-8", "surrogatepass")
-        made.update(b"-" if data is None else b"%d:" % len(data) + data)
-    return made.digest()
+        parts.append(b"-" if data is None else b"%d:%b" % (len(data), data))
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def canonical(table: str, values: Sequence[Any], committed: bytes | None = None) -> bytes:

@@ -51,9 +51,9 @@ class Chain:
         if texts:
             salt = row["salt"] = chain.new_salt()
             committed = chain.commitment(salt, [row[name] for name in texts])
-        self.n += 1
-        self.head = chain.link(self.head, chain.canonical(table, in_units(table, row), committed))
-        row["link_n"], row["link"] = self.n, self.head
+        row["link_n"] = self.n = self.n + 1
+        made = chain.canonical(table, in_units(table, row), committed)
+        row["link"] = self.head = chain.link(self.head, made)
         return row
 
     def save(self, *, events: int = 0, messages: int = 0) -> None:

@@ -49,7 +49,7 @@ IDLE_S = 10.0
 """Seconds without work after which the thread ends; the next caller that queues starts another."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Joint(Generic[T]):
     """How an operation is done together with others: `do` changes what the `Batch` has read.
 
@@ -62,7 +62,7 @@ class Joint(Generic[T]):
     rid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation(Generic[T]):
     """A write: `work` does it in an open transaction and may be run again; `undo` takes an answer back.
 
