@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 from clock import eventually
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ib_duckdb import mover, quarantine
@@ -331,7 +331,11 @@ def memory() -> Iterator[duckdb.DuckDBPyConnection]:
         yield db
 
 
+ZEROS = [(None, None, None, zero, None, None, None, None, None) for zero in (0.0, -0.0)]
+
+
 @given(ROWS, st.integers(0, 9))
+@example(ZEROS, 9)
 def test_a_column_of_equal_values_is_the_same_as_a_list_of_them(
     memory: duckdb.DuckDBPyConnection, rows: list[tuple[Any, ...]], same: int
 ) -> None:
