@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clock import eventually
 from fault_runs import KEY, Trial
 from IPython.core.interactiveshell import InteractiveShell
 from notebook_shell import Notebook
@@ -189,7 +190,7 @@ def test_no_crash_report_shows_the_key(tmp_path: Path, end: str) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, "-X", "dev", "-c", CHILD.format(end=end)]
         with subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes) as child:  # type: ignore[call-overload]
-            server.wait_for_requests(2)
+            eventually(lambda: len(server.requests) >= 2 or child.poll() is not None)
             stdout, stderr = child.communicate(b"go on\n")
         assert any(request.sent_key(KEY) for request in server.requests)
     said = (stdout + stderr).decode(errors="replace")
