@@ -18,13 +18,14 @@ from ib_kernel.models.limits import get_model
 from ib_kernel.turn import session_end
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import BackgroundLoop
+from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.reservation import Pause
 from ib_kernel.turn.result import TurnResult
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.turn.waiting import Waiting
-from ib_kernel.values import CallEnd, Count, Piece, Reservation, Totals, Usage
+from ib_kernel.values import CallEnd, Count, LedgerEvent, Piece, Reservation, Totals, Usage
 
 Emit = Callable[[Piece | Notice], None]
 
@@ -226,3 +227,23 @@ def test_usage_that_came_with_an_error_is_kept_as_it_came() -> None:
     assert row is not None
     assert (row.input_tokens, row.output_tokens, row.source, row.error) == (90, 7, "api", "ServerFailed")
     assert row.raw_usage == error.raw_usage
+
+
+def test_figures_that_cannot_be_true_are_kept_with_what_is_wrong_with_them() -> None:
+    """As an event of that attempt of that turn; figures that can be true are none."""
+    kept: list[LedgerEvent] = []
+    service: Any = SimpleNamespace(record=kept.append)
+    notifier = Notifier(service, "s", "c", "m", (), turn=3)
+    odd = attempt()
+    notifier.usage_rejected(odd)
+    assert kept == []
+    odd.problems, odd.raw_usage = ("input_tokens fell within the answer",), '{"prompt_tokens": 1}'
+    notifier.usage_rejected(odd)
+    (event,) = kept
+    assert (event.session_id, event.kind) == ("s", "usage_rejected")
+    assert dict(event.detail) == {
+        "turn": 3,
+        "attempt": 1,
+        "problems": ["input_tokens fell within the answer"],
+        "raw_usage": '{"prompt_tokens": 1}',
+    }
