@@ -19,6 +19,7 @@ from ib_kernel.turn import session_end
 from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.notify import Notifier
+from ib_kernel.turn.patience import Patience
 from ib_kernel.turn.receiving import Notice
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.reservation import Pause
@@ -189,6 +190,20 @@ def test_a_running_reply_looks_at_its_session_when_the_time_ends(left: float | N
     """Or twice a second, for what another process does; never without a pause."""
     session: Any = SimpleNamespace(time_left_s=left)
     assert session_end._until_look(session) == wait
+
+
+@pytest.mark.parametrize("steps", [(0.01,), (0.01, 0.05), (3_600.0, 0.01), (0.01, 3_600.0, 0.02)])
+def test_silence_is_noticed_after_any_step(steps: tuple[float, ...]) -> None:
+    """Whether it was given more time than the step before, or less."""
+
+    async def silent() -> None:
+        async with Patience() as patience:
+            for seconds in steps:
+                patience.wait_for(seconds)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(silent())
 
 
 # --- what is kept of a failed attempt
