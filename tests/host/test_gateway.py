@@ -561,6 +561,30 @@ def test_a_service_that_closes_idle_connections_loses_no_call(
     assert totals.in_doubt == 0
 
 
+def test_a_connection_that_is_lost_after_a_good_end_does_no_harm(
+    settings: Settings, service: FaultServer
+) -> None:
+    """The answer is whole, and its call is charged and not in doubt."""
+    head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
+    said: list[tuple[dict[str, str], str | None]] = [({"content": "Two."}, None), ({}, "stop")]
+    parts = [
+        b"data: "
+        + json.dumps({**head, "choices": [{"index": 0, "delta": d, "finish_reason": f}]}).encode()
+        + b"\n\n"
+        for d, f in said
+    ]
+    losing = raw_service(parts, 0.0, loses_end=True)
+    with losing as address, served(hosted(settings, service, base_url=address)) as host:
+        session = host.session()
+        with tool(host, session) as client:
+            chunks = list(client.chat.completions.create(model=MODEL, messages=HI, stream=True))
+        host.wait_until_idle(session)
+        (row,) = host.calls(session)
+        totals = host.host.service.totals(session.session_id)
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["Two.", None]
+    assert (row["finish_reason"], totals.in_doubt) == ("stop", 0)
+
+
 # --- hostile clients
 
 
@@ -703,10 +727,16 @@ def post(
 
 
 class raw_service:
-    """A service that answers every request with given parts; `close_after` closes its idle connections."""
+    """A service that answers every request with given parts.
 
-    def __init__(self, parts: list[bytes], gap_s: float, *, close_after: bool = False) -> None:
+    `close_after` closes its idle connections, `loses_end` a stream's before its end.
+    """
+
+    def __init__(
+        self, parts: list[bytes], gap_s: float, *, close_after: bool = False, loses_end: bool = False
+    ) -> None:
         self._parts, self._gap_s, self._close_after = parts, gap_s, close_after
+        self._loses_end = loses_end
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     def __enter__(self) -> str:
@@ -730,7 +760,7 @@ class raw_service:
             try:
                 while self._request(wire):
                     self._answer(wire, stream)
-                    if self._close_after:
+                    if self._close_after or self._loses_end:
                         return
             except OSError:
                 return
@@ -762,4 +792,5 @@ class raw_service:
         for part in self._parts:
             wire.sendall(b"%x\r\n%b\r\n" % (len(part), part))
             time.sleep(self._gap_s)
-        wire.sendall(b"0\r\n\r\n")
+        if not self._loses_end:
+            wire.sendall(b"0\r\n\r\n")
