@@ -168,7 +168,7 @@ def others(draw: st.DrawFn) -> Step:
     }[kind]()
 
 
-steps = st.lists(reserves() | reserves() | endings() | endings() | others(), max_size=14)
+steps = st.lists(reserves() | reserves() | endings() | endings() | others(), min_size=3, max_size=20)
 rounds = st.lists(
     st.tuples(steps, st.sampled_from([0.0, 0.0, 1.0, 6.0, 70.0]), st.sampled_from([None, None, 0, 400, -1])),
     min_size=1,
@@ -201,4 +201,48 @@ def test_a_batch_does_what_its_operations_do_one_by_one(told: Any) -> None:
         assert one[0] == other[0], f"answers of round {number}"
         for table, rows in one[1].items():
             assert rows == other[1][table], f"{table} after round {number}"
+    assert differing == []
+
+
+def hold(tokens: int = 10, nano_usd: int = 0, lease_s: float = 60.0, **call: Any) -> Step:
+    """Hold tokens of the session "s"."""
+    held = (tokens, None, nano_usd)
+    return lambda ledger: ledger.store._reserving("s", held, lease_s, "o", CallStart(**call))
+
+
+def settle(number: int, *told: Message) -> Step:
+    """Settle one of the reservations so far."""
+    return lambda ledger: ledger.store._settling(
+        ledger.reserved[number], CallEnd(3, 4, cost_nano_usd=5), told
+    )
+
+
+SAID = Message(0, "user", "a question", asked_at=900.0)
+EXACTLY = {
+    "as many as may run": [([hold(most_running=2)] * 4, 0.0, None)],
+    "as much as the budget has": [([hold(250)] * 4, 0.0, None)],
+    "as much as the ceiling has": [([hold(nano_usd=150)] * 4, 0.0, 400)],
+    "a turn of two attempts counted once": [
+        ([hold(turn=None)], 0.0, None),
+        ([hold(turn=1, attempt=2)], 0.0, None),
+        ([settle(0, SAID), settle(1, SAID), settle(0)], 0.0, None),
+    ],
+    "a lease that is over, where nothing fits": [
+        ([hold(500, lease_s=5.0)], 6.0, None),
+        ([hold(10), hold(300), hold(10)], 0.0, None),
+    ],
+    "what came late": [
+        ([hold(turn=None, lease_s=5.0), hold(turn=None)], 6.0, None),
+        ([settle(1, SAID), settle(0, SAID), hold(turn=None)], 0.0, None),
+        ([settle(0, SAID), settle(1, SAID)], 0.0, None),
+    ],
+    "each of a hundred": [([hold(1)] * 100, 0.0, None), ([settle(n, SAID) for n in range(100)], 0.0, None)],
+}
+
+
+@pytest.mark.parametrize("told", EXACTLY.values(), ids=EXACTLY)
+def test_a_batch_sees_what_those_before_have_left(told: Any) -> None:
+    """Each caller of a batch finds what the ones before it have held, settled and refused."""
+    together, differing = played(lambda ledger: ledger.together, told, verified=True)
+    assert together == played(lambda ledger: ledger.one_by_one, told)[0]
     assert differing == []
