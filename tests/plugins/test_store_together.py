@@ -217,6 +217,11 @@ def settle(number: int, *told: Message) -> Step:
     )
 
 
+def mark(number: int, *told: Message) -> Step:
+    """Say of one of them that nobody knows what it has cost."""
+    return lambda ledger: ledger.store._marking(ledger.reserved[number], "no answer", told)
+
+
 SAID = Message(0, "user", "a question", asked_at=900.0)
 EXACTLY = {
     "as many as may run": [([hold(most_running=2)] * 4, 0.0, None)],
@@ -235,6 +240,11 @@ EXACTLY = {
         ([hold(turn=None, lease_s=5.0), hold(turn=None)], 6.0, None),
         ([settle(1, SAID), settle(0, SAID), hold(turn=None)], 0.0, None),
         ([settle(0, SAID), settle(1, SAID)], 0.0, None),
+    ],
+    "what was said before": [
+        ([hold(turn=None), hold(turn=None)], 0.0, None),
+        ([mark(0, SAID)], 0.0, None),
+        ([settle(1, SAID), settle(0, SAID), hold(turn=None)], 0.0, None),
     ],
     "each of a hundred": [([hold(1)] * 100, 0.0, None), ([settle(n, SAID) for n in range(100)], 0.0, None)],
 }
