@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +21,14 @@ from ib_kernel.turn.admission import Plan
 from ib_kernel.turn.event_loop import BackgroundLoop
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.patience import Patience
-from ib_kernel.turn.receiving import Notice
+from ib_kernel.turn.planning import TurnPlanner
+from ib_kernel.turn.receiving import THINKING, Notice, Receiver
 from ib_kernel.turn.reply import Reply
 from ib_kernel.turn.reservation import Pause
 from ib_kernel.turn.result import TurnResult
 from ib_kernel.turn.usage import Attempt, UsageRecorder
 from ib_kernel.turn.waiting import Waiting
-from ib_kernel.values import CallEnd, Count, LedgerEvent, Piece, Reservation, Totals, Usage
+from ib_kernel.values import CallEnd, Count, Done, LedgerEvent, Piece, Reservation, Thinking, Totals, Usage
 
 Emit = Callable[[Piece | Notice], None]
 
@@ -204,6 +206,44 @@ def test_silence_is_noticed_after_any_step(steps: tuple[float, ...]) -> None:
 
     with pytest.raises(TimeoutError):
         asyncio.run(silent())
+
+
+def test_a_model_that_thinks_is_told_of_once() -> None:
+    """However many pieces of a thought come before the reply's first."""
+
+    async def events() -> AsyncIterator[Thinking | Piece | Done]:
+        for event in (Thinking("They ask"), Thinking(" about sets."), Piece("Sets."), Done("stop")):
+            yield event
+
+    @contextlib.asynccontextmanager
+    async def stream(body: dict[str, Any]) -> AsyncIterator[Any]:
+        yield events()
+
+    shown: list[Piece | Notice] = []
+    client: Any = SimpleNamespace(name="c", stream=stream)
+    receiver = Receiver(client, Settings(), shown.append, len, time.monotonic() + 3_600, set())
+    read = attempt()
+    assert asyncio.run(receiver.read(read, {"model": "m"})).finish_reason == "stop"
+    assert shown == [Notice(THINKING), Piece("Sets.")]
+    assert (read.thinks, read.reasoning) == (True, ["They ask", " about sets."])
+
+
+def test_a_prompt_that_nobody_has_counted_is_counted_once() -> None:
+    """As it would be sent, by the rules of the model that is named; one that was counted is not again."""
+    asked: list[tuple[Any, str]] = []
+
+    def count_request(body: Any, model: str) -> Count:
+        asked.append((body, model))
+        return Count(9)
+
+    service: Any = SimpleNamespace(counter=SimpleNamespace(count_request=count_request))
+    for given, times in ((None, 1), (Count(7), 0)):
+        ask: Any = SimpleNamespace(count=given)
+        planner = TurnPlanner(service, ask, "gpt-4o", UsageRecorder(get_model("gpt-4o"), True, len))
+        body = {"messages": [], "stream": True}
+        assert planner.count(body) == planner.count(body) == (given or Count(9))
+        assert asked == [(body, "gpt-4o")] * times
+        asked.clear()
 
 
 # --- what is kept of a failed attempt
