@@ -107,6 +107,20 @@ def test_the_end_of_the_time_is_told_at_a_tenth_or_two_minutes(
     assert [w["time_left_s"] for w in room.events("warned") if w["about"] == "time"] == [warns_at]
 
 
+def test_what_a_turn_may_be_billed_is_held_beside_what_it_is_charged(room: Room) -> None:
+    """Where only what a turn adds is charged: the ceiling on the bill sees the whole prompt meanwhile."""
+    session = room.buddy.start(token_budget=20_000, charge="new").session_id
+    seen: list[Totals] = []
+    room.client.before = lambda i: seen.append(room.buddy.service.totals(session))
+    with room.buddy.ask("hello") as reply:
+        list(reply)
+        plan = reply._turn._attempt.plan  # type: ignore[union-attr]
+    assert plan.billed > plan.tokens > 0
+    assert {(totals.held, totals.held_billed) for totals in seen} == {(plan.tokens, plan.billed)}
+    after = room.buddy.service.totals(session)
+    assert (after.held, after.held_billed) == (0, 0)
+
+
 def test_a_share_of_the_budget_is_told_with_its_true_percentage(room: Room) -> None:
     """Passing 75 % by far says how far."""
     room.buddy.start(token_budget=100_000)
