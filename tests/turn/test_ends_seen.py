@@ -11,7 +11,7 @@ from notebook_shell import Paced
 
 from ib_duckdb.store import DuckDBStore
 from ib_kernel import Interview, Plugins, Settings, TokenService
-from ib_kernel.errors import BudgetRefused, SessionInactive
+from ib_kernel.errors import BudgetRefused, ContentFiltered, Outcome, SessionInactive
 from ib_kernel.models.limits import get_model
 from ib_kernel.turn import session_end
 from ib_kernel.turn.admission import Person, Purse, Wish, inactive, over_money, plan_turn, refused
@@ -119,6 +119,31 @@ def test_what_a_turn_may_be_billed_is_held_beside_what_it_is_charged(room: Room)
     assert {(totals.held, totals.held_billed) for totals in seen} == {(plan.tokens, plan.billed)}
     after = room.buddy.service.totals(session)
     assert (after.held, after.held_billed) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "charged"), [("prompt_billed", True), ("rejected", False), ("not_sent", False)]
+)
+def test_a_failure_is_charged_for_its_prompt_where_that_is_billed(
+    room: Room, outcome: Outcome, charged: bool
+) -> None:
+    """And for nothing where the service has refused it; nothing stays held or in doubt."""
+    session = room.buddy.start(token_budget=20_000).session_id
+
+    def fail(number: int) -> None:
+        raise ContentFiltered("no", outcome=outcome)
+
+    room.client.before = fail
+    with pytest.raises(ContentFiltered):
+        room.buddy.say_sync("hello")
+    totals = room.buddy.service.totals(session)
+    assert ((totals.used > 0), totals.held, totals.in_doubt) == (charged, 0, 0)
+
+
+def test_what_ended_a_reply_names_the_sessions_state() -> None:
+    """Where it should ever be shown."""
+    over = session_end.SessionOver(Status.PAUSED)
+    assert (str(over), over.status) == ("paused", Status.PAUSED)
 
 
 def test_a_share_of_the_budget_is_told_with_its_true_percentage(room: Room) -> None:
