@@ -243,7 +243,7 @@ def _put_back(home: kept.Kept, db: duckdb.DuckDBPyConnection, catalog: str | Non
         if catalog is not None:
             db.execute(f"DETACH {catalog}")
         db.close()
-    except duckdb.Error:  # as in `_let_go`
+    except duckdb.Error:  # as in `_leave`
         db.close()
         home.end_now()
         return
