@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from ib_kernel.errors import ConfigError, did_you_mean
-from ib_kernel.notebook import handout
 from ib_kernel.notebook.cell import Cell
 from ib_kernel.notebook.commands import complete, mistakes
 from ib_kernel.notebook.commands.args import parse
@@ -72,13 +71,18 @@ class InterviewMagics(Magics):
             *shell.user_ns.get("In", ()),
             *map(shell.transform_cell, self.recorder.unstored),
         ]
-        self.engine.insert_cell = lambda text: handout.insert_cell(shell, text)
+        self.engine.insert_cell = self._insert_cell
         self.cell = Cell(shell)
         self.recorder = Recorder(shell, self.engine)
         self.engine.write_cells = self.recorder.flush
         self.status = StatusWire(shell, self.engine)
         self.matcher: Any = None
         self.transformer: Any = None
+
+    def _insert_cell(self, text: str) -> bool:
+        from ib_kernel.notebook.handout import insert_cell
+
+        return insert_cell(self.shell, text)
 
     def overrides(self) -> dict[str, Any]:
         """Return what ``%config`` has set, by the names of `Settings`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -17,6 +18,9 @@ from ib_duckdb.rows import Row, select_sessions
 from ib_duckdb.version_5 import CHARGED, LATER
 from ib_kernel.errors import StoreError
 from ib_kernel.text import several
+
+if TYPE_CHECKING:
+    import duckdb
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +66,15 @@ SELECT session_key, min(used - found), max(used - found) FROM (
     SELECT session_key, used, coalesce(sum({CHARGED}) OVER (
         PARTITION BY session_key, session_id ORDER BY seq ROWS UNBOUNDED PRECEDING
     ), 0) AS found
-    FROM calls WHERE seq IS NOT NULL
+    FROM calls WHERE seq IS NOT NULL AND {{some}}
 ) GROUP BY session_key HAVING min(used - found) <> 0 OR max(used - found) <> 0"""  # noqa: S608 (our own names)
 """The same for every call, hot or moved. Where the oldest rows are lost, all of them differ by as much."""
+
+_DOUBLED = """
+SELECT count(*) - count(DISTINCT (session_key, seq)) FROM calls WHERE seq IS NOT NULL AND {some}"""
+
+PIECE = 500_000
+"""Calls that are looked at together where that takes memory for each: what DuckDB may use is limited."""
 
 _RESERVATIONS = """
 SELECT session_key,
@@ -152,18 +162,20 @@ def _check_record(
     """Compare the rows that people query with the sums: nothing lost on the way, nothing doubled."""
     if not record.path.exists():
         return []
-    doubled = "SELECT count(*) - count(DISTINCT (session_key, seq)) FROM calls WHERE seq IS NOT NULL"
+    where = f" WHERE seq IS NULL OR seq <= {last} "
     try:
-        where = f" WHERE seq IS NULL OR seq <= {last} "
-        asked = (_ALL.replace(" GROUP BY", where + "GROUP BY"), doubled, _USED_ALL)
-        sums, ((twice,),), used = reading(
-            record, hot, now, lambda db: [db.execute(sql).fetchall() for sql in asked], " ".join(asked)
+        sums, twice, used = reading(
+            record,
+            hot,
+            now,
+            lambda db: _recorded(db, _ALL.replace(" GROUP BY", where + "GROUP BY")),
+            " ".join((_ALL, _USED_ALL, _DOUBLED)),
         )
-        moved = {key: values for key, *values in sums}
-        apart = {key: bounds for key, *bounds in used}
     except StoreError as error:
         log.info("the record is not part of this check: %s", error)
         return []
+    moved = {key: values for key, *values in sums}
+    apart = {key: bounds for key, *bounds in used}
     lines = [f"{twice} rows of {CALLS.name} are in the record twice"] if twice else []
     for key, row in sessions.items():
         found = moved.get(key, [0] * (len(_SUMS) + 1))
@@ -181,6 +193,33 @@ def _check_record(
                 f"{line} (usage.duckdb)" for line in _differences(row["session_id"], row, _named(found))
             ]
     return lines
+
+
+def _recorded(db: duckdb.DuckDBPyConnection, sums: str) -> tuple[list[Any], int, list[Any]]:
+    """Return each session's sums, how many rows are there twice, and the sessions whose `used` differs."""
+    found, twice, used = db.execute(sums).fetchall(), 0, list[Any]()
+    for some in _pieces([(key, count) for key, *_, count in found]):
+        ((more,),) = db.execute(_DOUBLED.format(some=some)).fetchall()
+        twice += more
+        used += db.execute(_USED_ALL.format(some=some)).fetchall()
+    return found, twice, used
+
+
+def _pieces(counts: Sequence[tuple[int, int]]) -> list[str]:
+    """Return conditions that part all sessions, so that those of each have some `PIECE` calls.
+
+    Args:
+        counts: Sessions' keys, each with its number of calls.
+    """
+    borders, size = list[int](), 0
+    for key, count in sorted(counts):
+        size += count
+        if size >= PIECE:
+            borders.append(key)
+            size = 0
+    lower = ["", *(f"session_key > {key}" for key in borders)]
+    upper = [*(f"session_key <= {key}" for key in borders), ""]
+    return [" AND ".join(filter(None, pair)) or "true" for pair in zip(lower, upper, strict=True)]
 
 
 def _named(found: list[int]) -> dict[str, int]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import apsw
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from older_ledger import read_older, write_older
 
-from ib_duckdb import moving
+from ib_duckdb import audit, moving
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.values import CallEnd
 
@@ -78,9 +80,29 @@ def test_calls_that_the_record_lost_are_still_counted(folder: Path) -> None:
     store.close()
 
 
+@given(st.dictionaries(st.integers(-5, 40), st.integers(0, 9)), st.integers(1, 12))
+def test_each_session_is_in_one_piece(counts: dict[int, int], size: int) -> None:
+    """The conditions of `audit` part all sessions, known or not, so that few pieces are much too large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "PIECE", size)
+        pieces = audit._pieces(list(counts.items()))
+    with duckdb.connect(":memory:") as db:
+        db.execute("CREATE TABLE t AS SELECT range AS session_key FROM range(-9, 45)")
+        parts = [
+            [key for (key,) in db.execute(f"SELECT session_key FROM t WHERE {piece}").fetchall()]
+            for piece in pieces
+        ]
+    assert sorted(key for part in parts for key in part) == list(range(-9, 45))
+    assert all(sum(counts.get(key, 0) for key in part[:-1]) < size + 9 for part in parts)
+
+
+@pytest.mark.parametrize("piece", [1, audit.PIECE])
 @pytest.mark.parametrize("where", ["hot", "record"])
-def test_a_wrong_figure_is_found(folder: Path, where: str) -> None:
-    """The doctor names the session, whichever file says it."""
+def test_a_wrong_figure_is_found(
+    folder: Path, where: str, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doctor names the session, whichever file says it, and however few calls it looks at together."""
+    monkeypatch.setattr(audit, "PIECE", piece)
     store = opened(folder)
     store.flush()
     store.close()
@@ -94,6 +116,22 @@ def test_a_wrong_figure_is_found(folder: Path, where: str) -> None:
             record.execute(wrong)
     again = opened(folder)
     assert [line for line in again.check() if "what it had been charged by then" in line]
+    again.close()
+
+
+@pytest.mark.parametrize("piece", [1, audit.PIECE])
+def test_rows_that_are_there_twice_are_counted(
+    folder: Path, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whichever sessions they are."""
+    monkeypatch.setattr(audit, "PIECE", piece)
+    store = opened(folder)
+    store.flush()
+    store.close()
+    with duckdb.connect(str(folder / "usage.duckdb")) as record:
+        record.execute("INSERT INTO calls FROM calls WHERE seq IN (2, 3, (SELECT max(seq) FROM calls))")
+    again = opened(folder)
+    assert again.check()[0] == "3 rows of calls are in the record twice"
     again.close()
 
 

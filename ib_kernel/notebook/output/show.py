@@ -7,7 +7,7 @@ alone by a front end's mathematics typesetter, whatever is in it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from htpy import Element, Node, div, pre
 from markupsafe import Markup
@@ -15,7 +15,9 @@ from markupsafe import Markup
 from ib_kernel.secrets import scrub_keys
 from ib_kernel.show.sanitize import NO_TYPESETTING
 from ib_kernel.text import plain, without_controls
-from ib_kernel.values import Message, Session
+
+if TYPE_CHECKING:
+    from ib_kernel.values import Message, Session
 
 
 def to_text_html(content: Node) -> str:
