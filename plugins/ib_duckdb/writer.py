@@ -33,7 +33,13 @@ MOST = 128
 TOGETHER = 64
 """Operations that are done jointly at most, before another process is looked for."""
 
-SHARE_S = 0.002
+TOGETHER_SHARED = 16
+"""The same while other processes write too: 64 take 5 ms, for which a lone caller of another would wait."""
+
+SHARED_FOR_S = 1.0
+"""Seconds for which another process that was seen to wait is expected to come again."""
+
+SHARE_S = 0.001
 """Seconds of a transaction after which it ends if another process waits; the rest goes into the next one."""
 
 LOOK_S = 0.0005
@@ -93,6 +99,7 @@ class Writer:
         self._hot, self._clock = hot, clock
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()  # None: end when all is done
         self._left: collections.deque[_Queued] = collections.deque()  # of a transaction that ended early
+        self._others_until = 0.0  # until when other processes are expected to wait for the ledger
         self._shared = False  # whether callers share transactions: then nobody waits for one of his own
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -224,9 +231,10 @@ class Writer:
 
     def _work(self, db: apsw.Connection, batch: list[_Queued]) -> None:
         """Do the operations in their order, neighbours that can be done jointly with a few statements."""
-        soon, done = time.monotonic() + SHARE_S, 0
+        now, done = time.monotonic(), 0
+        soon, most = now + SHARE_S, TOGETHER if now > self._others_until else TOGETHER_SHARED
         while done < len(batch):
-            ahead = list(itertools.islice(_leading(batch, done), TOGETHER))
+            ahead = list(itertools.islice(_leading(batch, done), most))
             jointly = self._jointly(db, ahead) if len(ahead) > 1 else 0
             after = done + max(1, len(ahead))
             for queued in batch[done + jointly : after]:
@@ -235,6 +243,7 @@ class Writer:
             if time.monotonic() > soon:  # a look costs as much as a statement: now and then is enough
                 soon = time.monotonic() + LOOK_S
                 if self._hot.wanted():
+                    self._others_until = soon + SHARED_FOR_S
                     self._left.extend(batch[done:])
                     del batch[done:]
 
