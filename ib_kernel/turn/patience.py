@@ -46,7 +46,9 @@ class Patience:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if now >= self._due:
+        if self._limit.expired():  # what is being stopped may still take its steps
+            self._timer = None
+        elif now >= self._due:
             self._timer = None
             self._limit.reschedule(now)
         else:

@@ -208,6 +208,25 @@ def test_silence_is_noticed_after_any_step(steps: tuple[float, ...]) -> None:
         asyncio.run(silent())
 
 
+def test_what_is_stopped_may_take_further_steps() -> None:
+    """While its end is awaited another step can be late as well; the loop has nothing to complain about."""
+    complaints: list[object] = []
+
+    async def stopped() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async with Patience() as patience:
+            patience.wait_for(0)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                patience.wait_for(0)
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(stopped())
+    assert complaints == []
+
+
 def test_a_model_that_thinks_is_told_of_once() -> None:
     """However many pieces of a thought come before the reply's first."""
 
