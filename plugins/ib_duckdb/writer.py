@@ -33,8 +33,11 @@ MOST = 128
 TOGETHER = 64
 """Operations that are done jointly at most, before another process is looked for."""
 
-TOGETHER_SHARED = 16
+TOGETHER_SHARED = 8
 """The same while other processes write too: 64 take 5 ms, for which a lone caller of another would wait."""
+
+WHOLE = 16
+"""Operations that are done jointly even then, if there are no more: cutting a few costs more than they do."""
 
 SHARED_FOR_S = 1.0
 """Seconds for which another process that was seen to wait is expected to come again."""
@@ -232,7 +235,8 @@ class Writer:
     def _work(self, db: apsw.Connection, batch: list[_Queued]) -> None:
         """Do the operations in their order, neighbours that can be done jointly with a few statements."""
         now, done = time.monotonic(), 0
-        soon, most = now + SHARE_S, TOGETHER if now > self._others_until else TOGETHER_SHARED
+        is_shared = now <= self._others_until and len(batch) > WHOLE
+        soon, most = now + SHARE_S, TOGETHER_SHARED if is_shared else TOGETHER
         while done < len(batch):
             ahead = list(itertools.islice(_leading(batch, done), most))
             jointly = self._jointly(db, ahead) if len(ahead) > 1 else 0
