@@ -64,7 +64,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def empty_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ``usage.duckdb`` with its tables and views and no row, made as the ledger makes it."""
     from ib_duckdb.hot import Hot
-    from ib_duckdb.record import Record, opened
+    from ib_duckdb.record import Record
+    from ib_duckdb.record_file import opened
 
     folder = tmp_path_factory.mktemp("empty_record")
     hot = Hot(folder)
@@ -83,16 +84,16 @@ def begun_record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """
     if "plugins" in request.path.parts:
         return
-    from ib_duckdb import record
+    from ib_duckdb import record_file
 
-    opened, empty = record.opened, request.getfixturevalue("empty_record")
+    opened, empty = record_file.opened, request.getfixturevalue("empty_record")
 
     def begun(path: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         if not path.exists():
             shutil.copyfile(empty, path)
         return opened(path)
 
-    monkeypatch.setattr(record, "opened", begun)
+    monkeypatch.setattr(record_file, "opened", begun)
 
 
 @pytest.fixture

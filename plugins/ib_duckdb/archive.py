@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -10,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ib_duckdb import views
-from ib_duckdb.columns import SESSION_ROWS, TABLES, VERSION, Table
+from ib_duckdb import record_file
+from ib_duckdb.columns import SESSION_ROWS, TABLES, Table
 from ib_kernel.errors import StoreError
 from ib_kernel.values.moving import LedgerRows, LedgerSource
 
@@ -63,17 +62,11 @@ def _fill(target: Path, tables: Iterable[LedgerRows]) -> None:
     import duckdb
 
     with duckdb.connect(str(target), config={"temp_directory": ""}) as db:
-        db.execute("CREATE SCHEMA internal")
-        for table in TABLES:
-            db.execute(table.create(table.schema))
+        record_file.create(db)
         sessions = 0
         for piece in tables:
             if piece.rows:
                 sessions = _insert(db, _BY_NAME[piece.table], piece, sessions)
-        db.execute("CREATE TABLE internal.moved (ledger VARCHAR, name VARCHAR, seq BIGINT)")
-        digest = hashlib.sha256(views.text().encode()).hexdigest()
-        db.execute("CREATE TABLE internal.version AS SELECT ? AS version, ? AS views", [VERSION, digest])
-        db.execute(views.text())
         db.execute("CHECKPOINT")
 
 

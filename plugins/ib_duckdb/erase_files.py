@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb import erase_record, erase_rows, foreign, snapshot
+from ib_duckdb import erase_record, erase_rows, foreign, record_file, snapshot
 from ib_duckdb.erase_copies import erase_copy, in_use, set_aside, told
 from ib_duckdb.faults import Damaged, InUse, held_here
-from ib_duckdb.record import WAIT_S, Record, opened
+from ib_duckdb.record import WAIT_S, Record
 from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
 from ib_kernel.values import Status, erasure
 from ib_kernel.values.erasure import Erasure
@@ -208,7 +208,7 @@ def _open(record: Record) -> Iterator[duckdb.DuckDBPyConnection | None]:
     if not record.path.exists():
         yield None
         return
-    with told(record.path), opened(record.path) as db:
+    with told(record.path), record_file.opened(record.path) as db:
         yield db
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ib_duckdb import version_5
 from ib_duckdb.columns import CHAINED, CHALLENGES, SESSION_ROWS, Column, Table
-from ib_duckdb.record import WAIT_S, watermark
+from ib_duckdb.record import WAIT_S
+from ib_duckdb.record_file import watermark
 from ib_duckdb.sources import attach
 from ib_duckdb.store import DuckDBStore
 from ib_kernel.errors import StoreError

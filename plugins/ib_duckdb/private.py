@@ -93,7 +93,7 @@ def write_anew(db: apsw.Connection, path: Path) -> bool:
 
 
 def is_older(version: tuple[int, str] | None) -> bool:
-    """Return True if a record of that version (`record.schema_version`) may have private parts."""
+    """Return True if a record of that version (`record_file.schema_version`) may have private parts."""
     return version is not None and version[0] < SINCE
 
 

@@ -1,14 +1,12 @@
 """The record, ``usage.duckdb``: who may open it when, and how final rows get there exactly once.
 
-Every open goes through this module: one lock for this process (two handles of one file in one process would
+Whoever opens the file has asked here: one lock for this process (two handles of one file in one process would
 drop each other's POSIX locks), one lock file among processes, and every way DuckDB has to say "in use" turned
-into `InUse`. The file is never opened by anything but DuckDB, but for `foreign.copy`.
+into `InUse`. The file (`record_file`) is never opened by anything but DuckDB, but for `foreign.copy`.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
 import logging
 import os
@@ -20,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from ib_duckdb import engine, foreign, migrate, private, quarantine, views
+from ib_duckdb import engine, foreign, migrate, private, quarantine, record_file
 from ib_duckdb.columns import TABLES, VERSION, Table
-from ib_duckdb.faults import Damaged, InUse, explained, held_here
+from ib_duckdb.faults import Damaged, InUse, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, new_process_lock, process_lock
-from ib_duckdb.statements import one_line
 from ib_kernel.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
@@ -166,8 +163,8 @@ class Record:
             foreign.let_go(self.path)
             if held_here(self.path):
                 raise InUse("this very process")
-            if look(self.path) not in (None, noted):
-                verify(self.path)
+            if record_file.look(self.path) not in (None, noted):
+                record_file.verify(self.path)
             moved = self._append(hot)
             if moved is None:
                 moved = self._prepare_and_take(hot)
@@ -179,15 +176,15 @@ class Record:
         if not self.path.exists():
             return None
         with self._engine.attached(self.path) as db:
-            return self._take(hot, db) if schema_version(db) == (VERSION, digest()) else None
+            return self._take(hot, db) if record_file.is_current(db) else None
 
     def _prepare_and_take(self, hot: apsw.Connection) -> int:
-        with self._begun_whole(), opened(self.path) as db:
-            older = private.is_older(schema_version(db))
+        with self._begun_whole(), record_file.opened(self.path) as db:
+            older = private.is_older(record_file.schema_version(db))
             moved = 0 if older else self._prepared_and_taken(hot, db)
         if older:
             private.clean_record(self.path)
-            with opened(self.path) as db:
+            with record_file.opened(self.path) as db:
                 moved = self._prepared_and_taken(hot, db)
         return moved
 
@@ -214,7 +211,7 @@ class Record:
 
     def _take(self, hot: apsw.Connection, db: duckdb.DuckDBPyConnection) -> int:
         """Move rows above the watermarks and the watermarks, in one transaction per chunk: exactly once."""
-        found = watermarks(db, self._hot.ledger_id)
+        found = record_file.watermarks(db, self._hot.ledger_id)
         self.marks = {table.name: found.get(table.name, 0) for table in TABLES}
         if behind := self._behind(hot):  # new rows would have numbers that others had
             raise StoreError(behind)
@@ -228,7 +225,7 @@ class Record:
             moved += quarantine.insert_all(
                 db,
                 batch,
-                also=partial(set_watermarks, db, self._hot.ledger_id, marks),
+                also=partial(record_file.set_watermarks, db, self._hot.ledger_id, marks),
                 apart=partial(quarantine.note, self._hot),
             )
             self.marks.update(marks)
@@ -253,7 +250,7 @@ class Record:
         Up to where rows are in the file is noted in the hot ledger, for all processes, with the file's
         look: a file that was replaced or removed is looked into.
         """
-        seen = look(self.path)
+        seen = record_file.look(self.path)
         noted = {name: (seq, file) for name, seq, file in hot.execute("SELECT name, seq, file FROM moved")}
         known = seen is not None and all(noted.get(table.name, (0, ""))[1] == seen for table in TABLES)
         if known:
@@ -265,7 +262,7 @@ class Record:
 
     def is_as_left(self) -> bool:
         """Return True if the file looks as it did when rows were last moved, or there was nothing to move."""
-        return self._left is not None and look(self.path) == self._left
+        return self._left is not None and record_file.look(self.path) == self._left
 
     def behind(self) -> str:
         """Return a line when the hot ledger lacks rows that were moved from it, else ""."""
@@ -285,7 +282,7 @@ class Record:
         return ""
 
     def _note_marks(self) -> None:
-        seen = look(self.path) or ""
+        seen = record_file.look(self.path) or ""
         with suppress(StoreError), self._hot.write() as db:  # without the note, somebody looks once more
             db.executemany(
                 "INSERT OR REPLACE INTO moved VALUES (?, ?, ?)",
@@ -294,10 +291,10 @@ class Record:
 
     def prepare(self, db: duckdb.DuckDBPyConnection, hot: apsw.Connection) -> None:
         """Create what is missing in *db*, in one transaction. `StoreError` when it is a newer version's."""
-        known = schema_version(db)
+        known = record_file.schema_version(db)
         if known is not None:
             migrate.check(self.path, known[0], VERSION, migrate.RECORD_STEPS)
-        if known == (VERSION, digest()):
+        if record_file.is_current(db):
             return
         older = known is not None and known[0] < VERSION
         if known is not None and older:
@@ -305,95 +302,5 @@ class Record:
         db.execute("BEGIN")
         if known is not None and older:
             migrate.record(db, hot, known[0], VERSION)
-        db.execute("CREATE SCHEMA IF NOT EXISTS internal")
-        for table in TABLES:
-            db.execute(table.create(table.schema))
-        db.execute("CREATE TABLE IF NOT EXISTS internal.moved (ledger VARCHAR, name VARCHAR, seq BIGINT)")
-        db.execute(
-            "CREATE OR REPLACE TABLE internal.version AS SELECT ? AS version, ? AS views", [VERSION, digest()]
-        )
-        db.execute(views.text())
+        record_file.create(db)
         db.execute("COMMIT")
-
-
-@functools.cache
-def digest() -> str:
-    """Return what tells this program's views from those of another version."""
-    return hashlib.sha256(views.text().encode()).hexdigest()
-
-
-def look(path: Path) -> str | None:
-    """Return what tells one state of the file from another, without opening it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
-
-
-def schema_version(db: duckdb.DuckDBPyConnection, catalog: str = "") -> tuple[int, str] | None:
-    """Return the record's schema version and the digest of its views; None for a new file."""
-    import duckdb
-
-    prefix = f"{catalog}." if catalog else ""
-    try:
-        row = db.execute(f"SELECT version, views FROM {prefix}internal.version").fetchone()  # noqa: S608
-    except (duckdb.CatalogException, duckdb.InvalidInputException):
-        return None
-    return (int(row[0]), str(row[1])) if row else None
-
-
-def watermark(db: duckdb.DuckDBPyConnection, ledger: str, table: Table, catalog: str) -> int:
-    """Return the sequence number up to which *table*'s rows of *ledger* are in the record."""
-    sql = f"SELECT max(seq) FROM {catalog}internal.moved WHERE ledger = ? AND name = ?"  # noqa: S608
-    row = db.execute(sql, [ledger, table.name]).fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
-
-
-def verify(path: Path) -> None:
-    """Read all of a file that somebody else has changed. Raises `Damaged`, also where DuckDB sees nothing.
-
-    A block's checksum does not say where the block belongs, and a write makes a new one: so all of it is read
-    before anything is written.
-    """
-    import duckdb
-
-    with explained(path):
-        db = duckdb.connect(str(path), read_only=True)
-        try:
-            tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
-            for schema, name in db.execute(tables).fetchall():
-                db.execute(f'SELECT bit_xor(hash(t)) FROM "{schema}"."{name}" t').fetchall()  # noqa: S608
-        except duckdb.Error as error:
-            raise Damaged(one_line(error)) from None
-        finally:
-            db.close()
-            foreign.keep_lock(path, ours=0)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the record for writing and close it, whatever happens. Raises `InUse` or `Damaged`."""
-    import duckdb
-
-    with explained(path):
-        db = duckdb.connect(str(path))
-        try:
-            yield db
-        finally:
-            db.close()
-            foreign.keep_lock(path, ours=0)
-
-
-def watermarks(db: duckdb.DuckDBPyConnection, ledger: str, catalog: str = "") -> dict[str, int]:
-    """Return, by table, up to where *ledger*'s rows are in the record, attached as *catalog* if given."""
-    sql = f"SELECT name, seq FROM {catalog and catalog + '.'}internal.moved WHERE ledger = ?"  # noqa: S608
-    return {str(name): int(seq) for name, seq in sorted(db.execute(sql, [ledger]).fetchall())}
-
-
-def set_watermarks(db: duckdb.DuckDBPyConnection, ledger: str, marks: Mapping[str, int]) -> None:
-    """Note up to where *ledger*'s rows are in the record; call it in the transaction that moves them."""
-    names = list(marks)
-    db.execute("DELETE FROM internal.moved WHERE ledger = ? AND name IN (SELECT unnest(?))", [ledger, names])
-    sql = "INSERT INTO internal.moved SELECT ?, unnest(?::VARCHAR[]), unnest(?::BIGINT[])"
-    db.execute(sql, [ledger, names, list(marks.values())])

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ib_duckdb import foreign, quarantine, readers, views
 from ib_duckdb.columns import TABLES
 from ib_duckdb.faults import Damaged
-from ib_duckdb.record import WAIT_S, Record, watermark
+from ib_duckdb.record import WAIT_S, Record
+from ib_duckdb.record_file import watermark
 from ib_duckdb.sources import attach, hot_rows
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ib_duckdb import migrate, quarantine, spare
 from ib_duckdb.columns import CALLS, IN_DOUBT, RUNNING, SESSION_ROWS, TABLES, VERSION, Table
 from ib_duckdb.faults import InUse, explained
-from ib_duckdb.record import Record, schema_version, watermarks
+from ib_duckdb.record import Record
+from ib_duckdb.record_file import schema_version, watermarks
 from ib_kernel.errors import StoreBusy
 
 if TYPE_CHECKING:

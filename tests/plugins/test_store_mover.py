@@ -68,7 +68,7 @@ def test_a_move_that_failed_leaves_nothing_behind(
     """No lock on the file and no row twice: the next move begins anew."""
     store.charge("s", CallEnd(10, 5))
     with monkeypatch.context() as broken:
-        broken.setattr("ib_duckdb.record.set_watermarks", lambda *_: 1 / 0)
+        broken.setattr("ib_duckdb.record_file.set_watermarks", lambda *_: 1 / 0)
         assert not store._mover.flush()
     assert outside(folder) == "[(1,)]"
     store.flush()
