@@ -58,11 +58,13 @@ def difference(changed: MutatedFile, name: str) -> tuple[str, str]:
     """Return the lines that were, and those that the mutant *name* makes of them."""
     function = name.partition(MARK)[0]
     code = changed.code.splitlines()
-    sides = []
-    for side in (f"{function}{MARK}orig", name):
+
+    def lines_of(side: str) -> list[str]:
         span = changed.line_span_by_function_name[side]
-        sides.append("\n".join(code[span.start - 1 : span.end]).replace(side, function).splitlines())
-    lines = list(difflib.unified_diff(*sides, lineterm="", n=0))[2:]
+        return [line.replace(side, function) for line in code[span.start - 1 : span.end]]
+
+    before, after = lines_of(f"{function}{MARK}orig"), lines_of(name)
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
     was, now = (" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
     return was, now
 

@@ -72,7 +72,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.noted: set[str] = set()
-        trampoline.record_trampoline_hit = self._note
+        vars(trampoline)["record_trampoline_hit"] = self._note
         trampoline.set_mutant_under_test("stats")
 
     def _note(self, name: str, caller: str | None = None) -> None:
@@ -138,7 +138,8 @@ class Forks:
         if session.testsfailed or session.config.option.collectonly:
             return None
         self._at_import, self._collecting_s = set(self._calls.noted), time.monotonic() - self._began
-        (CLEAN.unlink(missing_ok=True), SAID.unlink(missing_ok=True))
+        CLEAN.unlink(missing_ok=True)
+        SAID.unlink(missing_ok=True)
         measured = CleanRun(self._calls, self._trial.package)
 
         def run_clean() -> bool:

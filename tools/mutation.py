@@ -106,7 +106,7 @@ def tried(
 
 def reasons() -> dict[tuple[str, str, str], str]:
     """Return why mutants that no test can notice change nothing, by file and lines."""
-    known = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
+    known: list[dict[str, str]] = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
     return {(entry["file"], entry["was"], entry["now"]): entry["why"] for entry in known}
 
 
