@@ -85,6 +85,19 @@ def test_an_unknown_construct_is_bounded_by_its_json() -> None:
         assert found.upper >= found.tokens + tokens * 0.9
 
 
+def test_every_reason_against_a_claim_is_said() -> None:
+    """One after the other, parted by a semicolon."""
+    said = "web search (counted without its results); too few recorded requests with: field 'novelty'"
+    assert count(web_search_options={}, novelty=1).reason == said
+
+
+def test_a_field_that_is_no_json_is_bounded_as_it_is_written() -> None:
+    """It cannot be sent; what else the body has is counted all the same."""
+    found, plain = count(novelty={1, 2}), count(novelty="{1, 2}")
+    assert found.reason == plain.reason == "too few recorded requests with: field 'novelty'"
+    assert found.tokens == plain.tokens
+
+
 def test_free_fields_cost_nothing_and_keep_the_claim() -> None:
     """Settings of sampling, caching and streaming neither add tokens nor cost the claim."""
     bare = count()
