@@ -80,14 +80,14 @@ def add_parallel(calls: Sequence[Any], results: Sequence[Mapping[str, Any]], tot
     contents = [read(message.get("content")) for message in results]
     wrapped = compact({"tool_uses": uses})
     values = [_result_value(content.text) for content in contents]
-    listed = json.dumps(values, ensure_ascii=total.profile.parallel_escapes, default=repr)
+    listed = json.dumps(values, ensure_ascii=total.profile.parallel_escapes)
     total.tokens += total.text(wrapped) + total.text(listed) + total.profile.parallel_wrapper
     total.use("several tool calls in one message", slack=8)
     _note_custom(calls, total)
     if any(not isinstance(use["parameters"], Mapping) for use in uses):
         total.use("tool call whose arguments are no JSON object", slack=16)
     if not listed.isascii() or "\\u" in listed:
-        other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes, default=repr)
+        other = json.dumps(values, ensure_ascii=not total.profile.parallel_escapes)
         slack = max(0, total.text(other) - total.text(listed))
         how = "escaped" if total.profile.parallel_escapes else "as they are"
         total.use(f"other characters than ASCII in results of several tool calls, {how}", slack)

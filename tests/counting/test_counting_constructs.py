@@ -266,6 +266,33 @@ def test_a_response_format_names_its_constructs(body: dict[str, Any], constructs
     assert set(found.constructs) == known | constructs
 
 
+@pytest.mark.parametrize(
+    ("before", "construct"),
+    [
+        ([], "schema without a system message"),
+        ([said("system", "Be brief.")], "schema with a system message"),
+    ],
+)
+def test_a_reasoning_model_reads_a_format_as_a_message(before: list[dict[str, Any]], construct: str) -> None:
+    """Of its own, one token less where a system message stands before it."""
+    body = {"messages": [*before, ASK]}
+    plain = ib_tiktoken.count_request(body, "gpt-5").tokens
+    found = ib_tiktoken.count_request({**body, "response_format": schema()}, "gpt-5")
+    assert construct in found.constructs
+    text = ib_tiktoken.count_text('# Response Formats\n\n## n\n\n{"type":"object"}', "gpt-5").tokens
+    assert found.tokens == plain + profile("gpt-5").per_message + text - len(before)
+
+
+def test_tools_are_counted_beside_no_message() -> None:
+    """As beside one, which costs what it costs."""
+    for model in ("gpt-4o", "gpt-5"):
+        with_tools, without = (
+            [ib_tiktoken.count_request({"messages": m, **tools}, model).tokens for m in ([], [ASK])]
+            for tools in ({"tools": [PICK]}, {})
+        )
+        assert with_tools[1] - with_tools[0] == without[1] - without[0]
+
+
 def test_a_description_of_a_format_is_counted() -> None:
     """As a comment above the schema, in both APIs."""
     given = {"name": "n", "schema": {"type": "object"}, "description": "A list of primary colours."}
