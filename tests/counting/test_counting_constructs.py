@@ -125,6 +125,22 @@ def test_messages_name_their_constructs(
         assert (found.upper or 0) >= found.tokens + slack
 
 
+def test_a_role_that_is_no_text_is_a_role_that_nobody_knows() -> None:
+    """It is named, and its message counted as any other."""
+    odd, other = (ib_tiktoken.count_request({"messages": [said(r, "Hi")]}, "gpt-4o") for r in (["user"], "x"))
+    assert "message of the role \"['user']\"" in odd.constructs
+    assert (odd.tokens, odd.upper) == (other.tokens, other.upper)
+
+
+def test_a_refusal_beside_a_text_costs_nothing() -> None:
+    """Only where there is no text does it stand for one."""
+    plain, both = (
+        ib_tiktoken.count_request({"messages": [ASK, said("assistant", "So.", **more)]}, "gpt-4o")
+        for more in ({}, {"refusal": "I cannot do that."})
+    )
+    assert plain == both
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [

@@ -161,8 +161,11 @@ def test_escaped_and_plain_results_are_two_constructs() -> None:
     ]
     results = [{"role": "tool", "tool_call_id": name, "content": "caffè"} for name in ("a", "b")]
     talk = [HI, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
-    assert count("gpt-4o", messages=talk).exact
-    escaped = count("gpt-4o-mini", messages=talk)
+    plain, escaped = (count(model, messages=talk) for model in ("gpt-4o", "gpt-4o-mini"))
+    texts = ['["caffè", "caffè"]', '["caff\\u00e8", "caff\\u00e8"]']
+    as_they_are, escapes = (ib_tiktoken.count_text(text, "gpt-4o").tokens for text in texts)
+    assert escaped.tokens - plain.tokens == escapes - as_they_are > 0
+    assert plain.exact
     assert not escaped.exact
     assert "escaped" in escaped.reason
 
