@@ -141,6 +141,16 @@ def test_a_refusal_beside_a_text_costs_nothing() -> None:
     assert plain == both
 
 
+def test_a_cache_breakpoint_cuts_a_text_before_it_is_encoded() -> None:
+    """Parts without one are one text."""
+    whole, cut = (
+        [said("user", [{"type": "text", "text": "Understand", **more}, {"type": "text", "text": "ing"}])]
+        for more in ({}, {"prompt_cache_breakpoint": {"mode": "explicit"}})
+    )
+    one, two = (ib_tiktoken.count_request({"messages": m}, "gpt-5.6-luna").tokens for m in (whole, cut))
+    assert two == one + 1
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
