@@ -1,8 +1,8 @@
 """Run the whole suite on every Python from 3.11 on that this machine has: `python tools/test_pythons.py`.
 
 Interpreters are looked for on PATH and among pyenv's versions; an argument such as 3.13 chooses one. Each
-gets a folder in `.pythons/` with the packages of `requirements-dev.txt`, kept until that file changes. The
-figures at the end are the answer; the exit code is 1 if one fails.
+gets a folder in `.pythons/` with our own packages and those of `requirements-dev.txt`, kept until either list
+changes. The figures at the end are the answer; the exit code is 1 if one fails.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
 REQUIREMENTS = ROOT / "requirements-dev.txt"
+OWN = (".", "plugins/ib_challenges")
+"""Our own distributions, the same as `make install` has."""
 
 
 def candidates() -> list[str]:
@@ -51,12 +53,13 @@ def prepared(name: str, python: str) -> Path:
     folder = ROOT / ".pythons" / name
     own = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     stamp = folder / "requirements.sha256"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + repr(OWN).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
         pip = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True, cwd=ROOT)
-        subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], check=True, cwd=ROOT)
+        ours = [part for package in OWN for part in ("-e", package)]
+        subprocess.run([*pip, "--no-deps", "--no-build-isolation", *ours], check=True, cwd=ROOT)
         stamp.write_text(wanted)
     return own
 

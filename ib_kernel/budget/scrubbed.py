@@ -65,6 +65,28 @@ class ScrubbedStore:
         return repr(self._store)
 
 
+class _Member:
+    """A name that the store has, found on the wrapper's class."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, wrapper: ScrubbedStore | None, owner: type) -> Any:
+        return self if wrapper is None else wrapper.__getattr__(self._name)
+
+
+@functools.cache
+def _wrapper(names: frozenset[str]) -> type[ScrubbedStore]:
+    """Return a class of wrappers that has these names: what else `isinstance` asks of them with a protocol.
+
+    From Python 3.12 on such a question is answered by what is on the object and its class, without
+    `__getattr__`: a ledger that moves (`LedgerTarget`) would be none behind the scrubber.
+    """
+    return type("ScrubbedStore", (ScrubbedStore,), {name: _Member(name) for name in names})
+
+
 def scrubbed(store: BudgetStore) -> BudgetStore:
     """Return *store* behind the scrubber; one that is there already is returned as it is."""
-    return store if isinstance(store, ScrubbedStore) else ScrubbedStore(store)
+    if isinstance(store, ScrubbedStore):
+        return store
+    return _wrapper(frozenset(name for name in dir(store) if not name.startswith("_")))(store)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ib_kernel.errors import ConfigError
+from ib_kernel.evidence.inside import importable
 from ib_kernel.evidence.sandbox import Answer, Job, Sandbox
 from ib_kernel.interview.challenges import Challenge
 
@@ -169,8 +170,10 @@ def _functions(source: str, prefix: str) -> list[str]:
 
 def _value(challenge: Challenge, name: str, answer: Answer) -> bytes:
     if answer.kind != "value":
+        why = f"{answer.kind} {answer.detail}".rstrip()
+        if answer.detail.endswith("ModuleNotFoundError"):
+            why += f" in the sandbox; {importable()}"
         raise ConfigError(
-            f"the solution of the challenge {challenge.name} gives no value in run_{name}: "
-            f"{answer.kind} {answer.detail}".rstrip()
+            f"the solution of the challenge {challenge.name} gives no value in run_{name}: {why}"
         )
     return answer.line

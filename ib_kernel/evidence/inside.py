@@ -27,11 +27,15 @@ class NoSandbox(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """The Python that runs somebody's code: its program, what it needs to see, and the packages beside it."""
+    """The Python that runs somebody's code: its program, what it needs to see, and the packages beside it.
+
+    `lacks` says why there are no packages although the host has them; "" where that is not so.
+    """
 
     program: str
     prefix: str
     packages: tuple[tuple[str, str], ...] = ()
+    lacks: str = ""
 
 
 @functools.cache
@@ -53,8 +57,24 @@ def interpreter() -> Python:
             f"hidden checks need a Python that another user may start: {own} is closed to others, and there "
             f"is no {system}"
         )
-    same = Path(os.path.realpath(system)).name == version
-    return Python(str(system), "/usr", packages if same else ())
+    if not packages or Path(os.path.realpath(system)).name == version:
+        return Python(str(system), "/usr", packages)
+    lacks = f"the host's {version} is closed to other users, and the system's Python is of another version"
+    return Python(str(system), "/usr", lacks=lacks)
+
+
+def importable() -> str:
+    """Return what code inside may import beside Python's own modules, as half a sentence about the code.
+
+    Raises:
+        NoSandbox: There is no Python for it.
+    """
+    python = interpreter()
+    seen = dict(python.packages)
+    names = [name for name in _SEEN_PACKAGES if name in seen]
+    if names:
+        return f"code in it may import {', '.join(names)}"
+    return f"code in it has no packages such as pandas: {python.lacks or 'none is installed'}"
 
 
 def _packages() -> tuple[tuple[str, str], ...]:

@@ -108,6 +108,10 @@ class Sandbox:
         """Return why nothing can be run here, one line; "" when a real job was run and answered."""
         return _problem()
 
+    def state(self) -> str:
+        """Return `problem`, or that it works and what code in it may import: one line."""
+        return self.problem() or f"it works; {inside.importable()}"
+
     def run(self, job: Job) -> Answer:
         """Run one job and wait for its answer, `SandboxLimits.total_s` at most.
 

@@ -29,7 +29,7 @@ def report(host: Host) -> list[str]:
         problems = host.store.check()
     except BuddyError as error:
         problems = [str(error)]
-    lines.append(f"hidden checks: {Sandbox().problem() or 'their sandbox works'}")
+    lines.append(f"hidden checks: {Sandbox().state()}")
     return [*lines, *(f"ledger: {line}" for line in problems or ["adds up"])]
 
 

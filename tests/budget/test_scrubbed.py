@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,8 @@ from ib_kernel.values import (
     Message,
     Reservation,
 )
+from ib_kernel.values.moving import LedgerSource, LedgerTarget
+from ib_kernel.values.privacy import PrivacyStore
 from ib_kernel.values.turn_view import TurnStore
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -87,6 +90,31 @@ def test_what_is_no_write_is_the_stores_own(settings: Settings) -> None:
     with pytest.raises(AttributeError):
         store.no_such_method  # type: ignore[attr-defined]  # noqa: B018
     with_store.close()
+
+
+def test_what_a_store_has_is_on_its_wrapper(settings: Settings) -> None:
+    """From Python 3.12 on, `isinstance` with a protocol asks the object and its class, not `__getattr__`."""
+
+    class Moves:
+        name = "moves"
+        tables = 3
+
+        def plan(self) -> int:
+            return self.tables
+
+    inner = Moves()
+    store: Any = scrubbed(inner)  # type: ignore[arg-type]
+    found = [inspect.getattr_static(store, name, None) for name in ("name", "tables", "plan", "no_such")]
+    assert [one is not None for one in found] == [True, True, True, False]
+    inner.tables = 4
+    assert (store.plan(), store.tables) == (4, 4)
+    service = TokenService(settings)
+    wrapped: Any = service.store
+    protocols = (BudgetStore, EvidenceStore, HostStore, LedgerSource, LedgerTarget, PrivacyStore, TurnStore)
+    has = [isinstance(wrapped._store, protocol) for protocol in protocols]
+    assert [isinstance(wrapped, protocol) for protocol in protocols] == has
+    assert has[0]
+    service.close()
 
 
 def test_what_is_awaited_is_written_without_a_key_too(settings: Settings) -> None:

@@ -126,6 +126,7 @@ CALLED += [
     for module in TURN
     for name, value in vars(module).items()
     if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+    if inspect.isfunction(value) or inspect.isclass(value)
     for method, function in ([("", value)] if inspect.isfunction(value) else vars(value).items())
     if not method.startswith("_")
 ]

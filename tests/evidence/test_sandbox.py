@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ib_kernel.errors import ConfigError
 from ib_kernel.evidence import inside
 from ib_kernel.evidence import sandbox as sandboxes
 from ib_kernel.evidence.hidden import HiddenChecks
@@ -202,6 +205,41 @@ def test_frames_go_by_content(checks: HiddenChecks) -> None:
     assert checks.check(challenge, head + "list(range(1, 3))})")[0].passed
     assert not checks.check(challenge, head + "[1.0, 2.0]})")[0].passed
     assert not checks.check(challenge, head + "[2, 1]})")[0].passed
+
+
+def test_a_package_that_is_not_there_is_said_with_those_that_are(checks: HiddenChecks) -> None:
+    """Whoever writes a challenge learns what its solution may import, and not only that it did not answer."""
+    challenge = Challenge(
+        "s", "S", "", hidden="def run_it():\n    return 7\n", solution="import no_such_package"
+    )
+    with pytest.raises(ConfigError) as caught:
+        checks.expected(challenge)
+    line = "the solution of the challenge s gives no value in run_it: error import ModuleNotFoundError"
+    assert str(caught.value) == f"{line} in the sandbox; {inside.importable()}"
+
+
+def test_why_there_are_no_packages_inside_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python that other users may not reach, and a system's of another version."""
+    system = Path("/usr/bin/python3")
+    if not system.exists():
+        pytest.skip("the system has no Python")
+    monkeypatch.setattr(inside, "_reachable", lambda path: False)
+    monkeypatch.setattr(
+        inside, "_packages", lambda: (("pandas", "/somewhere/pandas"), ("six.py", "/somewhere/six.py"))
+    )
+    monkeypatch.setattr(os.path, "realpath", lambda path: "/usr/bin/python3.2")
+    found = inside.interpreter.__wrapped__()
+    assert (found.program, found.packages) == (str(system), ())
+    monkeypatch.setattr(inside, "interpreter", lambda: found)
+    assert re.fullmatch(
+        r"code in it has no packages such as pandas: the host's python3\.\d+ is closed to other users, "
+        r"and the system's Python is of another version",
+        inside.importable(),
+    )
+    monkeypatch.setattr(inside, "interpreter", lambda: replace(found, packages=inside._packages(), lacks=""))
+    assert inside.importable() == "code in it may import pandas"
+    monkeypatch.setattr(inside, "interpreter", lambda: replace(found, lacks=""))
+    assert inside.importable() == "code in it has no packages such as pandas: none is installed"
 
 
 def test_an_own_check_accepts_other_right_answers(checks: HiddenChecks) -> None:

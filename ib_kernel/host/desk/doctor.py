@@ -83,8 +83,8 @@ def _host(host: Host) -> list[Line]:
 
 
 def _sandbox() -> Line:
-    problem = Sandbox().problem()
-    return ("hidden checks", problem or "their sandbox works", "attention" if problem else "good")
+    sandbox = Sandbox()
+    return ("hidden checks", sandbox.state(), "attention" if sandbox.problem() else "good")
 
 
 def _settings(host: Host) -> list[Line]:

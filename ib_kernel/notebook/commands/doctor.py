@@ -217,7 +217,7 @@ def _sandbox() -> Section:
     """Whether hidden checks can be run on this machine: the line that runs them is tried."""
     from ib_kernel.evidence.sandbox import Sandbox
 
-    return ("Hidden checks", ["part", "state"], [["sandbox", Sandbox().problem() or "it works"]])
+    return ("Hidden checks", ["part", "state"], [["sandbox", Sandbox().state()]])
 
 
 def _ledger(engine: Engine) -> Section:
