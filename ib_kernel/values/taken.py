@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from ib_kernel.errors import ConfigError
-from ib_kernel.values.domain import MOST_SMALL, checked_seconds, clean, measured, moment, to_json, whole
+from ib_kernel.values.domain import MOST, MOST_SMALL, checked_seconds, clean, measured, moment, to_json, whole
 from ib_kernel.values.evidence import Cell, Check, Score
 from ib_kernel.values.host import Grant
 from ib_kernel.values.ledger import CallEnd, CallStart
@@ -83,15 +83,37 @@ def call_row(call: CallStart) -> Row:
 
 def checked_usage(end: CallEnd) -> CallEnd:
     """Return *end* with plain numbers. `ConfigError` unless its figures are whole and its times finite."""
+    if _is_plain(end):
+        return end  # a look costs less than a copy
     plain: Row = {name: whole(name, getattr(end, name)) for name in FIGURES[:-1]}
     plain |= {name: measured(name, getattr(end, name)) for name in ("latency_ms", "first_piece_ms")}
     plain["cost_nano_usd"] = None if end.cost_nano_usd is None else whole("cost_nano_usd", end.cost_nano_usd)
     if end.charged_tokens is not None:
         billed = plain["input_tokens"] + plain["output_tokens"]
         plain["charged_tokens"] = whole("charged_tokens", end.charged_tokens, high=billed)
-    if all(getattr(end, name) is value for name, value in plain.items()):
-        return end  # a copy costs more than the look
     return dataclasses.replace(end, **plain)
+
+
+def _is_plain(end: CallEnd) -> bool:
+    """Return True if the figures of *end* are plain numbers, none of them out of bounds."""
+    read, written, cached, reasoning = (
+        end.input_tokens,
+        end.output_tokens,
+        end.cached_tokens,
+        end.reasoning_tokens,
+    )
+    cost, charged, latency, first = end.cost_nano_usd, end.charged_tokens, end.latency_ms, end.first_piece_ms
+    return (
+        type(read) is type(written) is type(cached) is type(reasoning) is int
+        and 0 <= read <= MOST
+        and 0 <= written <= MOST
+        and 0 <= cached <= MOST
+        and 0 <= reasoning <= MOST
+        and (cost is None or (type(cost) is int and 0 <= cost <= MOST))
+        and (charged is None or (type(charged) is int and 0 <= charged <= read + written))
+        and (latency is None or (type(latency) is float and -MOST <= latency <= MOST))
+        and (first is None or (type(first) is float and -MOST <= first <= MOST))
+    )
 
 
 _TEXTS = ("model_returned", "finish_reason", "response_id")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
@@ -21,6 +22,8 @@ from ib_duckdb.files import Readers
 from ib_duckdb.locks import FairLock
 from ib_duckdb.opened import BUSY_S, Opened, undo
 from ib_kernel.errors import StoreError
+
+T = TypeVar("T")
 
 
 def make_folder(folder: Path) -> None:
@@ -49,6 +52,8 @@ class Hot:
         self._readers = Readers(folder / "hot.lock")
         self._lock = FairLock(folder / "hot.lock")
         self.fork = forks.Forked(self._opened.forget)
+        self.in_use = False
+        """Whether somebody of this process reads or writes now; to be looked at, not relied on."""
         with self.alone():
             self._opened.open()
 
@@ -66,6 +71,32 @@ class Hot:
         with self.alone(), self.transaction() as db:
             yield db
 
+    def do(self, work: Callable[[apsw.Connection], T], wait_s: float = BUSY_S) -> tuple[bool, T | None]:
+        """Run *work* as `write` does; return whether it was run, and its answer.
+
+        With *wait_s* 0 it is not run when another process has the ledger at this moment. This is the way of a
+        lone caller: no generator, which costs as much as a statement.
+        """
+        self.fork.refuse(self.path)
+        with self.fork.writing, self._explained:  # a lock's `with` leaves no moment for an interrupt
+            try:
+                try:
+                    return self._done(work) if self._taken(wait_s) else (False, None)
+                finally:
+                    self._let_go()
+            except BaseException:  # perhaps an interrupt on the way out
+                self._open_up()
+                raise
+
+    def _done(self, work: Callable[[apsw.Connection], T]) -> tuple[bool, T]:
+        well = False
+        try:
+            answer = work(self._begin())
+            well = True
+        finally:
+            self._end(well)
+        return True, answer
+
     @contextmanager
     def alone(self, wait_s: float = BUSY_S) -> Iterator[bool]:
         """Be alone among all threads and processes; `StoreError` when that takes long.
@@ -75,12 +106,30 @@ class Hot:
         self.fork.refuse(self.path)
         with self.fork.writing, self._explained:
             try:
-                free = self._lock.acquire(wait_s)
-                if not free and wait_s > 0:
-                    raise apsw.BusyError("locked")
-                yield free
-            finally:
-                self._lock.release()
+                try:
+                    yield self._taken(wait_s)
+                finally:
+                    self._let_go()
+            except BaseException:
+                self._open_up()
+                raise
+
+    def _taken(self, wait_s: float) -> bool:
+        self.in_use = True
+        free = self._lock.acquire(wait_s)
+        if not free and wait_s > 0:
+            raise apsw.BusyError("locked")
+        return free
+
+    def _let_go(self) -> None:
+        self.in_use = False
+        self._lock.release()
+
+    def _open_up(self) -> None:
+        """Leave nothing taken or begun, wherever an interrupt has come."""
+        self.in_use = False
+        self._opened.undo()
+        self._lock.open_up()
 
     def wanted(self) -> bool:
         """Return True if another process waits until this one, which is `alone`, is done."""
@@ -109,13 +158,12 @@ class Hot:
     def _end(self, well: bool) -> None:
         """Make a transaction durable, or undo it; raise where its files are no longer the ones on disk."""
         opened = self._opened
-        db = opened.connection()
         try:
             if not well:
                 return
-            db.execute("COMMIT")
+            opened.connection().execute("COMMIT")
         finally:
-            undo(db)
+            opened.undo()
         if not opened.guard.in_place():
             opened.in_place()  # raises when the ledger is gone
             raise opened.moved(in_a_write=True)
@@ -193,7 +241,11 @@ class Hot:
         """Take the in-process lock. `StoreError` in a child that was forked from its opener."""
         self.fork.refuse(self.path)
         with self.fork.writing:
-            yield
+            before, self.in_use = self.in_use, True
+            try:
+                yield
+            finally:
+                self.in_use = before
 
 
 class _Transaction:

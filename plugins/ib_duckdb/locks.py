@@ -271,6 +271,11 @@ class FairLock:
         """Let go of the lock."""
         self._lock.release()
 
+    def open_up(self) -> None:
+        """Let go of the lock and the gate, wherever an interrupt has left them."""
+        self._lock.release()
+        self._gate.release()
+
     def close(self) -> None:
         """Release the lock and its files."""
         self._lock.close()

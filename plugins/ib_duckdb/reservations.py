@@ -42,6 +42,8 @@ SELECT 1 FROM calls WHERE session_key = :key AND turn = :turn AND attempt = :att
 UNION ALL SELECT 1 FROM reservations WHERE session_key = :key AND turn = :turn AND attempt = :attempt
 LIMIT 1"""
 
+_NO_CALL = CallStart()
+
 
 class Reservations(Part):
     """What reserves tokens, and what charges them; each an operation that may share a transaction."""
@@ -88,12 +90,18 @@ class Reservations(Part):
     ) -> Operation[Reservation | Refusal]:
         tokens, billed, nano_usd = held
         token, owner_hash = new_token()
-        asked: Row = {**call_row(call or CallStart()), "state": "held", "doubt_reason": ""}
-        asked |= {"rid": new_rid(), "owner_hash": owner_hash}
-        asked |= {"tokens": whole("tokens", tokens), "nano_usd": whole("nano_usd", nano_usd)}
-        asked["billed_tokens"] = whole("billed_tokens", tokens if billed is None else billed)
-        asked["owner"] = clean(owner) or f"{_host()}:{os.getpid()}"
-        asked["most_running"] = call.most_running if call is not None else None
+        asked: Row = {
+            **call_row(call or _NO_CALL),
+            "state": "held",
+            "doubt_reason": "",
+            "rid": new_rid(),
+            "owner_hash": owner_hash,
+            "tokens": whole("tokens", tokens),
+            "nano_usd": whole("nano_usd", nano_usd),
+            "billed_tokens": whole("billed_tokens", tokens if billed is None else billed),
+            "owner": clean(owner) or f"{_host()}:{os.getpid()}",
+            "most_running": call.most_running if call is not None else None,
+        }
         lease, name = checked_seconds("lease_s", lease_s), clean(session_id)
         request = call if call is not None and call.request_id else None
 
@@ -156,7 +164,7 @@ class Reservations(Part):
         self, session_id: str, end: CallEnd, call: CallStart | None, messages: Sequence[Message]
     ) -> Operation[Totals]:
         end = checked_usage(end)
-        started: Row = {**call_row(call or CallStart()), "rid": new_rid(), "owner_hash": None}
+        started: Row = {**call_row(call or _NO_CALL), "rid": new_rid(), "owner_hash": None}
         started |= {"state": "held", "tokens": 0, "billed_tokens": 0, "nano_usd": 0}
         texts = self._texts(messages)
 

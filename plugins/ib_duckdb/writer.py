@@ -109,15 +109,10 @@ class Writer:
 
     def run(self, operation: Operation[T]) -> T:
         """Run *operation* and return its answer once it is durable, or raise its error."""
-        mutex = self._hot.fork.writing
-        if not self._left and self._queue.empty() and mutex.acquire(blocking=False):
-            try:
-                with self._hot.alone(0.0 if self._shared else BUSY_S) as free:
-                    if free:
-                        with self._hot.transaction() as db:
-                            return operation.work(db)
-            finally:
-                mutex.release()
+        if not self._left and self._queue.empty() and not self._hot.in_use:
+            done, found = self._hot.do(operation.work, 0.0 if self._shared else BUSY_S)
+            if done:
+                return found  # type: ignore[return-value]  # what `work` has returned
         done = threading.Lock()
         done.acquire()
         queued = _Queued(operation, done=done)

@@ -42,10 +42,11 @@ class Held:
     def __init__(self, store: DuckDBStore) -> None:
         self.store = store
         self._commit = store._writer._commit
+        self._alone = store._hot.alone()
         self.sizes: list[int] = []
 
     def __enter__(self) -> Held:
-        self.store._hot.fork.writing.acquire()
+        self._alone.__enter__()
 
         def counted(batch: list[Any]) -> None:
             self.sizes.append(len(batch))
@@ -55,7 +56,7 @@ class Held:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.store._hot.fork.writing.release()
+        self._alone.__exit__(None, None, None)
 
 
 def in_threads(works: list[Callable[[], Any]]) -> list[Any]:
@@ -296,7 +297,7 @@ def test_an_interrupted_caller_leaves_nothing_held(store: DuckDBStore) -> None:
     inside, over = threading.Event(), threading.Event()
 
     def holds() -> None:
-        with store._hot.fork.writing:
+        with store._hot.alone():
             inside.set()
             over.wait(30)
 

@@ -25,6 +25,26 @@ def test_canonical_bytes_are_plain_json() -> None:
     assert chain.first("é") == hashlib.sha256('["ib chain 1","é"]'.encode()).digest()
 
 
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False)
+FLAGS = {"counted_exact", "partial", "ok", "saw_model"}
+
+
+@given(st.data(), st.sampled_from(sorted(chain.FIELDS)), st.none() | st.binary(min_size=32, max_size=32))
+def test_canonical_bytes_are_what_json_writes(
+    data: st.DataObject, table: str, committed: bytes | None
+) -> None:
+    """Whatever a row has, its bytes are those of the standard library's encoder: nothing else is promised."""
+    names = chain.FIELDS[table]
+    values = data.draw(st.lists(VALUES, min_size=len(names), max_size=len(names)))
+    plain = [None if value == "" else value for value in values]
+    for at, name in enumerate(names):
+        if name in FLAGS and plain[at] is not None:
+            plain[at] = bool(plain[at])
+    whole = [table, *plain, None if committed is None else committed.hex()]
+    expected = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    assert chain.canonical(table, values, committed) == expected.encode("utf-8", "surrogatepass")
+
+
 @given(TEXTS, TEXTS)
 def test_different_texts_have_different_commitments(one: list[str | None], other: list[str | None]) -> None:
     """Where one text ends and the next begins, and whether there is one, cannot be confused."""
