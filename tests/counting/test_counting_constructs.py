@@ -237,9 +237,11 @@ def test_fields_of_a_body_name_their_constructs(
     assert found.tokens == tokens
 
 
-def test_content_that_is_no_text_costs_its_json() -> None:
-    """As compact as it can be, and with its own characters."""
-    given, text = {"größe": ["é", None]}, '{"größe":["é",null]}'
+@pytest.mark.parametrize(
+    ("given", "text"), [({"größe": ["é", None]}, '{"größe":["é",null]}'), ({1}, '"{1}"')]
+)
+def test_content_that_is_no_text_costs_its_json(given: object, text: str) -> None:
+    """As compact as it can be, and with its own characters; what is no JSON, as it is shown."""
     counts = [ib_tiktoken.count_request({"messages": [said("user", c)]}, "gpt-4o") for c in (given, text)]
     assert counts[0].tokens == counts[1].tokens
 
