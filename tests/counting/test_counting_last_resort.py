@@ -91,6 +91,7 @@ def test_what_is_kept_may_fill_its_limit_again_and_again() -> None:
     ("body", "why"),
     [
         ({"messages": [{"role": "user", "content": "Hi", "name": "a"}, 3]}, "a message is not an object"),
+        ({"messages": [3], "tools": []}, "a message is not an object"),
         ({"messages": "Hi"}, "messages is not a list"),
         ({"input": 3}, "input is neither a text nor a list"),
         ({"input": ["Hi"]}, "an input item is not an object"),
