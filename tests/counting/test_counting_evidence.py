@@ -52,6 +52,19 @@ def test_common_requests_are_claimed_and_name_their_constructs() -> None:
     assert {"tools", "tool type string", "user message", "model gpt-4o"} <= set(plain.constructs)
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5"])
+def test_common_requests_of_the_responses_api_are_claimed_by_its_own_evidence(model: str) -> None:
+    """A text, items after instructions, and an ordinary tool."""
+    flat = {"type": "function", **tool({"city": TEXT})[0]["function"]}
+    for body in (
+        {"input": "Hello"},
+        {"instructions": "Be brief.", "input": [HI, {"role": "assistant", "content": "So."}]},
+        {"input": [HI], "tools": [flat]},
+    ):
+        found = ib_tiktoken.count_request(body, model)
+        assert (found.exact, found.upper) == (True, found.tokens)
+
+
 ODD = [
     ({"tools": tool({"city": {**TEXT, "contentEncoding": "base64"}})}, "contentEncoding"),
     ({"tools": tool({"city": TEXT}, patternProperties={"^x": TEXT})}, "patternProperties"),

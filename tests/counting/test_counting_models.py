@@ -66,6 +66,11 @@ def test_unknown_model_is_bounded_by_bytes() -> None:
     """Another vendor's byte-level tokenizer cannot need more tokens than the text has bytes."""
     text = "Grüße aus Köln " * 20
     assert ib_tiktoken.count_text(text, "llama-3").upper == len(text.encode())
+    body = {"messages": [{"role": "user", "content": text}]}
+    unknown, known = (ib_tiktoken.count_request(body, model) for model in ("llama-3", "gpt-4o"))
+    assert (unknown.by_bytes, known.by_bytes) == (True, False)
+    assert unknown.upper
+    assert unknown.upper > len(text.encode()) > (known.upper or 0)
 
 
 def test_guessed_encoding_is_never_exact() -> None:
