@@ -104,6 +104,15 @@ def test_a_body_that_is_none_is_bounded_and_says_why(body: dict[str, object], wh
     assert found.upper
 
 
+def test_what_made_counting_fail_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """With its traceback, for who looks for the fault."""
+    with caplog.at_level("DEBUG", "ib_kernel.counting"):
+        ib_tiktoken.count_request({"messages": "Hi"}, "gpt-4o")
+    (record,) = caplog.records
+    assert record.message == "counting fell back to the bytes bound"
+    assert isinstance((record.exc_info or (None, None))[1], TypeError)
+
+
 class PanicException(BaseException):
     """What a library written in Rust raises."""
 
