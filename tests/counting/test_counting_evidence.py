@@ -152,6 +152,17 @@ def test_an_exact_count_has_room_for_what_its_kind_once_fell_short() -> None:
         assert plain.upper == plain.tokens
 
 
+def test_that_room_is_of_the_api_and_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the table has one: what fell short elsewhere is no reason here."""
+    short = {"tools": {"chat reasoning": 3, "responses standard": 1}, "refusal": {"standard": 2}}
+    monkeypatch.setattr(evidence, "table", lambda: {"short": short})
+    monkeypatch.setattr(evidence, "_shortfalls", evidence._shortfalls.__wrapped__)
+    standard, reasoning = profile("gpt-4o"), profile("gpt-5")
+    assert evidence.shortfalls("chat", reasoning) == {"tools": 3}
+    assert evidence.shortfalls("chat", standard) == {"refusal": 2}
+    assert evidence.shortfalls("responses", standard) == {"tools": 1, "refusal": 2}
+
+
 def test_a_required_choice_of_the_only_tool_is_known_by_what_it_costs() -> None:
     """It is claimed where it is free in both APIs, and not on the models on which it has cost two tokens."""
     body = {"tools": tool({"city": TEXT}), "tool_choice": "required"}
