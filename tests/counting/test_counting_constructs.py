@@ -285,6 +285,18 @@ def schema(**fields: Any) -> dict[str, Any]:
             {"response_format": schema(schema={"type": "object", "x-a": 1})},
             {"schema without a system message", "schema keyword 'x-a'"},
         ),
+        (
+            {"response_format": schema(schema={"properties": {"x-a": {"type": "string"}, "minimum": {}}})},
+            {"schema without a system message"},
+        ),
+        (
+            {"response_format": schema(schema={"properties": {"properties": {"x-a": 1}}})},
+            {"schema without a system message", "schema keyword 'x-a'"},
+        ),
+        (
+            {"response_format": schema(schema={"type": "object", "const": {"x-a": {1}}})},
+            {"schema without a system message", "schema keyword 'const'"},
+        ),
     ],
 )
 def test_a_response_format_names_its_constructs(body: dict[str, Any], constructs: set[str]) -> None:
@@ -383,6 +395,15 @@ def test_what_forbids_a_claim_is_said(fields: dict[str, Any], reason: str) -> No
                 "schema with assistant messages",
             },
             31,
+        ),
+        (
+            {
+                "input": [ASK],
+                "tools": [{"type": "function", **PICK["function"]}],
+                "parallel_tool_calls": False,
+            },
+            ONE_LINE | {"parallel_tool_calls off"},
+            54,
         ),
         (
             {"instructions": "Be brief.", "input": "Hello"},
