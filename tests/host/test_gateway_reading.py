@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence, Sized
 from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 import pytest
 
 from ib_kernel.host.gateway import reading
-from ib_kernel.host.gateway.reading import LONGEST_S, RestingReader
+from ib_kernel.host.gateway.reading import LONGEST_S, QUICK_READS, RestingReader
+from ib_kernel.host.gateway.wires import Wires
 
 PIECES = [f"data: piece {number}\n\n".encode() for number in range(400)]
 
@@ -39,6 +40,26 @@ async def _serve(
     writer.close()
 
 
+async def _ended(rests: list[float]) -> bytes:
+    """Read an answer of which everything has come, as one of many that come in quickly."""
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+    wires = Wires()
+    target = wires.target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {})
+    async with server, contextlib.aclosing(wires):
+        answer = (await wires.wire(target)).ask(target.written(b""))
+        while not answer.ended:
+            await asyncio.sleep(0.01)
+        resting = RestingReader(answer, range(1_000))
+        resting._quick = QUICK_READS
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "asyncio", SimpleNamespace(sleep=sleep))
+            return await resting.read()
+
+
 async def _read(
     running: Sized, rests: list[float], cancel: bool = False, serve: Callable[..., Any] = _serve
 ) -> bytes:
@@ -54,8 +75,12 @@ async def _read(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     found = b""
-    async with server, aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as response:
-        resting = RestingReader(response, running)
+    wires = Wires()
+    target = wires.target(f"http://127.0.0.1:{port}/", {})
+    async with server, contextlib.aclosing(wires):
+        answer = (await wires.wire(target)).ask(target.written(b""))
+        await answer.begun()
+        resting = RestingReader(answer, running)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reading, "asyncio", SimpleNamespace(sleep=sleep))
             while True:
@@ -94,3 +119,10 @@ def test_a_stream_with_pauses_is_read_as_it_comes() -> None:
 def test_a_rest_that_is_cancelled_leaves_the_connection_readable() -> None:
     """Whoever ends a call may still want the end of its answer."""
     assert asyncio.run(_read(range(1_000), [], cancel=True)) == b"".join(PIECES)
+
+
+def test_an_answer_of_which_everything_has_come_is_read_at_once() -> None:
+    """There is nothing to rest for, and its connection may be closed by now."""
+    rests: list[float] = []
+    assert asyncio.run(_ended(rests)) == b"".join(PIECES)
+    assert rests == []

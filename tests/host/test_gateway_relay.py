@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from ib_kernel.errors import StreamBroken
 from ib_kernel.host.gateway import relay as relay_module
-from ib_kernel.host.gateway.reading import read_come
 from ib_kernel.host.gateway.relay import Events, Meter, Relay
 from ib_openai.passing import PassingChat
 
@@ -189,31 +187,3 @@ def test_an_event_that_does_not_end_is_not_kept(monkeypatch: pytest.MonkeyPatch)
     assert events.take(b"data: " + 60 * b"x") == b""
     with pytest.raises(StreamBroken, match="more than"):
         events.take(60 * b"x")
-
-
-def test_pieces_that_have_come_are_read_at_once() -> None:
-    """Those that were there before the read, and those that came while it waited, to the end."""
-    from aiohttp import StreamReader
-    from aiohttp.base_protocol import BaseProtocol
-
-    async def main() -> list[bytes]:
-        loop = asyncio.get_running_loop()
-        protocol = BaseProtocol(loop)
-        protocol.transport = asyncio.Transport()  # open, and never paused
-        content = StreamReader(protocol, 2**16, loop=loop)
-        content.begin_http_chunk_receiving()
-
-        def come(*pieces: bytes) -> None:
-            for piece in pieces:
-                content.feed_data(piece)
-                content.end_http_chunk_receiving()
-
-        come(b"one ", b"two ")
-        found = [await read_come(content)]
-        loop.call_soon(come, b"three ", b"four ")
-        found.append(await read_come(content))
-        come(b"five")
-        content.feed_eof()
-        return [*found, await read_come(content), await read_come(content)]
-
-    assert asyncio.run(main()) == [b"one two ", b"three four ", b"five", b""]

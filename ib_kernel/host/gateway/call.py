@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from ib_kernel.host.gateway.relay import Meter, Relay
 from ib_kernel.host.gateway.running import RunningCall
 from ib_kernel.host.gateway.upstream import from_transport, read_whole
 from ib_kernel.host.gateway.veil import veiled
+from ib_kernel.host.gateway.wire import Answer
 from ib_kernel.host.pacing import PacedCall
 from ib_kernel.turn.notify import Notifier
 from ib_kernel.turn.reservation import RUNNING_LOOK_S
@@ -172,31 +174,26 @@ class GatewayCall:
             body = self._asked.body(self._passage, attempt.plan.cap)
         answer = self._answer = self._passage.answer(self._asked.api)
         attempt.pieces, attempt.reasoning = answer.pieces, answer.others
-        response = await self._gateway.upstream.post(self._passage, self._asked.api, body)
+        came = await self._gateway.upstream.post(self._passage, self._asked.api, body)
         try:
             self.running.last_sign = time.monotonic()
-            place.heard(self._limits(response))
+            place.heard(self._limits(came.headers))
             if self._asked.stream:
-                return await self._stream(attempt, answer, response)
-            self._whole = veiled(await read_whole(response))
+                return await self._stream(attempt, answer, came)
+            self._whole = veiled(await read_whole(came))
             answer.whole(self._whole)
             attempt.first_piece = time.monotonic()
             return answer.done()
         finally:
-            response.release()
+            came.release()
 
-    async def _stream(
-        self,
-        attempt: Attempt,
-        answer: PassingAnswer,
-        response: aiohttp.ClientResponse,
-    ) -> Done:
+    async def _stream(self, attempt: Attempt, answer: PassingAnswer, came: Answer) -> Done:
         meter = Meter(answer, attempt.plan.cap * self._asked.n, self._known.recorder.count_text)
         relay = Relay(answer, meter, drop_usage=not self._asked.wants_usage)
         running = self.running
         problem: ClientError | None = None
         try:
-            reader = RestingReader(response, self._gateway.running)
+            reader = RestingReader(came, self._gateway.running)
             while chunk := await reader.read():
                 running.last_sign = time.monotonic()
                 out = relay.take(chunk)
@@ -211,19 +208,18 @@ class GatewayCall:
             rest = relay.rest()
             if rest:
                 await self._body(rest)
-        except (aiohttp.ClientError, OSError) as error:
+        except aiohttp.ClientError as error:
             problem = from_transport(error)
         if problem is not None and not answer.finished:
             raise answer.lost(problem)
-        if problem is None and not response.content.at_eof():
-            await _drained(response)
+        if problem is None and not came.whole:
+            await _drained(came)
         return answer.done()
 
-    def _limits(self, response: aiohttp.ClientResponse) -> Any:
-        told = response.headers
+    def _limits(self, told: Mapping[str, str]) -> Any:
         if "x-ratelimit-remaining-requests" not in told and "x-ratelimit-remaining-tokens" not in told:
             return None
-        return self._passage.rate_limits({name.lower(): value for name, value in response.headers.items()})
+        return self._passage.rate_limits(told)
 
     # --- how an attempt ends
 
@@ -302,10 +298,10 @@ class GatewayCall:
             await self._close()
 
 
-async def _drained(response: aiohttp.ClientResponse) -> None:
-    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+async def _drained(came: Answer) -> None:
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(DRAIN_S):
-            async for _ in response.content.iter_any():
+            while await came.read():
                 pass
 
 

@@ -1,12 +1,11 @@
-"""The connections to the services, by aiohttp: a pool for each host process, on the server's event loop."""
+"""Requests to the services: each is sent once, and what goes wrong on the way becomes one of our errors."""
 
 from __future__ import annotations
 
 import asyncio
-import urllib.request
+import ssl
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -19,10 +18,9 @@ from ib_kernel.errors import (
     TimedOut,
 )
 from ib_kernel.host.gateway.quick_json import write_json
+from ib_kernel.host.gateway.wire import Answer
+from ib_kernel.host.gateway.wires import Wires
 from ib_kernel.values.passage import Api, Passage
-
-CONNECT_S = 10.0
-"""Seconds to wait for a connection."""
 
 MAX_ERROR_BYTES = 256 * 1024
 """How much of an error answer is read."""
@@ -34,81 +32,63 @@ _CHECK = "check the network and base_url"
 
 
 class Upstream:
-    """Posts requests, each once. Made on the event loop that uses it."""
+    """Posts requests, each once. Made on the event loop that uses it.
 
-    def __init__(self) -> None:
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        )
-        self._proxies: dict[str, str | None] = {}
+    Args:
+        trust: Which certificates of services are trusted; True: those that the system trusts.
+    """
 
-    async def post(self, passage: Passage, api: Api, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
-        """Send *body* and return the open answer, which its reader releases.
+    def __init__(self, trust: ssl.SSLContext | bool = True) -> None:
+        self._wires = Wires(trust)
 
-        Releasing it ends its connection too, unless it was read to its end.
+    async def post(self, passage: Passage, api: Api, body: Mapping[str, Any]) -> Answer:
+        """Send *body* and return the open answer, which its reader gives to `release`.
 
         Raises:
             ClientError: It was not sent, or there was no answer, or one with an error status.
         """
         problem: ClientError | None = None
-        response: aiohttp.ClientResponse | None = None
-        url = passage.url(api)
+        answer: Answer | None = None
         try:
-            response = await self._http.post(
-                url,
-                data=aiohttp.BytesPayload(write_json(body)),  # as aiohttp would make of it
-                headers=passage.headers(),
-                allow_redirects=False,
-                proxy=self._proxy(url),
-            )
-            if response.status != 200:
-                problem = await _refusal(passage, api, response)
-            elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                problem = _encoded(response)
+            target = self._wires.target(passage.url(api), passage.headers())
+            wire = await self._wires.wire(target)
+            answer = wire.ask(target.written(write_json(body)))
+            await answer.begun()
+            if answer.status != 200:
+                problem = await _refusal(passage, api, answer)
+            elif answer.headers.get("content-encoding", "identity").lower() != "identity":
+                problem = _encoded(answer)
         except asyncio.CancelledError:
+            if answer is not None:
+                answer.release()
             raise
         except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
             problem = from_transport(error)
         if problem is not None:
-            if response is not None:
-                response.close()
+            if answer is not None:
+                answer.release()
             raise problem
-        assert response is not None  # noqa: S101 - for the type checker
-        return response
+        assert answer is not None  # noqa: S101 - for the type checker
+        return answer
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.close()
-
-    def _proxy(self, url: str) -> str | None:
-        """Return the proxy that the environment names for *url*; looked up once, as it does not change."""
-        if url not in self._proxies:
-            parts, found = urlsplit(url), urllib.request.getproxies_environment()
-            here = parts.hostname in ("localhost", "127.0.0.1", "::1")
-            none = here or urllib.request.proxy_bypass(parts.hostname or "")
-            self._proxies[url] = None if none else found.get(parts.scheme) or found.get("all")
-        return self._proxies[url]
+        await self._wires.aclose()
 
 
-async def read_whole(response: aiohttp.ClientResponse, limit: int = MAX_WHOLE_BYTES) -> bytes:
+async def read_whole(answer: Answer, limit: int = MAX_WHOLE_BYTES) -> bytes:
     """Return an answer's body. `StreamBroken` for one that does not come whole, or is too long."""
     found: list[bytes] = []
     size = 0
     problem: ClientError | None = None
-    content = response.content
     try:
-        while chunk := await content.readany():
+        while chunk := await answer.read():
             found.append(chunk)
             size += len(chunk)
             if size > limit:
                 raise StreamBroken(
                     f"the service's answer is longer than {limit // 2**20} MiB", retryable=False
                 )
-            if content.at_eof():
-                break
     except ClientError:
         raise
     except Exception as error:  # noqa: BLE001 - mapped here and raised below
@@ -118,18 +98,15 @@ async def read_whole(response: aiohttp.ClientResponse, limit: int = MAX_WHOLE_BY
     return found[0] if len(found) == 1 else b"".join(found)
 
 
-async def _refusal(passage: Passage, api: Api, response: aiohttp.ClientResponse) -> ClientError:
+async def _refusal(passage: Passage, api: Api, answer: Answer) -> ClientError:
     body = bytearray()
-    async for chunk in response.content.iter_any():
+    while len(body) <= MAX_ERROR_BYTES and (chunk := await answer.read()):
         body += chunk
-        if len(body) > MAX_ERROR_BYTES:
-            break
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return passage.refusal(api, response.status, headers, bytes(body[:MAX_ERROR_BYTES]))
+    return passage.refusal(api, answer.status, answer.headers, bytes(body[:MAX_ERROR_BYTES]))
 
 
-def _encoded(response: aiohttp.ClientResponse) -> ClientError:
-    named = response.headers.get("Content-Encoding", "")[:40]
+def _encoded(answer: Answer) -> ClientError:
+    named = answer.headers.get("content-encoding", "")[:40]
     return ServerFailed(
         f"the service's answer is encoded as {named!r}, which was not asked for and is not unpacked",
         outcome="unknown",
