@@ -122,6 +122,7 @@ def options_of(python: Python, code: int, files: int) -> bytes:
     if _has_disable_userns():
         args += ["--unshare-user", "--disable-userns"]
     args += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "check"]
+    args += ["--size", str(files), "--tmpfs", "/tmp"]  # noqa: S108 - first: the Python may be in there
     for place in seen:
         if os.path.islink(place):
             args += ["--symlink", os.readlink(place), place]
@@ -133,7 +134,7 @@ def options_of(python: Python, code: int, files: int) -> bytes:
         args += ["--tmpfs", folder]
     for name, path in python.packages:
         args += ["--ro-bind", path, f"/packages/{name}"]
-    args += ["--proc", "/proc", "--dev", "/dev", "--size", str(files), "--tmpfs", "/tmp"]  # noqa: S108
+    args += ["--proc", "/proc", "--dev", "/dev"]
     args += ["--chdir", "/tmp", "--setenv", "OPENBLAS_NUM_THREADS", "1", "--setenv", "PYTHONHASHSEED", "0"]  # noqa: S108
     args += ["--ro-bind-data", str(code), "/runner.py"]
     return b"".join(os.fsencode(argument) + b"\0" for argument in args)

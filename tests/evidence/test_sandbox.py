@@ -242,6 +242,12 @@ def test_why_there_are_no_packages_inside_is_said(monkeypatch: pytest.MonkeyPatc
     assert inside.importable() == "code in it has no packages such as pandas: none is installed"
 
 
+def test_a_python_below_the_folder_for_temporary_files_is_seen() -> None:
+    """That folder is empty inside, and the Python is put into it."""
+    found = inside.options_of(inside.Python("/tmp/py/bin/python3", "/tmp/py"), 3, 1).split(b"\0")
+    assert found.index(b"/tmp") < found.index(b"/tmp/py")
+
+
 def test_an_own_check_accepts_other_right_answers(checks: HiddenChecks) -> None:
     """Where several answers are right, the challenge's ``check_NAME`` decides over the plain value."""
     hidden = (
