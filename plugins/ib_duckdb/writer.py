@@ -110,8 +110,8 @@ class Writer:
     def run(self, operation: Operation[T]) -> T:
         """Run *operation* and return its answer once it is durable, or raise its error."""
         if not self._left and self._queue.empty() and not self._hot.in_use:
-            done, found = self._hot.do(operation.work, 0.0 if self._shared else BUSY_S)
-            if done:
+            was_free, found = self._hot.do(operation.work, 0.0 if self._shared else BUSY_S)
+            if was_free:
                 return found  # type: ignore[return-value]  # what `work` has returned
         done = threading.Lock()
         done.acquire()
