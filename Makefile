@@ -151,7 +151,7 @@ coverage: $(VENV)/.installed ## branch coverage of tests/; the pages are in arti
 mutation: $(VENV)/.installed ## FILES="ib_kernel/turn/*.py" SAMPLE=20: does a test fail for each small change of a rule?
 	$(PY) tools/mutation.py $(FILES) $(if $(SAMPLE),--sample $(SAMPLE))
 
-test-pythons: ## the whole suite on every Python from 3.11 on that this machine has; ONLY=3.13 for one
+test-pythons: ## every test and notebook on every Python from 3.11 on that this machine has; ONLY=3.13 for one
 	$(PYTHON) tools/test_pythons.py $(ONLY)
 
 clean:

@@ -1,4 +1,4 @@
-"""Run the whole suite on every Python from 3.11 on that this machine has: `python tools/test_pythons.py`.
+"""Run all tests and notebooks on every Python from 3.11 on that is here: `python tools/test_pythons.py`.
 
 Interpreters are looked for on PATH and among pyenv's versions; an argument such as 3.13 chooses one. Each
 gets a folder in `.pythons/` with our own packages and those of `requirements-dev.txt`, kept until either list
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,8 @@ OLDEST = (3, 11)
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 OWN = (".", "plugins/ib_challenges")
 """Our own distributions, the same as `make install` has."""
+SUITES = {"tests": ("-n", "2", "--dist", "loadfile"), "notebooks": ("notebooks",)}
+"""What is run, as `make test` does, by its name: pytest's own arguments."""
 
 
 def candidates() -> list[str]:
@@ -64,11 +67,11 @@ def prepared(name: str, python: str) -> Path:
     return own
 
 
-def run(python: Path) -> str:
-    """Run the tests with *python*, showing them, and return pytest's last line."""
+def run(python: Path, arguments: Sequence[str]) -> tuple[bool, str]:
+    """Run tests with *python*, showing them; return whether all are well, and pytest's last line."""
     # No test may change the interpreter's own environment of another version.
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    command = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "--color=no"]
+    command = [python, "-m", "pytest", *arguments, "-q", "--color=no"]
     last = ""
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -77,8 +80,8 @@ def run(python: Path) -> str:
             print(line, end="", flush=True)
             last = line.strip() or last
     if tests.returncode and not re.search(r"\d+ (failed|error)", last):
-        return f"pytest ended with {tests.returncode}: {last}"
-    return last
+        last = f"pytest ended with {tests.returncode}: {last}"
+    return tests.returncode == 0, last
 
 
 def main(only: list[str]) -> int:
@@ -87,17 +90,19 @@ def main(only: list[str]) -> int:
     if missing := [name for name in only if name not in there]:
         print(f"no Python {', '.join(missing)} here; there is {', '.join(there)}")
         return 2
-    results = {}
+    results, good = {}, True
     for name in only or there:
         start = time.monotonic()
         print(f"== Python {name}: {there[name]}", flush=True)
         try:
-            line = run(prepared(name, there[name]))
+            python = prepared(name, there[name])
+            ends = {suite: run(python, arguments) for suite, arguments in SUITES.items()}
+            line = "; ".join(f"{suite}: {last}" for suite, (_, last) in ends.items())
+            good = good and all(well for well, _ in ends.values())
         except subprocess.CalledProcessError as error:
-            line = f"could not be installed (exit {error.returncode})"
+            line, good = f"could not be installed (exit {error.returncode})", False
         results[name] = f"{line} (with installing {time.monotonic() - start:.0f} s)"
     print("\n".join(f"Python {name}: {line}" for name, line in results.items()))
-    good = all(re.match(r"\d+ passed", line) and "failed" not in line for line in results.values())
     return 0 if good else 1
 
 
