@@ -89,6 +89,49 @@ def test_constructs_without_evidence_are_named_and_bounded(body: dict[str, Any],
     assert found.upper > found.tokens
 
 
+LONG = "k" * 39 + "éxyz"
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {LONG: 1}}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [HI], LONG: 1},
+        {"messages": [{**HI, LONG: 1}]},
+        {"messages": [{**HI, "role": LONG}]},
+        {"messages": [{**HI, "role": LONG, "name": None}]},
+        {"messages": [{"role": "user", "content": [{"type": LONG}]}]},
+        {"messages": [HI], "response_format": {"type": LONG}},
+        {"messages": [HI], "response_format": SCHEMA},
+        {"messages": [HI], "tools": [{"type": LONG}]},
+        {"messages": [HI], "tools": tool({"a": {LONG: 1}})},
+        {"messages": [HI], "tools": tool({}), "tool_choice": {"type": LONG}},
+        {"input": [{"type": LONG}]},
+        {"input": [{**HI, "role": LONG}]},
+        {"input": "Hello", "text": {"format": {"type": LONG}}},
+    ],
+)
+def test_what_nobody_knows_is_named_by_forty_characters(body: dict[str, Any]) -> None:
+    """However long its name is: somebody else chose it."""
+    assert repr(LONG[:40]) in ib_tiktoken.count_request(body, "gpt-4o").reason
+
+
+def test_every_doubt_about_a_model_is_said_where_it_holds() -> None:
+    """And the request is not claimed: in all of them, in those with tools or before tools, or with parts."""
+    parts = [{"role": "user", "content": [{"type": "text", "text": text} for text in ("Hello ", "there")]}]
+    bodies = {
+        "all": {"messages": [HI]},
+        "before tools": {"messages": [HI]},
+        "tools": {"messages": [HI], "tools": tool({"city": TEXT})},
+        "parts": {"messages": parts},
+    }
+    for entry in rules()["doubt"]:
+        for prefix in entry["prefixes"]:
+            found = ib_tiktoken.count_request(bodies[entry["scope"]], prefix.removeprefix("="))
+            assert entry["why"] in found.reason
+            assert not found.exact
+
+
 def test_an_unknown_construct_is_bounded_by_its_json() -> None:
     """What no rule knows may cost as many tokens as its JSON has."""
     long = {"words": [f"word {number}" for number in range(500)]}

@@ -173,6 +173,7 @@ def test_a_property_is_written_and_noted_as_what_it_is(schema: Any, text: str, u
     [
         ({**TEXT, "default": "é"}, 'a: string, // default: "é"', {"default"}),
         ({**TEXT, "default": None}, "a: string, // default: null", {"default"}),
+        ({**TEXT, "default": {1}}, 'a: string, // default: "{1}"', {"default"}),
         ({**TEXT, "enum": ["x"], "default": "x"}, 'a: "x", // default: x', {"default"}),
         ({"enum": [1], "default": 1}, "a: 1, // default: 1", {"default"}),
         (
