@@ -219,6 +219,9 @@ def test_a_required_choice_of_the_only_tool_is_known_by_what_it_costs() -> None:
     flat = [{"type": "function", **tool({"city": TEXT})[0]["function"]}]
     by_name = ib_tiktoken.count_request({"input": [HI], "tools": flat, "tool_choice": "required"}, "gpt-4o")
     assert not by_name.exact
+    assert "tool_choice required of one tool, by its name" in by_name.constructs
+    assert "tool_choice required of one tool on an older model" in count("gpt-4-turbo", **body).constructs
+    assert "tool_choice required of one tool" in count("gpt-5-mini", **body).constructs
 
 
 def test_escaped_and_plain_results_are_two_constructs() -> None:

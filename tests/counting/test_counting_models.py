@@ -200,6 +200,23 @@ def test_images_cost_tiles_or_patches(model: str, width: int, height: int, cost:
     assert count.upper is not None
 
 
+def test_an_image_without_an_area_is_of_unknown_size() -> None:
+    """Its sides are in its header, and one of them is nothing."""
+    assert [images.image_size(png(*sides)) for sides in ((0, 9), (9, 0), (9, 1))] == [None, None, (9, 1)]
+
+
+def test_an_image_on_a_model_of_unknown_image_cost_is_guessed() -> None:
+    """By its patches, without a bound."""
+    small = "data:image/png;base64," + base64.b64encode(png(64, 64)).decode()
+    for url, cost in ((small, round(4 * 1.2)), ("https://example.com/a.png", 1536)):
+        found, words = (
+            ib_tiktoken.count_request(body, "gpt-3.5-turbo-0125")
+            for body in (picture(url), {"messages": [{"role": "user", "content": "What is it?"}]})
+        )
+        assert (found.tokens - words.tokens, found.upper) == (cost, None)
+        assert found.reason == "images on a model whose image cost is not known"
+
+
 def test_images_of_unknown_size_are_bounded_by_the_dearest_one() -> None:
     """A remote image costs the most its model can charge; at low detail, the base."""
     words = ib_tiktoken.count_request(
