@@ -68,12 +68,12 @@ class PlainChunk:
         if only:
             return [only], len(events)
         window = events[at : at + _WINDOW]
-        lines = window.split(self._end)
-        texts = self._spelled(lines) if _NEXT not in window else b""
+        found = window.split(2 * self._end)
+        texts = self._spelled(found) if _NEXT not in window else b""
         if not texts:
             return [], at
         ends = texts.count(_NEXT)
-        end = at + sum(map(len, lines[: 2 * ends])) + 2 * ends * len(self._end)
+        end = at + sum(map(len, found[:ends])) + 2 * ends * len(self._end)
         text = texts.replace(_NEXT, b"").decode()
         return [json.loads(f'"{text}"') if "\\" in text else text], end
 
@@ -96,14 +96,14 @@ class PlainChunk:
         except UnicodeDecodeError:  # an error to whoever parses it
             return ""
 
-    def _spelled(self, lines: list[bytes]) -> bytes:
-        """Return the texts of the first events of *lines* as they are spelled, each with `_NEXT` after it."""
+    def _spelled(self, events: list[bytes]) -> bytes:
+        """Return the texts of the first of *events* as they are spelled, each with `_NEXT` after it."""
         head, middle, tail, found = self._head, self._middle, self._tail, []
         start, stop = len(head), -len(tail)
-        for line, blank in zip(lines[:-1:2], lines[1:-1:2], strict=False):  # the last line has no end yet
-            if blank or not (line.startswith(head) and line.endswith(tail)):
+        for event in events[:-1]:  # what follows the last border has not ended yet
+            if not (event.startswith(head) and event.endswith(tail)):
                 break
-            text = line[start:stop]
+            text = event[start:stop]
             if middle:
                 text, padded, padding = text.partition(middle)
                 if not padded or (padding and not padding.isalnum()):
