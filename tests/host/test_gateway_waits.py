@@ -45,21 +45,27 @@ class Script(raw_service):
 
 
 class Clock:
-    """A clock that is put forward by hand, for the calls and for who watches them."""
+    """A clock that is put forward by hand, for the calls and for who watches them. *stands*: and only so."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._ahead = 0.0
-        known = SimpleNamespace(monotonic=lambda: time.monotonic() + self._ahead, time=time.time)
+    def __init__(self, patch: pytest.MonkeyPatch, *, stands: bool = False) -> None:
+        self._ahead, began = 0.0, time.monotonic()
+        known = SimpleNamespace(
+            monotonic=lambda: (began if stands else time.monotonic()) + self._ahead, time=time.time
+        )
         for module in (call_module, running_module):
             patch.setattr(module, "time", known)
         patch.setattr(running_module, "TICK_S", 0.01)
 
-    def passes(self, seconds: float) -> Callable[[], None]:
-        """Return what lets *seconds* pass, and whoever watches look."""
+    def passes(self, seconds: float, until: Callable[[], bool] | None = None) -> Callable[[], None]:
+        """Return what lets *seconds* pass, and whoever watches look, *until* it has been seen."""
 
         def work() -> None:
             self._ahead += seconds
             time.sleep(PAUSE_S)
+            for _ in range(1_000):
+                if until is None or until():
+                    return
+                time.sleep(0.01)
 
         return work
 
@@ -146,3 +152,28 @@ def test_a_complete_answer_whose_end_does_not_come_is_not_waited_for(
     with script as address, served(patient.replace(base_url=address)) as host:
         assert [streamed(host), streamed(host)] == ["a", "a"]
     assert script.connections == 2
+
+
+def test_the_session_of_a_call_is_looked_at_once_a_second(
+    patient: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not before the call has run for so long: its own reservation has found the session active."""
+    looked: list[set[str]] = []
+    seen: list[int] = []
+    real = running_module.Running._states
+
+    def states(running: running_module.Running, ids: set[str]) -> dict[str, str]:
+        looked.append(ids)
+        return real(running, ids)
+
+    monkeypatch.setattr(running_module.Running, "_states", states)
+    clock = Clock(monkeypatch, stands=True)
+    parts: list[bytes | Callable[[], None]] = [HEAD, event("a")]
+    for number in (0, 1, 1, 2):
+        parts += [clock.passes(0.5, lambda number=number: len(looked) >= number)]  # type: ignore[misc]
+        parts += [lambda: seen.append(len(looked))]
+    script = Script([*parts, event("b", "stop"), DONE, END])
+    with script as address, served(patient.replace(base_url=address)) as host:
+        assert streamed(host) == "ab"
+    assert seen == [0, 1, 1, 2]
+    assert all(len(ids) == 1 for ids in looked)

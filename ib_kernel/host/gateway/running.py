@@ -18,14 +18,16 @@ TICK_S = 0.25
 """Seconds between two looks at deadlines."""
 
 STATES_S = 1.0
-"""Seconds between two looks at the sessions of running calls, which other processes may end."""
+"""Seconds after which the session of a running call is looked at again, which another process may end. Most
+calls are over before that."""
 
 
 class RunningCall:
     """One call on its way. Times are `time.monotonic` seconds.
 
     `reservation` is what its attempt holds (None: nothing yet), `sent_at` when it was sent (None: it waits),
-    `last_sign` when the service last showed that it is at work, `began` whether anything of a reply has come.
+    `last_sign` when the service last showed that it is at work, `began` whether anything of a reply has come,
+    `active_at` when its session was last known to go on.
     """
 
     def __init__(self, session_id: str, *, stream: bool) -> None:
@@ -34,6 +36,7 @@ class RunningCall:
         self.reservation: Reservation | None = None
         self.sent_at: float | None = None
         self.last_sign = 0.0
+        self.active_at = time.monotonic()
         self.began = False
         self.why: BuddyError | None = None
         self.left = False
@@ -52,13 +55,13 @@ class Running:
         self._service, self._settings = service, service.settings
         self._calls: set[RunningCall] = set()
         self._watch: asyncio.Task[None] | None = None
-        self._renewed = self._seen = 0.0
+        self._renewed = 0.0
 
     def add(self, call: RunningCall) -> None:
         """Watch *call* until it is removed."""
         self._calls.add(call)
         if self._watch is None or self._watch.done():
-            self._renewed = self._seen = time.monotonic()
+            self._renewed = time.monotonic()
             self._watch = asyncio.get_running_loop().create_task(self._look())
 
     def remove(self, call: RunningCall) -> None:
@@ -89,9 +92,7 @@ class Running:
                 if late is not None:
                     call.stop(late)
             with contextlib.suppress(StoreError):
-                if now - self._seen >= STATES_S:
-                    self._seen = now
-                    await self._end_of_sessions()
+                await self._end_of_sessions(now)
                 await self._renew(now)
 
     def _late(self, call: RunningCall, now: float) -> TimedOut | None:
@@ -107,12 +108,15 @@ class Running:
         what = "the reply stalled and was given up" if call.began else "no reply came"
         return TimedOut(f"{what} after {all_of_it:.0f} s; what it has cost is in doubt", retryable=False)
 
-    async def _end_of_sessions(self) -> None:
-        ids = {call.session_id for call in self._calls}
-        states = await asyncio.to_thread(self._states, ids)
-        for call in list(self._calls):
-            status = states.get(call.session_id, Status.ACTIVE)
-            if status != Status.ACTIVE:
+    async def _end_of_sessions(self, now: float) -> None:
+        old = now - STATES_S + TICK_S  # at the next look it would be too late
+        ids = {call.session_id for call in self._calls if call.active_at <= old}
+        states = await asyncio.to_thread(self._states, ids) if ids else {}
+        for call in list(self._calls) if states else ():
+            status = states.get(call.session_id)
+            if status == Status.ACTIVE:
+                call.active_at = max(call.active_at, now)
+            elif status is not None:
                 call.stop(inactive(status))
 
     def _states(self, ids: set[str]) -> dict[str, str]:
