@@ -155,6 +155,14 @@ def test_a_jpegs_size_is_found_behind_padding_and_markers_without_length() -> No
         assert images.image_size(b"\xff\xd8" + table + b"\xff" + frame) == (640, 480)
 
 
+def test_a_jpegs_size_is_looked_for_in_its_first_mebibyte() -> None:
+    """Large blocks of metadata stand before it; beyond that it costs as one of unknown size."""
+    block = b"\xff\xe1" + struct.pack(">H", 65535) + b"x" * 65533
+    for blocks, size in ((15, (640, 480)), (17, None)):
+        file = b"\xff\xd8" + block * blocks + jpeg(640, 480)[2:]
+        assert images.data_url_size("data:image/jpeg;base64," + base64.b64encode(file).decode()) == size
+
+
 @given(st.binary(max_size=80))
 def test_anything_else_is_an_image_of_unknown_size(data: bytes) -> None:
     """Broken image bytes never raise."""
@@ -223,10 +231,10 @@ def test_images_of_unknown_size_are_bounded_by_the_dearest_one() -> None:
         {"messages": [{"role": "user", "content": "What is it?"}]}, "gpt-4o"
     ).tokens
     remote = ib_tiktoken.count_request(picture("https://example.com/a.png"), "gpt-4o")
-    assert remote.tokens == words + 1445
+    assert (remote.tokens, remote.reason) == (words + 1445, "an image of unknown size")
     assert remote.upper is not None
     low = ib_tiktoken.count_request(picture("https://example.com/a.png", detail="low"), "gpt-4o")
-    assert low.tokens == words + 85
+    assert (low.tokens, low.reason) == (words + 85, "images")
     unknown = ib_tiktoken.count_request(picture("https://example.com/a.png"), "gpt-5.6-luna")
     assert unknown.upper is None
     part = {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "low"}

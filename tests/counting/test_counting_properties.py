@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ib_kernel.counting import typescript
 from ib_kernel.counting.references import MAX_REFS
 from ib_kernel.counting.typescript import MAX_DEPTH, Namespace
 
@@ -254,6 +255,20 @@ def test_what_is_nested_deeper_than_the_limit_is_any(inner: dict[str, Any]) -> N
     assert (whole.cut, cut.cut) == (False, True)
     assert "any" not in whole.text.replace("=> any", "")
     assert "any" in cut.text.replace("=> any", "")
+
+
+@pytest.mark.parametrize("kind", [TEXT, {"type": "array", "items": ONE}])
+def test_a_tool_of_more_types_than_the_limit_is_cut(
+    kind: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of as many is written whole."""
+    types = 4 if kind is TEXT else 4 * 3  # a list, its objects and their property
+    for most, cut in ((types, False), (types - 1, True)):
+        monkeypatch.setattr(typescript, "MAX_TYPES", most)
+        parameters = {"type": "object", "properties": dict.fromkeys("abcd", kind)}
+        found = Namespace([{"name": "f", "parameters": parameters}])
+        assert found.cut is cut
+        assert ("any" in found.text.replace("=> any", "")) is cut
 
 
 def test_a_chain_of_references_ends() -> None:
