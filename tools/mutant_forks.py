@@ -74,6 +74,7 @@ class Calls:
         self.noted: set[str] = set()
         vars(trampoline)["record_trampoline_hit"] = self._note
         trampoline.set_mutant_under_test("stats")
+        del os.environ["MUTANT_UNDER_TEST"]  # a program that a test starts has nobody to note it for
 
     def _note(self, name: str, caller: str | None = None) -> None:
         self.noted.add(name)

@@ -98,9 +98,9 @@ def test_what_is_remembered():
     assert rules.rule() == 20
 
 
-def test_in_a_process_of_its_own():
+def test_in_a_process_of_its_own(tmp_path):
     code = "from kept import rules; raise SystemExit(rules.answer() != 42)"
-    assert subprocess.call([sys.executable, "-c", code]) == 0
+    assert subprocess.call([sys.executable, "-c", code], cwd=tmp_path) == 0
 """
 
 
