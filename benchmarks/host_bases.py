@@ -117,7 +117,9 @@ def main() -> None:
         app, tokens, path = passing(upstream, kind == "parsing"), ["none"], "/v1"
     own: dict[str, Any] = {}
     if kind in ("gateway", "turns"):  # as `ib host` does
-        own = {"ws": "none", "server_header": False, "proxy_headers": False}
+        from ib_kernel.host.one_write import OneWriteProtocol
+
+        own = {"http": OneWriteProtocol, "ws": "none", "server_header": False, "proxy_headers": False}
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, **own))
 
     def watch() -> None:

@@ -10,9 +10,7 @@ import signal
 import socket
 import ssl
 import threading
-import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from ib_kernel.host.bind import bind, unbind
 from ib_kernel.host.folder import make_private
 from ib_kernel.host.host import Host, HostOptions
 from ib_kernel.host.hub import Hub, service_listen
+from ib_kernel.host.idle import IdleConnections
 from ib_kernel.host.people import first_person, new_link
 from ib_kernel.host.process import tune
 from ib_kernel.host.proxy import is_address
@@ -39,9 +38,6 @@ DEFAULT_LISTEN = "127.0.0.1:8899"
 LEASE_S = 5.0
 """Seconds after which a dead host's reservations become unresolved, unless the settings say otherwise:
 candidates who come back wait no longer for what nobody reads any more."""
-
-IDLE_S = 40.0
-"""Seconds for which a connection may be open without a whole request."""
 
 STOP_S = 5.0
 """Seconds that running requests get to end when the host is asked to stop."""
@@ -268,27 +264,12 @@ def _stoppable(uvicorn: Any, config: Any, host: Host) -> Any:
     return Server(config)
 
 
-class IdleConnections:
-    """Closes connections that have asked nothing for `IDLE_S`, such as one whose headers never end."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._since: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-
-    def close_old(self, connections: Iterable[Any]) -> None:
-        """Look at *connections* (uvicorn's protocols) and close those that have been idle for too long."""
-        now = self._clock()
-        for connection in list(connections):
-            cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_complete:
-                self._since.pop(connection, None)
-            elif now - self._since.setdefault(connection, now) > IDLE_S and connection.transport is not None:
-                connection.transport.close()
-
-
 def _config(uvicorn: Any, app: Any, serving: Serving) -> Any:
+    from ib_kernel.host.one_write import OneWriteProtocol
+
     return uvicorn.Config(
         app,
+        http=OneWriteProtocol,
         log_config=None,
         access_log=False,
         ws="none",

@@ -17,6 +17,7 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.host import people
 from ib_kernel.host.app import build_app
 from ib_kernel.host.host import Host, HostOptions
+from ib_kernel.host.one_write import OneWriteProtocol
 from ib_kernel.host.tokens import hashed, new_token
 from ib_kernel.settings import Settings
 from ib_kernel.values import Session
@@ -71,7 +72,9 @@ def served(settings: Settings, store: Any = None) -> Iterator[Served]:
     address = f"http://127.0.0.1:{port}"
     options = HostOptions(address=address, listen=f"127.0.0.1:{port}")
     host = Host(settings, TokenService(settings, store=store), options)
-    config = uvicorn.Config(build_app(host), log_level="error", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        build_app(host), http=OneWriteProtocol, log_level="error", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()

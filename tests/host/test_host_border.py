@@ -11,7 +11,8 @@ from ib_kernel.budget.service import TokenService
 from ib_kernel.errors import ConfigError
 from ib_kernel.host.app import build_app
 from ib_kernel.host.host import Host
-from ib_kernel.host.serve import IdleConnections, Serving, require_safe
+from ib_kernel.host.idle import IdleConnections
+from ib_kernel.host.serve import Serving, require_safe
 from ib_kernel.settings import Settings
 
 
