@@ -19,9 +19,13 @@ from ib_kernel.cli import main
 from ib_kernel.plugin.manager import Plugins
 from ib_kernel.remote.joining import Joined, join
 from ib_kernel.settings import Settings
+from ib_kernel.testing import Step
 
 IB = (sys.executable, "-c", "import sys; from ib_kernel.cli import main; sys.exit(main())")
 WAIT_S = 120.0
+
+NEVER_ENDS = Step(pieces=tuple(f"word{n} " for n in range(1_000)), delay_s=0.25)
+"""A reply of minutes, for what stops one: it is still going on then, however busy the machine is."""
 
 
 @dataclass

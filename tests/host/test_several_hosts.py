@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from crash_runs import crash
-from hosts import RunningHost
+from hosts import NEVER_ENDS, RunningHost
 from postgres_servers import Databases
 from test_turns import at_the_host, key_for, settled, wait_until
 from wire import Wire
@@ -21,7 +21,6 @@ from ib_kernel.testing import FaultServer, Step
 
 PIECES = tuple(f"word{n} " for n in range(40))
 WHOLE = "".join(PIECES)
-SLOW = Step(pieces=PIECES, delay_s=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +85,16 @@ def test_a_turn_is_heard_and_stopped_at_the_other_host(pair: Any, service: Fault
     """Its text comes as it is stored; a stop there ends the upstream here, by id or by number."""
     first, second = pair
     wire = invited(first)
-    other = there(wire, second)
+    other, whole = there(wire, second), "".join(NEVER_ENDS.pieces or ())
     for name in ("stop-by-id-1", "2"):
-        service.script(SLOW)
+        service.script(NEVER_ENDS)
         request_id = name if not name.isdigit() else "stop-by-number"
         with wire.turn("Hello", request_id) as events:
             assert next(events)[0] == "piece"
             with other.turn("Hello", request_id) as heard:
                 kind, data = next(heard)
                 assert kind == "piece"
-                assert WHOLE.startswith(data["text"])
+                assert whole.startswith(data["text"])
             assert other.post(f"/v1/turns/{name}/stop").json() == {"stopped": True}
             end = next(data for kind, data in events if kind == "end")
             assert end["stopped"]
@@ -108,12 +107,13 @@ def test_pausing_at_one_host_stops_what_runs_at_the_other(pair: Any, service: Fa
     """Within seconds, and the candidate is told why."""
     first, second = pair
     wire = invited(first)
-    service.script(SLOW)
+    service.script(NEVER_ENDS)
     with wire.turn("Hello", secrets.token_hex(8)) as events:
         next(events)
         at_the_host(second, "pause", wire.me["session"]["session_id"])
         assert any(kind == "end" and "paused" in data["why"] for kind, data in events)
-    assert service.requests[-1].pieces_sent < len(PIECES)
+    upstream = service.requests[-1]
+    wait_until(lambda: upstream.stopped_early)
 
 
 def test_two_calls_of_a_session_run_at_all_hosts_together(pair: Any, service: FaultServer) -> None:
@@ -152,7 +152,7 @@ def test_a_tools_call_waits_for_turns_at_the_other_host(pair: Any, service: Faul
     wire.token, tool = joined["token"], Wire(second.address, joined["gateway_token"])
     wire.post("/v1/notice", {"version": joined["me"]["notice"]["version"]})
     for _ in range(2):
-        service.script(SLOW)
+        service.script(NEVER_ENDS)
     before, answers = len(service.requests), []
     body = {"model": joined["me"]["session"]["model"], "messages": [{"role": "user", "content": "Hi"}]}
     call = threading.Thread(
@@ -174,7 +174,7 @@ def test_a_waiting_turn_can_be_stopped_from_the_other_host(pair: Any, service: F
     first, second = pair
     wire = invited(first)
     for _ in range(2):
-        service.script(SLOW)
+        service.script(NEVER_ENDS)
     before = len(service.requests)
     with wire.turn("One", "running-turn-1") as one, wire.turn("Two", "running-turn-2") as two:
         next(one), next(two)

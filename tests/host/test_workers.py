@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hosts import RunningHost
+from hosts import NEVER_ENDS, RunningHost
 from test_turns import key_for, settled, wait_until
 from wire import Wire
 
@@ -26,7 +26,6 @@ from ib_kernel.values.sse import Decoder
 
 PIECES = tuple(f"word{n} " for n in range(40))
 WHOLE = "".join(PIECES)
-SLOW = Step(pieces=PIECES, delay_s=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def test_any_request_goes_to_any_worker(host: RunningHost, service: FaultServer)
             chunks, decoder = news.iter_raw(), Decoder()
             assert b"hello" in next(chunks)
             for n in range(3):
-                service.script(SLOW)
+                service.script(NEVER_ENDS)
                 with wire.turn("Go on", f"stopped-{n:03}") as events:
                     assert next(events)[0] == "piece"
                     assert wire.post(f"/v1/turns/stopped-{n:03}/stop").json()["stopped"]
@@ -101,7 +100,7 @@ def test_any_request_goes_to_any_worker(host: RunningHost, service: FaultServer)
                 session_id
                 in json.loads(next(event.data for event in told if event.kind == "changed"))["sessions"]
             )
-        service.script(SLOW)
+        service.script(NEVER_ENDS)
         with wire.turn("Go on", "paused-by-the-page") as events:
             next(events)
             assert page.post(f"/v1/desk/sessions/{session_id}/pause", json={}).status_code == 200
@@ -114,7 +113,7 @@ def test_a_worker_that_dies_is_started_again(host: RunningHost, service: FaultSe
     wait_until(lambda: len(workers(host)) == 2)
     wire = Wire.joined(host.invite("--budget", "500000"))
     before, asked = workers(host), len(service.requests)
-    service.script(SLOW)
+    service.script(NEVER_ENDS)
     request_id, said = secrets.token_hex(8), ""
     with wire.turn("Hello", request_id) as events, pytest.raises(httpx2.HTTPError):
         while True:
@@ -127,7 +126,7 @@ def test_a_worker_that_dies_is_started_again(host: RunningHost, service: FaultSe
     assert sum("is started again" in line for line in host.said) == 2
     text, kind, data = wire.whole("Hello", request_id)
     assert (kind, data["error"]["code"]) == ("error", "unresolved")
-    assert WHOLE.startswith(text)
+    assert "".join(NEVER_ENDS.pieces or ()).startswith(text)
     assert len(service.requests) == asked + 1
     assert wire.whole("And now?")[:2] == (WHOLE, "end")
 
@@ -137,7 +136,7 @@ def test_it_stops_with_all_its_workers(service: FaultServer, tmp_path: Path) -> 
     with RunningHost(tmp_path / "host", env=key_for(service), options=("--workers", "2")) as host:
         wire = Wire.joined(host.invite("--budget", "50000"))
         wait_until(lambda: len(workers(host)) == 2)
-        service.script(SLOW)
+        service.script(NEVER_ENDS)
         with wire.turn("Hello", "stops-with-all") as events:
             next(events)
             assert host.stop() == 0
