@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from ib_kernel.values import Done, Piece, Reported, Thinking, ends
 from ib_kernel.values.reported import read_reported
 from ib_kernel.values.sse import Event
 from ib_openai.mapping import from_event, no_finish, nothing_came
-from ib_openai.values import name_of, read_json, text_of, whole_of
+from ib_openai.values import name_of, read_json, text_of, whole_of, write_json
 
 Heard = Piece | Thinking
 
@@ -171,7 +170,7 @@ class AnswerReader:
     def _raw_text(self) -> str | None:
         if self._raw is None:
             return None
-        text = json.dumps(self._raw)
+        text = write_json(self._raw)
         return text if len(text) <= RAW_CHARS else None
 
 

@@ -16,7 +16,7 @@ from ib_openai.dialects import DEFAULT_URL, Dialect, split_query
 from ib_openai.limits import read_rate_limits
 from ib_openai.mapping import Asked, from_status
 from ib_openai.passing import PassingChat, PassingResponses
-from ib_openai.values import read_json
+from ib_openai.values import core, read_json
 
 _PATHS: dict[Api, str] = {"chat": chat.PATH, "responses": responses.PATH}
 
@@ -78,10 +78,8 @@ class OpenAIPassage:
 
 def _well_formed(body: dict[str, Any]) -> dict[str, Any]:
     """Return *body*, which came out of JSON, with every text `well_formed`."""
-    from pydantic_core import to_json
-
     try:  # what can be written as UTF-8 holds no surrogate; a quarter of the time
-        to_json(body)
+        core().to_json(body)
     except ValueError:
         return well_formed_value(body)
     return body

@@ -18,7 +18,7 @@ from ib_openai import chat, responses
 from ib_openai.answers import AnswerReader, Heard
 from ib_openai.mapping import not_an_answer
 from ib_openai.plain_chunk import PlainChunk, plain_chunk
-from ib_openai.values import read_json, text_of
+from ib_openai.values import core, read_json, text_of
 
 
 class _Passing:
@@ -94,10 +94,8 @@ class _Passing:
 
 def _read_whole(body: bytes) -> Any:
     """Return the JSON value of a whole answer, None for what is none."""
-    from pydantic_core import from_json
-
     try:  # a third of the time
-        return from_json(body)
+        return core().from_json(body)
     except ValueError:
         return read_json(body.decode("utf-8-sig", "replace").strip())
 
