@@ -33,9 +33,10 @@ def read_json(text: str) -> Any:
 def write_json(value: Any) -> str:
     """Return *value*, which came out of JSON, as JSON text."""
     try:  # a fifth of the time
-        return core().to_json(value, inf_nan_mode="constants").decode()
+        text: str = core().to_json(value, inf_nan_mode="constants").decode()
     except ValueError:  # half a character is in no UTF-8
         return json.dumps(value)
+    return text
 
 
 @functools.cache
