@@ -39,6 +39,8 @@ def spent(*turns: tuple[int, int]) -> list[Spent]:
         (Pace(10, question=0, reply=5, again=0), Means(104, least_reply=5), 6),
         (Pace(100, question=10, reply=50, again=60), Means(700), 3),  # 160 + 220 + 280
         (Pace(100, question=10, reply=50, again=60), Means(160, new=True), 3),  # 60 + 60 + (10 + 30)
+        # 160 + 220 + 280 of the bill, and the 200 that are left pay for no prompt of 290
+        (Pace(100, question=10, reply=50, again=60), Means(10**9, bill_left=860), 3),
         (Pace(100, question=10, reply=50, again=60), Means(10**9, room=0.0), MOST),
         (Pace(100, question=10, reply=50, again=60), Means(0), 0),
     ],
