@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ib_duckdb import foreign, forks
 from ib_duckdb.faults import explained
+from ib_duckdb.undo_log import BY_ITSELF, UndoLog
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +27,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "wal_autocheckpoint": BY_ITSELF,
 }
 """One thread: rows of some seconds are too few to be shared out."""
 
@@ -42,21 +44,26 @@ class Engine:
         _all.add(self)
 
     @contextmanager
-    def attached(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def attached(self, path: Path, undo: UndoLog) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection on which the file at *path* is open for writing, as if it was opened by itself.
 
-        Raises `InUse` or `Damaged`. Whatever goes wrong ends this DuckDB, so that nothing keeps the file.
+        *undo* keeps what is written over. Raises `InUse` or `Damaged`. Whatever goes wrong ends this DuckDB,
+        so that nothing keeps the file.
         """
         quoted = str(path).replace("'", "''")
         with self._lock, explained(path):
             try:
-                db = self._made()
-                db.execute(f"ATTACH '{quoted}' AS {_NAME}; USE {_NAME}")
-                yield db
-                db.execute(f"USE memory; DETACH {_NAME}")
-            except BaseException:
-                self.close()
-                raise
+                with undo.beside():
+                    try:
+                        db = self._made()
+                        db.execute(f"ATTACH '{quoted}' AS {_NAME}; USE {_NAME}")
+                        undo.save(db)
+                        yield db
+                        db.execute(f"USE memory; DETACH {_NAME}")
+                    except BaseException:
+                        self.close()
+                        raise
+                undo.end()
             finally:
                 foreign.keep_lock(path, ours=0)
 

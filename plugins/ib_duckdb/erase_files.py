@@ -16,6 +16,7 @@ from ib_duckdb import erase_record, erase_rows, foreign, record_file, snapshot
 from ib_duckdb.erase_copies import erase_copy, in_use, set_aside, told
 from ib_duckdb.faults import Damaged, InUse, held_here
 from ib_duckdb.record import WAIT_S, Record
+from ib_duckdb.undo_log import UndoLog
 from ib_kernel.errors import SessionInactive, StoreBusy, StoreError, UnknownSession
 from ib_kernel.values import Status, erasure
 from ib_kernel.values.erasure import Erasure
@@ -78,8 +79,10 @@ def _bring(record: Record) -> None:
         try:
             record.bring()
         except Damaged as damage:
-            record.set_aside(str(damage))
+            was_put_right = record.recover(str(damage))
             record.bring()
+            if was_put_right:
+                return
             raise StoreBusy(
                 f"{record.path.name} was damaged and is set aside; it may still have the person's texts, so "
                 "that it will be removed when you run the same again: copy it elsewhere first if you need it"
@@ -208,7 +211,7 @@ def _open(record: Record) -> Iterator[duckdb.DuckDBPyConnection | None]:
     if not record.path.exists():
         yield None
         return
-    with told(record.path), record_file.opened(record.path) as db:
+    with told(record.path), record_file.opened(record.path, UndoLog(record.path)) as db:
         yield db
 
 

@@ -17,6 +17,7 @@ from ib_duckdb.backups import sync
 from ib_duckdb.columns import SESSION_ROWS, TABLES
 from ib_duckdb.erase_rows import Erased, names_of
 from ib_duckdb.proof import in_record, row_names
+from ib_duckdb.undo_log import UndoLog
 from ib_kernel.values import chain, erasure
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def take_place(path: Path) -> None:
     sync(new)
     os.replace(new, path)
     log_of(path).unlink(missing_ok=True)
+    UndoLog(path).forget()
     sync(path.parent)
 
 

@@ -23,6 +23,7 @@ from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, InUse, held_here
 from ib_duckdb.hot import Hot
 from ib_duckdb.locks import OsLock, new_process_lock, process_lock
+from ib_duckdb.undo_log import UndoLog
 from ib_kernel.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Record:
         self._lock_path = folder / "usage.lock"
         self._prepared = False
         self._engine = engine.Engine()
+        self._undo = UndoLog(self.path)
 
     @property
     def is_warm(self) -> bool:
@@ -121,7 +123,7 @@ class Record:
                 log.debug("rows stay in the hot ledger: the record is in use by %s", busy.holder)
                 return None
             except Damaged as damage:
-                self.set_aside(str(damage))
+                self.recover(str(damage))
                 return self._move()
 
     def bring(self) -> None:
@@ -129,12 +131,28 @@ class Record:
         self._move()
 
     def rebuild(self, why: str) -> None:
-        """Set a damaged file aside and build a new one from the hot rows. `StoreBusy` while others use it."""
+        """Recover a damaged file, and move what is final. `StoreBusy` while others use it."""
         with self.exclusive(WAIT_S) as free:
             if not free:
                 raise StoreBusy(f"{self.path.name} is damaged and in use; calls go on, try again in a moment")
-            self.set_aside(why)
+            self.recover(why)
             self._move()
+
+    def recover(self, why: str) -> bool:
+        """Undo what a killed process has begun in a file that cannot be read, or else set the file aside.
+
+        Call it with the locks held. Returns True if the file has been put right.
+        """
+        if self._undo.put_back():
+            try:
+                record_file.verify(self.path)
+            except Damaged:
+                log.info("the undo log of %s did not help", self.path.name)
+            else:
+                log.info("%s was cut short by a killed process, and has been put right", self.path.name)
+                return True
+        self.set_aside(why)
+        return False
 
     def set_aside(self, why: str) -> None:
         """Rename a file that cannot be read; the next move builds a new one. Call it with the locks held."""
@@ -147,6 +165,7 @@ class Record:
             os.rename(self.path, kept)
             if log_of.exists():
                 os.rename(log_of, kept.with_name(kept.name + ".wal"))
+            self._undo.forget()
         except OSError as error:
             raise StoreError(
                 f"{self.path} is damaged ({why}) and cannot be renamed: {error.strerror}"
@@ -175,16 +194,16 @@ class Record:
         """Move rows into a file that has all its tables and views; None where they are to be made first."""
         if not self.path.exists():
             return None
-        with self._engine.attached(self.path) as db:
+        with self._engine.attached(self.path, self._undo) as db:
             return self._take(hot, db) if record_file.is_current(db) else None
 
     def _prepare_and_take(self, hot: apsw.Connection) -> int:
-        with self._begun_whole(), record_file.opened(self.path) as db:
+        with self._begun_whole(), record_file.opened(self.path, self._undo) as db:
             older = private.is_older(record_file.schema_version(db))
             moved = 0 if older else self._prepared_and_taken(hot, db)
         if older:
             private.clean_record(self.path)
-            with record_file.opened(self.path) as db:
+            with record_file.opened(self.path, self._undo) as db:
                 moved = self._prepared_and_taken(hot, db)
         return moved
 
@@ -229,6 +248,8 @@ class Record:
                 apart=partial(quarantine.note, self._hot),
             )
             self.marks.update(marks)
+            if more:
+                self._undo.checkpoint(db)
         return moved
 
     def _next(self, hot: apsw.Connection) -> dict[Table, list[Any]]:

@@ -16,6 +16,7 @@ from ib_duckdb import foreign, views
 from ib_duckdb.columns import TABLES, VERSION, Table
 from ib_duckdb.faults import Damaged, explained
 from ib_duckdb.statements import one_line
+from ib_duckdb.undo_log import BY_ITSELF, UndoLog
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,16 +94,25 @@ def verify(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the record for writing and close it, whatever happens. Raises `InUse` or `Damaged`."""
+def opened(path: Path, undo: UndoLog) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the record for writing and close it, whatever happens; *undo* keeps what is written over.
+
+    Raises `InUse` or `Damaged`.
+    """
     import duckdb
 
     with explained(path):
-        db = duckdb.connect(str(path))
         try:
-            yield db
+            with undo.beside():
+                db = duckdb.connect(str(path))
+                try:
+                    db.execute(f"SET wal_autocheckpoint = '{BY_ITSELF}'")
+                    undo.save(db)
+                    yield db
+                finally:
+                    db.close()
+            undo.end()
         finally:
-            db.close()
             foreign.keep_lock(path, ours=0)
 
 
