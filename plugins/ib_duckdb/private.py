@@ -19,6 +19,7 @@ import apsw
 
 from ib_duckdb.faults import explained
 from ib_duckdb.files import Readers
+from ib_duckdb.undo_log import UndoLog
 from ib_kernel.errors import StoreError
 from ib_kernel.values import private_part
 
@@ -116,10 +117,11 @@ def _clean_file(path: Path) -> None:
     """Write *path* anew without private parts, if there is or was one in it."""
     import duckdb
 
-    new = path.with_name(f".{path.name}.new")
-    with duckdb.connect(str(path)) as db:
+    new, undo = path.with_name(f".{path.name}.new"), UndoLog(path)
+    with undo.beside(), duckdb.connect(str(path)) as db:
         if not _rows(db):
             return
+        undo.save(db)
         record(db, path.parent)
         db.execute("CHECKPOINT")
         new.unlink(missing_ok=True)
@@ -131,6 +133,7 @@ def _clean_file(path: Path) -> None:
         db.execute("DETACH clean_copy")
     os.chmod(new, 0o600)
     os.replace(new, path)
+    undo.forget()
 
 
 def record(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
