@@ -21,6 +21,8 @@ from ib_kernel.testing import FaultServer
 if TYPE_CHECKING:
     import duckdb
 
+    from ib_duckdb.undo_log import UndoLog
+
 # a busy machine is no failure; a third of the usual examples: each run draws others
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("untimed")
@@ -66,11 +68,12 @@ def empty_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ib_duckdb.hot import Hot
     from ib_duckdb.record import Record
     from ib_duckdb.record_file import opened
+    from ib_duckdb.undo_log import UndoLog
 
     folder = tmp_path_factory.mktemp("empty_record")
     hot = Hot(folder)
     made = Record(folder, hot)
-    with hot.snapshot() as rows, opened(made.path) as db:
+    with hot.snapshot() as rows, opened(made.path, UndoLog(made.path)) as db:
         made.prepare(db, rows)
     hot.close()
     return made.path
@@ -88,10 +91,10 @@ def begun_record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
     opened, empty = record_file.opened, request.getfixturevalue("empty_record")
 
-    def begun(path: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    def begun(path: Path, undo: UndoLog) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         if not path.exists():
             shutil.copyfile(empty, path)
-        return opened(path)
+        return opened(path, undo)
 
     monkeypatch.setattr(record_file, "opened", begun)
 

@@ -83,7 +83,7 @@ class Hot:
                 try:
                     return self._done(work) if self._taken(wait_s) else (False, None)
                 finally:
-                    self._let_go()
+                    self._release()
             except BaseException:  # perhaps an interrupt on the way out
                 self._open_up()
                 raise
@@ -109,7 +109,7 @@ class Hot:
                 try:
                     yield self._taken(wait_s)
                 finally:
-                    self._let_go()
+                    self._release()
             except BaseException:
                 self._open_up()
                 raise
@@ -121,7 +121,7 @@ class Hot:
             raise apsw.BusyError("locked")
         return free
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self.in_use = False
         self._lock.release()
 

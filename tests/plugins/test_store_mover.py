@@ -21,6 +21,7 @@ from ib_duckdb.columns import Column, Table, columns_of
 from ib_duckdb.engine import Engine
 from ib_duckdb.files import GUARDED
 from ib_duckdb.store import DuckDBStore
+from ib_duckdb.undo_log import UndoLog
 from ib_kernel.values import CallEnd, LedgerEvent, NewSession, Status
 
 guarded = pytest.mark.skipif(not GUARDED, reason="no locks of open file descriptions here")
@@ -141,7 +142,7 @@ def test_a_file_in_use_elsewhere_is_said_to_be_so(store: DuckDBStore, folder: Pa
         engine = Engine()
         with (
             pytest.raises(InUse, match=rf"process {process.pid}\)"),
-            engine.attached(folder / "usage.duckdb"),
+            engine.attached(folder / "usage.duckdb", UndoLog(folder / "usage.duckdb")),
         ):
             pass
         process.communicate()
