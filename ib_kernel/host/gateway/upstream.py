@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from ib_kernel.errors import (
     TimedOut,
 )
 from ib_kernel.host.gateway.quick_json import write_json
-from ib_kernel.host.gateway.wire import Answer
+from ib_kernel.host.gateway.wire import Answer, Wire
 from ib_kernel.host.gateway.wires import Wires
 from ib_kernel.values.passage import Api, Passage
 
@@ -50,9 +51,8 @@ class Upstream:
         problem: ClientError | None = None
         answer: Answer | None = None
         try:
-            target = self._wires.target(passage.url(api), passage.headers())
-            wire = await self._wires.wire(target)
-            answer = wire.ask(target.written(write_json(body)))
+            wire, request = await self._ready(passage, api, body)
+            answer = wire.ask(request)
             await answer.begun()
             if answer.status != 200:
                 problem = await _refusal(passage, api, answer)
@@ -70,6 +70,23 @@ class Upstream:
             raise problem
         assert answer is not None  # noqa: S101 - for the type checker
         return answer
+
+    async def _ready(self, passage: Passage, api: Api, body: Mapping[str, Any]) -> tuple[Wire, bytes]:
+        """Return a connection, and the request that is to be written on it.
+
+        Raises:
+            ClientError: There is none; whatever the reason, nothing was sent.
+        """
+        try:
+            target = self._wires.target(passage.url(api), passage.headers())
+            request = target.written(write_json(body))
+            return await self._wires.wire(target), request
+        except Exception as error:  # noqa: BLE001 - mapped here and raised below, where it is not our context
+            if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
+                problem = passage.refusal(api, 407, {}, b"")
+            else:
+                problem = unsent(error)
+        raise problem
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -99,9 +116,11 @@ async def read_whole(answer: Answer, limit: int = MAX_WHOLE_BYTES) -> bytes:
 
 
 async def _refusal(passage: Passage, api: Api, answer: Answer) -> ClientError:
+    """Return our error for an answer with an error status, which stands also where its body breaks off."""
     body = bytearray()
-    while len(body) <= MAX_ERROR_BYTES and (chunk := await answer.read()):
-        body += chunk
+    with contextlib.suppress(aiohttp.ClientError):
+        while len(body) <= MAX_ERROR_BYTES and (chunk := await answer.read()):
+            body += chunk
     return passage.refusal(api, answer.status, answer.headers, bytes(body[:MAX_ERROR_BYTES]))
 
 
@@ -111,6 +130,24 @@ def _encoded(answer: Answer) -> ClientError:
         f"the service's answer is encoded as {named!r}, which was not asked for and is not unpacked",
         outcome="unknown",
         retryable=False,
+    )
+
+
+def unsent(error: Exception) -> ClientError:
+    """Return our error for what has kept a request from being written."""
+    known = from_transport(error)
+    if known.outcome == "not_sent":
+        return known
+    if isinstance(error, TimeoutError):
+        return NotConnected(f"not sent: the service could not be reached in time; {_CHECK}")
+    if isinstance(error, UnicodeError):  # a name of a host that is none
+        return BadRequest("the request cannot be sent; check base_url", outcome="not_sent")
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        status = f", {error.status}" if isinstance(error, aiohttp.ClientHttpProxyError) else ""
+        why = f"{type(error).__name__}{status}"
+        return NotConnected(f"not sent: no connection to the service could be made ({why}); {_CHECK}")
+    return ServerFailed(
+        f"the request could not be made ({type(error).__name__})", outcome="not_sent", retryable=False
     )
 
 
@@ -133,5 +170,8 @@ def from_transport(error: BaseException) -> ClientError:
     if isinstance(error, (TimeoutError, aiohttp.ServerTimeoutError)):
         return TimedOut("the request was sent and the service stopped answering")
     if isinstance(error, (aiohttp.ClientError, OSError)):
-        return StreamBroken(f"the connection to the service was lost ({type(error).__name__})")
+        ours = isinstance(error, aiohttp.ClientPayloadError)
+        return StreamBroken(
+            f"the connection to the service was lost ({error if ours else type(error).__name__})"
+        )
     return ServerFailed(f"the request failed ({type(error).__name__})", outcome="unknown", retryable=False)

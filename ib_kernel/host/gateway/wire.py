@@ -7,8 +7,9 @@ requests and answers take eight times as much of the event loop (docs/decisions/
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httptools
@@ -107,6 +108,14 @@ class Answer:
             self._error = error
         self.wake()
 
+    def end_with_connection(self) -> None:
+        """End an answer that tells no length (RFC 9112, 6.3, read 2026-11), unless it has failed."""
+        coding = self.headers.get("transfer-encoding", "").lower()
+        sized = "content-length" in self.headers or coding.endswith("chunked")
+        if self.status and not sized and self._error is None and not self.ended:
+            self.ended = True
+            self.wake()
+
     def wake(self) -> None:
         """Let the reader look again."""
         waiter = self._waiter
@@ -129,16 +138,22 @@ class Wire(asyncio.Protocol):
         self._answer: Answer | None = None
         self._headers: dict[str, str] = {}
         self._in_head, self._bare = True, 0
-        self._ended = self._again = False
+        self._ended = self._again = self._over = False
         self.idle_since = 0.0
         if self._transport is not None:
             self._transport.set_protocol(self)
+            self._look = _look_at(self._transport.get_extra_info("socket").fileno())
 
     @property
     def free(self) -> bool:
-        """Whether another request can be written."""
+        """Whether another request can be written, and nothing has come that it would take for its answer.
+
+        A busy event loop may not have seen yet that the service has closed the connection or said something.
+        """
         transport = self._transport
-        return self._answer is None and transport is not None and not transport.is_closing()
+        if self._answer is not None or self._over or transport is None or transport.is_closing():
+            return False
+        return not self._look(0)
 
     def ask(self, request: bytes) -> Answer:
         """Write a whole *request* and return its answer; only where it is `free`."""
@@ -151,17 +166,26 @@ class Wire(asyncio.Protocol):
         return answer
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection at once: what has not been sent yet of a request is not sent any more."""
+        if self._answer is not None:
+            self._answer.fail(aiohttp.ClientPayloadError("the connection was closed here"))
+        if self._transport is not None:
+            self._transport.abort()
         self._opened.close()
 
     def leave(self) -> None:
-        """Be there for another request if the answer has ended well, else end the connection."""
+        """Be there for another request if this one was sent and its answer has ended well, else end."""
         self._answer = None
-        if self._again:
+        if self._again and self._is_sent():
             self.resume()
             self._keep(self)
         else:
             self.close()
+
+    def _is_sent(self) -> bool:
+        """Return True if the request has been written: an error may be answered before it was read."""
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
 
     def pause(self) -> bool:
         """Read nothing until `resume`. Return False where the connection is closed."""
@@ -174,7 +198,7 @@ class Wire(asyncio.Protocol):
     def resume(self) -> None:
         """Read again."""
         transport = self._transport
-        if transport is not None:
+        if transport is not None and not transport.is_closing():
             transport.resume_reading()
 
     # --- the transport's
@@ -197,13 +221,14 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """End an answer that ends with its connection; the transport closes itself then."""
-        answer = self._answer
-        if answer is not None and answer.status and not answer.ended and self._lasts_until_eof(answer):
-            answer.ended = True
-            answer.wake()
+        self._over = True
+        if self._answer is not None:
+            self._answer.end_with_connection()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the reader, and aiohttp, that the connection is over."""
+        if error is None:  # uvloop says no more of a TLS service that leaves without a farewell
+            self.eof_received()
         answer = self._answer
         if answer is not None:
             if not answer.status:
@@ -220,12 +245,6 @@ class Wire(asyncio.Protocol):
         answer.fail(aiohttp.ClientPayloadError(why))
         self.close()
 
-    @staticmethod
-    def _lasts_until_eof(answer: Answer) -> bool:
-        """Return True if an answer says nothing of its length (RFC 9112, 6.3, read 2026-11)."""
-        coding = answer.headers.get("transfer-encoding", "").lower()
-        return "content-length" not in answer.headers and not coding.endswith("chunked")
-
     # --- the parser's
 
     def on_message_begin(self) -> None:
@@ -235,15 +254,15 @@ class Wire(asyncio.Protocol):
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header; trailers say nothing that is used."""
+        """Note a header: of those that come twice the last; trailers say nothing that is used."""
         if self._in_head:
-            key, said = name.decode("latin-1").lower(), value.decode("utf-8", "replace")
-            before = self._headers.get(key)
-            self._headers[key] = said if before is None else f"{before}, {said}"
+            self._headers[name.decode("latin-1").lower()] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
-        """Tell the reader, unless the answer proper is still to come."""
+        """Tell the reader, unless the answer proper is still to come. Raises for what is no status."""
         status, answer = self._parser.get_status_code(), self._answer
+        if status < 100:
+            raise ValueError("no status")
         if status >= 200 and answer is not None:
             self._in_head = False
             answer.status, answer.headers = status, self._headers
@@ -259,3 +278,12 @@ class Wire(asyncio.Protocol):
         if self._answer is not None and not self._in_head:
             self._answer.ended = self._ended = True
             self._again = self._parser.should_keep_alive()
+
+
+def _look_at(number: int) -> Callable[[int], Any]:
+    """Return what says whether the socket with a file descriptor has something to read, or its end."""
+    if hasattr(select, "poll"):
+        looking = select.poll()
+        looking.register(number, select.POLLIN)
+        return looking.poll
+    return lambda seconds: select.select([number], [], [], seconds)[0]  # pragma: no cover - on Windows
