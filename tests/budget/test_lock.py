@@ -174,6 +174,14 @@ def test_only_the_passphrase_opens_the_lock(right, other):
     assert make_lock(right, CHEAP)["hash"] != made["hash"]
 
 
+def test_half_a_character_is_one_of_a_passphrase() -> None:
+    """A terminal may hand over what is no text by itself: it opens what it has locked."""
+    half = "\ud83d correct horse"
+    made = make_lock(half, CHEAP)
+    assert opens(made, half)
+    assert not opens(made, half[1:])
+
+
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.text(min_size=1, max_size=30).filter(lambda text: text != PASS))
 def test_no_wrong_passphrase_moves_a_budget(service, patient, wrong):
