@@ -324,6 +324,7 @@ def test_there_is_one_service_per_settings(tmp_path: Path) -> None:
     one, same, other = (Settings(data_dir=tmp_path / name) for name in ("a", "a", "b"))
     assert get_token_service(one) is get_token_service(same)
     assert get_token_service(one) is not get_token_service(other)
+    assert get_token_service(other).settings == other
 
 
 def test_threads_sharing_a_service_never_hold_more_than_the_budget(service: TokenService) -> None:
