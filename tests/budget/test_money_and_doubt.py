@@ -153,6 +153,8 @@ def test_settling_a_doubt_of_a_locked_session_needs_its_passphrase(service: Toke
     with pytest.raises(Locked):
         settle(service, doubt, 1, 1)
     settle(service, doubt, 100, 10, passphrase="correct horse")
+    (resolved,) = [event for event in service.store.events(session) if event.kind == "resolved"]
+    assert resolved.detail["reason"] == ""  # nobody gave one
     assert service.totals(session).used == 110
 
 

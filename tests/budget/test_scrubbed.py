@@ -106,6 +106,7 @@ def test_what_a_store_has_is_on_its_wrapper(settings: Settings) -> None:
     store: Any = scrubbed(inner)  # type: ignore[arg-type]
     found = [inspect.getattr_static(store, name, None) for name in ("name", "tables", "plan", "no_such")]
     assert [one is not None for one in found] == [True, True, True, False]
+    assert hasattr(type(store), "plan")
     inner.tables = 4
     assert (store.plan(), store.tables) == (4, 4)
     service = TokenService(settings)
