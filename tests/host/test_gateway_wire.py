@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
+import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -388,6 +391,61 @@ class TestConnections:
             return dict(wires._idle), await read(await ask(wires, service.port)), service.connections
 
         assert asked(Service([HELLO], [HELLO]), work) == ({}, b"hello", 3)
+
+    def test_that_was_closed_while_the_loop_was_busy_is_not_used_again(self) -> None:
+        """The loop has not heard of it yet, and the request could have been done or not."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        kept, closed, served = threading.Event(), threading.Event(), []
+
+        def serve() -> None:
+            for _ in range(2):
+                line, _ = listener.accept()
+                served.append(line.recv(65_536))
+                line.sendall(HELLO)
+                kept.wait(30)
+                line.close()
+                closed.set()
+
+        threading.Thread(target=serve, daemon=True).start()
+
+        async def main() -> list[bytes]:
+            wires, port = Wires(), listener.getsockname()[1]
+            async with contextlib.aclosing(wires):
+                answer = await ask(wires, port)
+                while not answer.ended:
+                    await asyncio.sleep(0)
+                answer.release()
+                assert wires._idle
+                kept.set()
+                closed.wait(30)
+                return [await read(await ask(wires, port))]
+
+        with listener:
+            assert run(main()) == [b"hello"]
+        assert len(served) == 2
+
+    @pytest.mark.parametrize(("closed", "good"), [(2, True), (3, False)])
+    def test_that_is_closed_before_it_is_used_is_opened_again(self, closed: int, good: bool) -> None:
+        """Nothing has been sent then; but a service that closes each is not there."""
+
+        async def work(wires: Wires, service: Service) -> Any:
+            real, left = wires._connector.connect, [closed]
+
+            async def connect(*given: Any) -> Any:
+                opened = await real(*given)
+                left[0] -= 1
+                if left[0] >= 0:
+                    opened.transport.close()
+                return opened
+
+            wires._connector.connect = connect  # type: ignore[method-assign]
+            return await read(await ask(wires, service.port))
+
+        if good:
+            assert asked(Service([HELLO]), work) == b"hello"
+            return
+        with pytest.raises(aiohttp.ClientConnectionResetError):
+            asked(Service([HELLO]), work)
 
 
 class TestRequests:

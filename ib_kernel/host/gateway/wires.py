@@ -31,6 +31,9 @@ TARGETS = 256
 KEEP_S = 15.0
 """Seconds for which an idle connection is kept."""
 
+CONNECTS = 3
+"""Connections in a row that may be closed before anything was asked: a busy loop may come too late to one."""
+
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
@@ -95,9 +98,12 @@ class Wires:
             if wire.free:
                 return wire
             wire.close()
-        opened = await self._connector.connect(target.request, [], self._timeout)
-        if opened.closed:
+        for _ in range(CONNECTS):
+            opened = await self._connector.connect(target.request, [], self._timeout)
+            if not opened.closed:
+                break
             opened.close()
+        else:
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
         if opened.protocol is None or opened.protocol.should_close:  # what has come would be lost
             opened.close()
