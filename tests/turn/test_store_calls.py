@@ -38,10 +38,10 @@ class Asked:
         return noted if callable(found) else found
 
 
-def interview(folder: Path, asked: Asked, **settings: Any) -> Interview:
+def interview(folder: Path, asked: Asked, client: Paced | None = None, **settings: Any) -> Interview:
     """Return an interview on a ledger that notes what it is asked, with two answered turns."""
     plugins = Plugins()
-    plugins.register(Paced(["Fi", "ne."]), name="paced")
+    plugins.register(client or Paced(["Fi", "ne."]), name="paced")
     given = Settings(data_dir=folder, client="paced", token_budget=50_000, **settings)
     service = TokenService(given, plugins=plugins, store=asked)  # type: ignore[arg-type]
     buddy = Interview(given, plugins=plugins, service=service)
@@ -143,12 +143,13 @@ def test_a_view_is_read_anew_after_any_change(tmp_path: Path, store: DuckDBStore
 
 def test_what_others_have_done_meanwhile_is_read(tmp_path: Path, store: DuckDBStore) -> None:
     """A call that was settled while the turn ran makes its own view too old: it is read anew."""
-    asked = Asked(store, at_once=True)
-    with interview(tmp_path, asked) as buddy, buddy.ask("three") as reply:
+    client = Paced(["Fine."])
+    with interview(tmp_path, Asked(store, at_once=True), client) as buddy:
         session_id = buddy.session.session_id
-        store.charge(session_id, CallEnd(9_000, 500))
-        for _ in reply:
-            pass
+        client.before = lambda i: store.charge(session_id, CallEnd(9_000, 500))
+        with buddy.ask("three") as reply:
+            for _ in reply:
+                pass
         fresh = TokenService(buddy.settings, plugins=buddy.plugins, store=store)
         assert reply.result is not None
         assert reply.result.totals == store.totals(session_id)
