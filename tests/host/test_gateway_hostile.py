@@ -538,6 +538,7 @@ def test_what_is_used_of_aiohttp_is_there() -> None:
         assert {"host", "a", "user-agent"} <= {name.lower() for name in request.headers}, why
         opened = await wires._connector.connect(request, [], aiohttp.ClientTimeout())
         try:
+            assert opened.transport is not None, f"{why}: Connection.transport"
             assert opened.transport.get_extra_info("socket").fileno() > 0, f"{why}: Connection.transport"
             assert isinstance(opened.protocol, asyncio.Protocol), f"{why}: Connection.protocol"
             assert opened.protocol.should_close is False, f"{why}: should_close"

@@ -577,7 +577,8 @@ class TestTLS:
                     to.write(data)
                 to.close()
 
-            await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+            with contextlib.closing(writer), contextlib.closing(back):
+                await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
 
         port = [0]
         ours = ssl.create_default_context(cafile=str(files[0]))
