@@ -37,7 +37,7 @@ from yarl import URL
 
 from ib_kernel.errors import BadRequest, ClientError, NotConnected, RateLimited
 from ib_kernel.host.gateway import wires as wires_module
-from ib_kernel.host.gateway.upstream import Upstream, read_whole
+from ib_kernel.host.gateway.upstream import Upstream, from_transport, read_whole
 from ib_kernel.host.gateway.wire import Wire
 from ib_kernel.host.gateway.wires import TARGETS, Wires
 from ib_kernel.secrets import Secret
@@ -324,29 +324,34 @@ class TestAnswers:
 
         assert "no HTTP" in asked(Service([b"220 mail.test ESMTP\r\n"]), work)
 
-    def test_a_service_that_speaks_first_is_sent_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("first", "line"), [(HELLO, "speaks before it is asked"), (b"", "had closed the connection")]
+    )
+    def test_a_service_that_speaks_first_or_leaves_is_sent_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, first: bytes, line: str
+    ) -> None:
         """It answers to something else, or means another protocol."""
         connect = aiohttp.TCPConnector.connect
 
         async def later(*given: Any) -> Any:
             opened = await connect(*given)
-            await asyncio.sleep(0.2)  # until it has spoken
+            await asyncio.sleep(0.2)  # until it has spoken, or left
             return opened
 
         class First(Service):
             async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                writer.write(HELLO)
-                self.asked.append(await reader.read(100))
-                writer.close()
+                with contextlib.closing(writer):
+                    writer.write(first)
+                    self.asked.append(await reader.read(100) if first else b"")
 
         async def work(wires: Wires, service: Service) -> Any:
             monkeypatch.setattr(aiohttp.TCPConnector, "connect", later)
-            with pytest.raises(NotConnected, match="speaks before it is asked"):
+            with pytest.raises((NotConnected, aiohttp.ClientError)) as caught:
                 await ask(wires, service.port)
             await asyncio.sleep(0.05)
-            return service.asked
+            return line in str(from_transport(caught.value)), service.asked
 
-        assert asked(First(), work) == [b""]
+        assert asked(First(), work) == (True, [b""])
 
 
 class TestSecrets:
@@ -500,6 +505,24 @@ class TestTLS:
             return [await read(await ask(wires, 0, url=url)) for _ in range(2)]
 
         assert self.asked(files, runner, service, work) == [b"hello", b"hello"]
+        assert service.connections == 2
+
+    def test_a_connection_that_is_ending_takes_nothing(self, files: tuple[Path, Path], runner: Any) -> None:
+        """Neither orders nor requests: its end may have been told before it is there."""
+        service = Service([HELLO], [HELLO])
+
+        async def work(wires: Wires, url: str) -> Any:
+            await read(await ask(wires, 0, url=url))
+            (wire,) = wires._idle[wires.target(url, HEADERS).key]
+            wire.eof_received()
+            free = wire.free
+            answer = await ask(wires, 0, url=url)
+            answer._wire.close()  # type: ignore[union-attr]
+            answer.resume()
+            answer.release()
+            return free, answer.pause()
+
+        assert self.asked(files, runner, service, work) == (False, False)
         assert service.connections == 2
 
     def test_an_answer_may_end_without_a_farewell(self, files: tuple[Path, Path], runner: Any) -> None:
