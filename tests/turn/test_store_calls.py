@@ -146,7 +146,8 @@ def test_what_others_have_done_meanwhile_is_read(tmp_path: Path, store: DuckDBSt
     client = Paced(["Fine."])
     with interview(tmp_path, Asked(store, at_once=True), client) as buddy:
         session_id = buddy.session.session_id
-        client.before = lambda i: store.charge(session_id, CallEnd(9_000, 500))
+        call = CallStart(turn=2, attempt=2)
+        client.before = lambda i: store.charge(session_id, CallEnd(9_000, 500), call=call)
         with buddy.ask("three") as reply:
             for _ in reply:
                 pass
