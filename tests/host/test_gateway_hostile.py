@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import http.client
 import inspect
+import json
 import random
 import shutil
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from hosting import served
+from test_gateway import HI, MODEL, hosted
 from test_gateway_wire import (
     CHUNKED,
     EOF,
@@ -37,10 +43,12 @@ from yarl import URL
 
 from ib_kernel.errors import BadRequest, ClientError, NotConnected, RateLimited
 from ib_kernel.host.gateway import wires as wires_module
-from ib_kernel.host.gateway.upstream import Upstream, from_transport, read_whole
+from ib_kernel.host.gateway.upstream import Upstream, read_whole, unsent
 from ib_kernel.host.gateway.wire import Wire
 from ib_kernel.host.gateway.wires import TARGETS, Wires
 from ib_kernel.secrets import Secret
+from ib_kernel.settings import Settings
+from ib_kernel.testing import FaultServer
 from ib_openai.dialects import DIALECTS
 from ib_openai.passage import OpenAIPassage
 
@@ -60,7 +68,7 @@ def posted(url: str) -> bytes | ClientError:
     async def main() -> bytes | ClientError:
         upstream = Upstream()
         try:
-            answer = await upstream.post(passage(url), "chat", {"a": 1})
+            answer = await upstream.post(passage(url), "chat", {"a": 1}, lambda: None)
             try:
                 return await read_whole(answer)
             finally:
@@ -301,7 +309,7 @@ class TestAnswers:
         async def work(_: Wires, service: Service) -> Any:
             upstream = Upstream()
             with pytest.raises(RateLimited) as caught:
-                await upstream.post(passage(f"http://127.0.0.1:{service.port}"), "chat", {})
+                await upstream.post(passage(f"http://127.0.0.1:{service.port}"), "chat", {}, lambda: None)
             await upstream.aclose()
             return caught.value.outcome, caught.value.retry_after_s
 
@@ -318,15 +326,13 @@ class TestAnswers:
         async def work(_: Wires, service: Service) -> str:
             upstream = Upstream()
             with pytest.raises(ClientError) as caught:
-                await upstream.post(passage(f"http://127.0.0.1:{service.port}"), "chat", {})
+                await upstream.post(passage(f"http://127.0.0.1:{service.port}"), "chat", {}, lambda: None)
             await upstream.aclose()
             return str(caught.value)
 
         assert "no HTTP" in asked(Service([b"220 mail.test ESMTP\r\n"]), work)
 
-    @pytest.mark.parametrize(
-        ("first", "line"), [(HELLO, "speaks before it is asked"), (b"", "had closed the connection")]
-    )
+    @pytest.mark.parametrize(("first", "line"), [(HELLO, "speaks before it is asked"), (b"", "not sent")])
     def test_a_service_that_speaks_first_or_leaves_is_sent_nothing(
         self, monkeypatch: pytest.MonkeyPatch, first: bytes, line: str
     ) -> None:
@@ -349,9 +355,10 @@ class TestAnswers:
             with pytest.raises((NotConnected, aiohttp.ClientError)) as caught:
                 await ask(wires, service.port)
             await asyncio.sleep(0.05)
-            return line in str(from_transport(caught.value)), service.asked
+            error = unsent(caught.value)
+            return error.outcome, line in str(error), set(service.asked)
 
-        assert asked(First(), work) == (True, [b""])
+        assert asked(First(), work) == ("not_sent", True, {b""})
 
 
 class TestSecrets:
@@ -401,6 +408,27 @@ def _proxied(monkeypatch: pytest.MonkeyPatch, scheme: str, named: str) -> None:
 
 class TestNotSent:
     """What goes wrong before a request is written has cost nothing, whatever it was."""
+
+    def test_when_the_candidate_leaves_while_the_service_is_still_being_reached(
+        self, peer: Peers, settings: Settings
+    ) -> None:
+        """Here it takes the connection and begins no TLS."""
+        with FaultServer() as known:
+            hosts = hosted(settings, known, attempts=1)
+        service = peer(lambda _, connection: None)
+        with served(hosts.replace(base_url=f"https://127.0.0.1:{service.port}/v1")) as host:
+            session = host.session()
+            at = urlsplit(host.base_url)
+            candidate = http.client.HTTPConnection(at.hostname or "", at.port)
+            body = json.dumps({"model": MODEL, "messages": HI})
+            headers = {"Authorization": f"Bearer {host.token(session)}", "Content-Type": "application/json"}
+            candidate.request("POST", f"{at.path.rstrip('/')}/chat/completions", body, headers)
+            while not service.connections:
+                time.sleep(0.01)
+            candidate.close()
+            host.wait_until_idle(session)
+            totals = host.host.service.totals(session.session_id)
+        assert (totals.held, totals.in_doubt, totals.used) == (0, 0, 0)
 
     @pytest.mark.parametrize("host", ["a..b", "a" * 300 + ".test", "127.1"])
     def test_to_a_name_that_is_none(self, host: str) -> None:

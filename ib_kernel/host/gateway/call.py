@@ -143,7 +143,7 @@ class GatewayCall:
         attempt = await admission.reserve(number, before, others_run, with_money=with_money)
         running = self.running
         running.reservation = attempt.reservation
-        running.sent_at = None
+        running.sent_at, running.written = None, False
         try:
             if self._gateway.observers.any:
                 await self._gateway.observers.before(self._session_id, self._notify, number, attempt)
@@ -151,7 +151,7 @@ class GatewayCall:
             done = await self._passed_on(attempt, place)
         except asyncio.CancelledError:
             place.end()
-            if running.sent_at is None:
+            if not running.written:
                 await self._service.arelease(attempt.reservation)
             elif isinstance(running.why, ClientError):  # too late: as the engine's own deadlines end it
                 await self._failed(attempt, running.why)
@@ -174,7 +174,7 @@ class GatewayCall:
             body = self._asked.body(self._passage, attempt.plan.cap)
         answer = self._answer = self._passage.answer(self._asked.api)
         attempt.pieces, attempt.reasoning = answer.pieces, answer.others
-        came = await self._gateway.upstream.post(self._passage, self._asked.api, body)
+        came = await self._gateway.upstream.post(self._passage, self._asked.api, body, self.running.wrote)
         try:
             self.running.last_sign = time.monotonic()
             place.heard(self._limits(came.headers))

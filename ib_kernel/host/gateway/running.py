@@ -25,9 +25,10 @@ calls are over before that."""
 class RunningCall:
     """One call on its way. Times are `time.monotonic` seconds.
 
-    `reservation` is what its attempt holds (None: nothing yet), `sent_at` when it was sent (None: it waits),
-    `last_sign` when the service last showed that it is at work, `began` whether anything of a reply has come,
-    `active_at` when its session was last known to go on.
+    `reservation` is what its attempt holds (None: nothing yet), `sent_at` when it went to the service (None:
+    it waits), `written` whether anything of it may have been sent since, `last_sign` when the service last
+    showed that it is at work, `began` whether anything of a reply has come, `active_at` when its session was
+    last known to go on.
     """
 
     def __init__(self, session_id: str, *, stream: bool) -> None:
@@ -35,11 +36,16 @@ class RunningCall:
         self.task = asyncio.current_task()
         self.reservation: Reservation | None = None
         self.sent_at: float | None = None
+        self.written = False
         self.last_sign = 0.0
         self.active_at = time.monotonic()
         self.began = False
         self.why: BuddyError | None = None
         self.left = False
+
+    def wrote(self) -> None:
+        """Note that something may have been sent."""
+        self.written = True
 
     def stop(self, why: BuddyError | None) -> None:
         """End the call: *why* is what its client is told, None when its client has left. Once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -42,8 +42,12 @@ class Upstream:
     def __init__(self, trust: ssl.SSLContext | bool = True) -> None:
         self._wires = Wires(trust)
 
-    async def post(self, passage: Passage, api: Api, body: Mapping[str, Any]) -> Answer:
+    async def post(
+        self, passage: Passage, api: Api, body: Mapping[str, Any], written: Callable[[], None]
+    ) -> Answer:
         """Send *body* and return the open answer, which its reader gives to `release`.
+
+        Calls *written* as soon as anything may have been sent; a wait that ends before that has cost nothing.
 
         Raises:
             ClientError: It was not sent, or there was no answer, or one with an error status.
@@ -53,6 +57,7 @@ class Upstream:
         try:
             wire, request = await self._ready(passage, api, body)
             answer = wire.ask(request)
+            written()
             await answer.begun()
             if answer.status != 200:
                 problem = await _refusal(passage, api, answer)
