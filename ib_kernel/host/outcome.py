@@ -17,10 +17,18 @@ from ib_kernel.errors import (
     TimedOut,
 )
 from ib_kernel.secrets import scrub_value
+from ib_kernel.values import ends
 from ib_kernel.values.wire import to_value
 
 if TYPE_CHECKING:
     from ib_kernel.turn.turn import TurnResult
+
+CUT = {
+    ends.SESSION_PAUSED: "the interviewer has paused the session",
+    ends.SESSION_ENDED: "the session was ended",
+    ends.TIME_UP: "the time is up",
+}
+"""Why a reply was cut, by how its row says it."""
 
 _OURS = "the interview's service cannot be used at the moment; tell your interviewer"
 _LATER = "try again, and tell your interviewer if it stays so"
@@ -57,7 +65,8 @@ def outcome_value(result: TurnResult, footer: str, *, stop_line: str, why: str =
         result: How the turn ended.
         footer: The line of figures under the reply.
         stop_line: The line for whoever has stopped it.
-        why: Why the host stopped it; "" when it did not.
+        why: Why the host stopped it; "" when it did not. A turn that has seen its session's end by itself,
+            before the host did, says it too.
     """
     value = {
         "turn": result.turn,
@@ -72,6 +81,6 @@ def outcome_value(result: TurnResult, footer: str, *, stop_line: str, why: str =
         "history_from_turn": result.history_from_turn,
         "footer": footer,
         "stop_line": stop_line,
-        "why": why,
+        "why": why or CUT.get(result.end.finish_reason, ""),
     }
     return scrub_value(value)

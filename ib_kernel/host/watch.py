@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 
 from ib_kernel.errors import BuddyError
-from ib_kernel.values import Status
+from ib_kernel.host.outcome import CUT
+from ib_kernel.values import Status, ends
 
 if TYPE_CHECKING:
     from ib_kernel.host.host import Host
@@ -46,10 +47,10 @@ STOP_KIND = "stop_asked"
 turn's number where its client named that."""
 
 WHY = {
-    Status.PAUSED: "the interviewer has paused the session",
-    Status.COMPLETED: "the session was ended",
-    Status.CANCELLED: "the session was ended",
-    Status.EXPIRED: "the time is up",
+    Status.PAUSED: CUT[ends.SESSION_PAUSED],
+    Status.COMPLETED: CUT[ends.SESSION_ENDED],
+    Status.CANCELLED: CUT[ends.SESSION_ENDED],
+    Status.EXPIRED: CUT[ends.TIME_UP],
 }
 
 
