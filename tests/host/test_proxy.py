@@ -115,13 +115,18 @@ def _port_of(host: RunningHost) -> int:
     """Return the port that the host process listens at."""
     assert host.process is not None
     listed = Path(f"/proc/{host.process.pid}/net/tcp").read_text().splitlines()[1:]
-    inodes = {os.stat(f).st_ino for f in Path(f"/proc/{host.process.pid}/fd").iterdir() if _is_socket(f)}
+    inodes = {_socket(file) for file in Path(f"/proc/{host.process.pid}/fd").iterdir()}
     rows = [line.split() for line in listed]
     return next(int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and int(row[9]) in inodes)
 
 
-def _is_socket(file: Path) -> bool:
-    return os.readlink(file).startswith("socket:")
+def _socket(file: Path) -> int:
+    """Return the number of the socket that an open file is; 0 for none, and for one that was closed since."""
+    try:
+        name = os.readlink(file)
+    except FileNotFoundError:
+        return 0
+    return int(name.removeprefix("socket:[").removesuffix("]")) if name.startswith("socket:") else 0
 
 
 ADDRESSES = st.ip_addresses().map(str)
