@@ -55,11 +55,10 @@ def let_go(path: Path) -> None:
 def copy(path: Path, target: int) -> None:
     """Copy the file to the open file *target* without dropping a lock of anybody in this process."""
     fd = _kept.get(str(path))
-    mine = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if fd is None else fd
+    mine = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)) if fd is None else fd
     try:
-        at = 0
-        while block := os.pread(mine, 1 << 22, at):
-            at += len(block)
+        os.lseek(mine, 0, os.SEEK_SET)
+        while block := os.read(mine, 1 << 22):
             while block:
                 block = block[os.write(target, block) :]
     finally:

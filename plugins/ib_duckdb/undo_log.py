@@ -48,8 +48,9 @@ class UndoLog:
 
         Closing any handle of a file drops the locks of all others in the process, DuckDB's among them.
         """
-        with suppress(OSError):
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        if hasattr(os, "pread"):  # not on Windows, where DuckDB lets nobody read beside it
+            with suppress(OSError):
+                self._fd = os.open(self._path, os.O_RDONLY)
         try:
             yield
         finally:
@@ -71,7 +72,7 @@ class UndoLog:
         blocks = [os.pread(self._fd, size, _HEADERS + size * number) for number in ids]
         found = json.dumps({"size": size, "blocks": ids}).encode()
         body = b"%d\n%b%b%b" % (len(found), found, headers, b"".join(blocks))
-        fd = os.open(self._kept_in, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._kept_in, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             data = memoryview(hashlib.sha256(body).digest() + body)
             while data:
@@ -103,7 +104,7 @@ class UndoLog:
             return False
         headers, size, blocks = kept
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self._path, os.O_RDWR)
         except OSError:
             return False
         try:

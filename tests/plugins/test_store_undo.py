@@ -132,6 +132,26 @@ def test_an_undo_log_that_is_not_whole_is_none(store: DuckDBStore, keep: int) ->
     assert path.read_bytes() == torn
 
 
+def test_a_ledger_works_where_the_system_has_no_such_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: no reading at a place, no locks of open files. Nothing is kept; all else is as ever."""
+    monkeypatch.setattr("ib_duckdb.files.GUARDED", False)
+    for name in ("pread", "pwrite"):
+        monkeypatch.delattr(os, name)
+    store = DuckDBStore(tmp_path)
+    store.open_session(NewSession("s", "Ada", 10**9, "gpt-5.4-mini"))
+    store.set_status("s", Status.ACTIVE)
+    settle(store, "one", 3)
+    store.flush()
+    settle(store, "two", 3)
+    assert store.sql(COUNT).rows == [(6, 6)]
+    with store.connect() as db:
+        assert db.execute(COUNT).fetchall() == [(6, 6)]
+    store.close()
+    assert not (tmp_path / NAME).exists()
+
+
 def test_a_log_of_many_rows_never_makes_duckdb_write_a_checkpoint_of_its_own(
     store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
